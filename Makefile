@@ -1,0 +1,104 @@
+# Regulars. `make help` lists every target; each is one line that calls a module (`python -m … --help`).
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback mlflow explain serve bench bench-scale docs clean
+
+VAR ?= var
+export VAR
+export MLFLOW_DISABLE_TELEMETRY := true
+PYTHON ?= $(firstword $(foreach v,python3.13 python3.12 python3.11 python3,$(if $(shell $(v) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo yes),$(v))))
+RUN := .venv/bin/python -m
+given = $(if $(2),--$(1) "$(2)")
+
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up: hash-pinned packages in .venv; a stamp for each group, so that a group is installed once a lock
+.venv/bin/uv: requirements/uv.txt
+	@test -n "$(PYTHON)" || { echo "error: no Python 3.11 or newer found; install one, or say PYTHON=/path/to/python3"; exit 2; }
+	$(PYTHON) -m venv .venv
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/uv.txt
+	@touch $@
+
+.venv/.%: requirements/%.txt .venv/bin/uv
+	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r $<
+	@touch $@
+
+# --- the main job
+demo: .venv/.demo ## from nothing to a live console on real data: 1.47 million order lines
+	@$(RUN) serving.demo --check-port
+	@$(MAKE) --no-print-directory data FORMAT=complete-journey MODE=replace
+	@$(MAKE) --no-print-directory train evaluate promote score
+	@$(RUN) serving.demo
+
+data: .venv/.training ## load orders: FILE=orders.csv FORMAT=csv [MAPPING=…] [MODE=replace]
+	@$(RUN) features.ingest $(call given,file,$(FILE)) $(call given,format,$(FORMAT)) $(call given,mapping,$(MAPPING)) $(call given,mode,$(MODE))
+
+features: .venv/.training ## a feature table to look at: [AS_OF=2026-11-22]
+	@$(RUN) features.build $(call given,as-of,$(AS_OF))
+
+train: .venv/.training ## fit every candidate and register it in MLflow: [AS_OF=…]
+	@$(RUN) training.train $(call given,as-of,$(AS_OF)) $(call given,horizon,$(HORIZON))
+
+evaluate: .venv/.training ## back-test every candidate on rolling origins: [AS_OF=…] [HORIZON=…]
+	@$(RUN) training.backtest $(call given,as-of,$(AS_OF)) $(call given,horizon,$(HORIZON))
+
+promote: .venv/.training ## the best of the back-test becomes champion: [AS_OF=…]
+	@$(RUN) training.promote $(call given,as-of,$(AS_OF))
+
+score: .venv/.training ## score every customer and publish: [AS_OF=…] [OUT=folder]
+	@$(RUN) serving.score $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT))
+
+refresh: .venv/.training ## the nightly job: data, then score with the champions that stand
+	@$(MAKE) --no-print-directory $(if $(FILE)$(FORMAT),data) score
+
+retrain: .venv/.training ## the weekly job: train, evaluate, promote, score
+	@$(MAKE) --no-print-directory train evaluate promote score
+
+models: .venv/.training ## the champions, and why
+	@$(RUN) training.promote --list
+
+rollback: .venv/.training ## the previous champions back: [TASK=churn|clv|recommender]
+	@$(RUN) training.promote --rollback $(call given,task,$(TASK))
+
+mlflow: .venv/.training ## MLflow's own page on 127.0.0.1:5000
+	@$(RUN) training.tracking --serve
+
+explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
+	@$(RUN) serving.explain $(call given,id,$(ID))
+
+serve: .venv/.serving ## API and console on 127.0.0.1:8000
+	@$(RUN) serving
+
+# --- the project
+test: .venv/.dev ## lint, types, import contracts and the test suite (under 5 minutes on 2 cores)
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@.venv/bin/lint-imports --no-cache
+	@$(RUN) pytest -n 2 -m "not slow and not browser"
+
+test-all: test ## and the slow ones: real data end to end, faults, browser
+	@$(RUN) pytest -m "slow or browser"
+
+bench: .venv/.bench ## speed, memory and prediction quality in one table: [LINES=10000000]
+	@$(RUN) benchmarks $(call given,lines,$(LINES))
+
+format: .venv/.dev ## format and mend what ruff can
+	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .
+
+docs: .venv/.dev ## write the generated pages again
+	@$(RUN) features.catalog > docs/features.md
+
+lock: .venv/bin/uv ## resolve the newest versions into requirements/
+	@for group in dev bench demo training serving; do \
+	  .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	    --custom-compile-command "make lock" --group $$group -o requirements/$$group.txt \
+	    $$(test $$group = dev || echo "-c requirements/dev.txt") || exit 1; \
+	done
+	@echo uv | .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
+	  --custom-compile-command "make lock" -c requirements/dev.txt - -o requirements/uv.txt
+
+clean: ## remove what was built; the data in VAR stays
+	rm -rf .venv dist .mypy_cache .ruff_cache .pytest_cache

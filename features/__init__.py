@@ -1,0 +1,1 @@
+"""What we know about a customer at a date: tables, importers, snapshots, features and labels."""

@@ -1,0 +1,179 @@
+"""`regulars.toml`: every key of training and scoring, validated before anything expensive starts.
+
+The environment holds what belongs to a machine (addresses, secrets); see `serving.environment`.
+"""
+
+import os
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from features.errors import UserError
+
+Horizon = Annotated[int, Field(ge=1, le=1825)]
+
+
+class SettingsError(UserError):
+    """`regulars.toml` cannot be read, has an unknown key or a value out of range."""
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class ShopSettings(_Section):
+    """What belongs to the shop."""
+
+    time_zone: str = "UTC"
+    clv_basis: Literal["gross", "net"] = "net"
+
+    @field_validator("time_zone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError) as error:
+            raise ValueError(f"{value!r} is no IANA time zone; write one such as 'Europe/London'") from error
+        return value
+
+
+class FeatureSettings(_Section):
+    """How features are built."""
+
+    engine: Literal["polars", "duckdb"] = "polars"
+    observation_days: Annotated[int, Field(ge=0)] = 0
+
+
+class BoostingSettings(_Section):
+    """LightGBM's parameters, under names that say what they do."""
+
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    leaf_count: Annotated[int, Field(ge=2, le=255)] = 15
+    rows_per_leaf_min: Annotated[int, Field(ge=1)] = 60
+    tree_count: Annotated[int, Field(ge=1, le=5000)] = 400
+    feature_share: Annotated[float, Field(gt=0, le=1)] = 0.5
+    row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
+    l2: Annotated[float, Field(ge=0)] = 5.0
+
+
+class ChurnSettings(_Section):
+    """Churn: no order within the horizon."""
+
+    horizon_days: Annotated[int, Field(ge=0, le=730)] = 0
+    grid_days: tuple[Horizon, ...] = (14, 30, 60, 90, 180, 365)
+    snapshots_max: Annotated[int, Field(ge=1, le=64)] = 16
+    history_days_min: Annotated[int, Field(ge=1)] = 30
+    training_rows_max: Annotated[int, Field(ge=1000)] = 3_000_000
+    supported_snapshots_min: Annotated[int, Field(ge=1)] = 2
+    supported_outcomes_min: Annotated[int, Field(ge=1)] = 200
+    boosting: BoostingSettings = BoostingSettings()
+
+
+class ClvSettings(_Section):
+    """Customer lifetime value: expected spend within the horizon."""
+
+    horizon_days: Horizon = 365
+    lifespan_days_default: Annotated[int, Field(ge=1)] = 1095
+    boosting: BoostingSettings = BoostingSettings()
+
+
+class RecommenderSettings(_Section):
+    """Recommendations."""
+
+    outcome_days: Horizon = 14
+    item_count_max: Annotated[int, Field(ge=10)] = 20_000
+    popularity_days: Annotated[int, Field(ge=1)] = 28
+    stored_depth: Annotated[int, Field(ge=1, le=200)] = 50
+    factor_count: Annotated[int, Field(ge=2, le=512)] = 64
+    regularization: Annotated[float, Field(ge=0)] = 10.0
+    alpha: Annotated[float, Field(gt=0)] = 5.0
+    iteration_count: Annotated[int, Field(ge=1, le=100)] = 15
+
+
+class BacktestSettings(_Section):
+    """Rolling origins."""
+
+    origin_count: Annotated[int, Field(ge=1, le=24)] = 4
+    bootstrap_count: Annotated[int, Field(ge=100)] = 1000
+
+
+class RiskSettings(_Section):
+    """Risk bands, against this shop's usual risk (the mean churn probability of customers not lapsed)."""
+
+    medium_from_times_usual: Annotated[float, Field(gt=0)] = 1.0
+    high_from_times_usual: Annotated[float, Field(gt=0)] = 1.5
+
+
+class Settings(_Section):
+    """The whole of `regulars.toml`."""
+
+    seed: Annotated[int, Field(ge=0)] = 20261122
+    shop: ShopSettings = ShopSettings()
+    features: FeatureSettings = FeatureSettings()
+    churn: ChurnSettings = ChurnSettings()
+    clv: ClvSettings = ClvSettings()
+    recommender: RecommenderSettings = RecommenderSettings()
+    backtest: BacktestSettings = BacktestSettings()
+    risk: RiskSettings = RiskSettings()
+
+
+def load_settings(path: Path | None = None) -> Settings:
+    """Read `path`, else `$REGULARS_CONFIG`, else `regulars.toml` in the working directory, else the defaults.
+
+    Raises `SettingsError` naming every wrong key at once.
+    """
+    chosen = path or Path(os.environ.get("REGULARS_CONFIG", "regulars.toml"))
+    if not chosen.exists():
+        if path is None and "REGULARS_CONFIG" not in os.environ:
+            return Settings()
+        raise SettingsError(
+            f"no settings file at {chosen}; name an existing one or leave it out for the defaults"
+        )
+    try:
+        return Settings.model_validate(tomllib.loads(chosen.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"{chosen} is not readable TOML: {error}") from None
+    except ValidationError as error:
+        problems = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{chosen} has {error.error_count()} wrong entries: {problems}") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """Where everything that the program writes lies, under one root (`var/`; `VAR=` moves it)."""
+
+    root: Path
+
+    @property
+    def history(self) -> Path:
+        """Canonical order history (generations and manifest)."""
+        return self.root / "history"
+
+    @property
+    def private(self) -> Path:
+        """Identities and secrets, mode 0700; never read by features, models or MLflow."""
+        return self.root / "private"
+
+    @property
+    def reports(self) -> Path:
+        """Usability reports and scorecards."""
+        return self.root / "reports"
+
+    @property
+    def backtest(self) -> Path:
+        """Stored per-origin predictions of the last back-test."""
+        return self.root / "backtest"
+
+    @property
+    def mlflow(self) -> Path:
+        """MLflow's database and artefacts, unless `MLFLOW_TRACKING_URI` points elsewhere."""
+        return self.root / "mlflow"
+
+    @property
+    def scores(self) -> Path:
+        """Score runs and the pointer to the live one."""
+        return self.root / "scores"

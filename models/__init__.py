@@ -1,0 +1,1 @@
+"""What we conclude: churn, value and recommendation models, their baselines and the bundle format."""

@@ -1,0 +1,1 @@
+"""Delivering: scoring runs, the score store, the API and the console."""

@@ -1,0 +1,75 @@
+"""The settings file is its own manual: it equals the defaults, names every key, and refuses unknown ones."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from features.settings import Settings, SettingsError, load_settings
+
+ROOT = Path(__file__).parent.parent
+
+
+def _keys(model: type[BaseModel], prefix: str = "") -> set[str]:
+    names = set()
+    for name, field in model.model_fields.items():
+        inner = field.annotation
+        if isinstance(inner, type) and issubclass(inner, BaseModel):
+            names |= _keys(inner, f"{prefix}{name}.")
+        else:
+            names.add(prefix + name)
+    return names
+
+
+def _flat(tree: dict[str, object], prefix: str = "") -> set[str]:
+    names = set()
+    for name, value in tree.items():
+        names |= _flat(value, f"{prefix}{name}.") if isinstance(value, dict) else {prefix + name}
+    return names
+
+
+def test_shipped_file_equals_the_defaults() -> None:
+    assert load_settings(ROOT / "regulars.toml") == Settings()
+
+
+def test_shipped_file_names_every_key() -> None:
+    shipped = _flat(tomllib.loads((ROOT / "regulars.toml").read_text(encoding="utf-8")))
+    assert shipped == _keys(Settings)
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("sed = 1", "sed"),
+        ("[churn]\nhorizon_days = -5", "churn.horizon_days"),
+        ('[shop]\ntime_zone = "Mars/Olympus"', "IANA"),
+        ("[churn", "not readable TOML"),
+    ],
+)
+def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
+    path = tmp_path / "regulars.toml"
+    path.write_text(text)
+    with pytest.raises(SettingsError, match=said):
+        load_settings(path)
+
+
+def test_all_mistakes_are_named_at_once(tmp_path: Path) -> None:
+    path = tmp_path / "regulars.toml"
+    path.write_text("seed = -1\n[clv]\nhorizon_days = 99999")
+    with pytest.raises(SettingsError, match=r"2 wrong entries.*seed.*clv\.horizon_days"):
+        load_settings(path)
+
+
+def test_a_named_file_must_exist(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(SettingsError, match="no settings file"):
+        load_settings(tmp_path / "absent.toml")
+    monkeypatch.setenv("REGULARS_CONFIG", str(tmp_path / "absent.toml"))
+    with pytest.raises(SettingsError, match="no settings file"):
+        load_settings()
+
+
+def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("REGULARS_CONFIG", raising=False)
+    monkeypatch.chdir(tmp_path)
+    assert load_settings() == Settings()

@@ -1,0 +1,1 @@
+"""Making models: training, back-tests, tracking and promotion."""
