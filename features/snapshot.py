@@ -38,6 +38,15 @@ def local_midnight_days(day: date, time_zone: str) -> float:
     return days_since_epoch(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)))
 
 
+def snapshot_step_days(headline_days: int) -> int:
+    """Return the distance of training snapshots: a quarter of the headline horizon, at least one day.
+
+    >>> snapshot_step_days(30), snapshot_step_days(90), snapshot_step_days(1)
+    (8, 22, 1)
+    """
+    return max(1, round(headline_days / 4))
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """A date D: known is `[D - observation_days, D)`, the outcome of horizon h is `[D, D + h)`.

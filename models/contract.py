@@ -13,10 +13,15 @@ from typing import ClassVar, Literal, Protocol, Self
 
 import pandas as pd
 
+from features.errors import UserError
 from features.examples import Examples
 
 Method = Literal["ml", "btyd", "formula", "baseline"]
 Scalar = str | int | float | bool
+
+
+class NotEnoughDataError(UserError):
+    """A method needs more history than there is; the message names the minimum and what was seen."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,89 @@
+"""Which recipe is best, by how much, and how sure that is: paired bootstrap over customers."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+Floats = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Mean loss of a rival minus that of a recipe (positive: the recipe is better), with a 95 % interval."""
+
+    rival: str
+    mean: float
+    low: float
+    high: float
+
+    @property
+    def is_beyond_doubt(self) -> bool:
+        """Say whether the whole interval lies above zero."""
+        return self.low > 0
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The best recipe of a back-test, and how it stands to the strongest simple rule."""
+
+    winner: str
+    loss_name: str
+    mean_losses: dict[str, float]
+    against_rule: Difference | None
+
+    @property
+    def beats_baseline(self) -> bool:
+        """Say whether the winner is better than every simple rule beyond doubt."""
+        return self.against_rule is not None and self.against_rule.is_beyond_doubt
+
+
+def mean_losses(losses: pd.DataFrame) -> dict[str, float]:
+    """Return each recipe's mean over origins of its mean loss, the best first (ties by name).
+
+    `losses` has the columns candidate, origin, customer_id, loss.
+    """
+    by_origin = losses.groupby(["candidate", "origin"], sort=True)["loss"].mean()
+    means = by_origin.groupby("candidate").mean()
+    return {
+        str(name): float(value) for name, value in sorted(means.items(), key=lambda item: (item[1], item[0]))
+    }
+
+
+def compare(losses: pd.DataFrame, recipe: str, rival: str, *, resamples: int, seed: int) -> Difference:
+    """Compare two recipes on the same customers and origins; customers are resampled whole (Efron 1979).
+
+    A customer's weight is the same in every origin, since origins of one shop share their customers.
+    """
+    keys = ["origin", "customer_id"]
+    left = losses[losses["candidate"] == recipe].set_index(keys)["loss"]
+    right = losses[losses["candidate"] == rival].set_index(keys)["loss"]
+    gaps = (right - left).dropna()
+    shares = 1.0 / gaps.groupby("origin").transform("size") / gaps.index.get_level_values("origin").nunique()
+    contributions = (gaps * shares).groupby("customer_id").sum().to_numpy()
+    weights = shares.groupby("customer_id").sum().to_numpy()
+    draws = _bootstrap_means(contributions, weights, resamples=resamples, seed=seed)
+    low, high = np.quantile(draws, [0.025, 0.975])
+    return Difference(rival=rival, mean=float(contributions.sum()), low=float(low), high=float(high))
+
+
+def decide(losses: pd.DataFrame, *, loss_name: str, rules: set[str], resamples: int, seed: int) -> Verdict:
+    """Choose the recipe with the lowest mean loss; `rules` are the simple ones that a model must beat."""
+    means = mean_losses(losses)
+    winner = next(iter(means))
+    rivals = [name for name in means if name in rules]
+    against = None
+    if winner not in rules and rivals:
+        against = compare(losses, winner, rivals[0], resamples=resamples, seed=seed)
+    return Verdict(winner=winner, loss_name=loss_name, mean_losses=means, against_rule=against)
+
+
+def _bootstrap_means(contributions: Floats, weights: Floats, *, resamples: int, seed: int) -> Floats:
+    generator = np.random.default_rng(seed)
+    count = len(contributions)
+    means = np.empty(resamples)
+    for position in range(resamples):
+        drawn = np.bincount(generator.integers(0, count, count), minlength=count)
+        means[position] = (drawn @ contributions) / (drawn @ weights)
+    return means

@@ -1,0 +1,100 @@
+"""One round of a back-test: at one origin every recipe is refitted and its predictions are kept.
+
+Prediction tables (pandas) have the columns candidate, origin, customer_id, horizon_days, prediction,
+outcome; those of value add low, high, spend_if_order_low and spend_if_order_high at the headline horizon.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import date
+
+import pandas as pd
+
+from features.examples import Examples
+from models.contract import ChurnModel, ClvModel, NotEnoughDataError
+
+KEYS = ["candidate", "origin", "customer_id", "horizon_days"]
+
+
+def churn_round(
+    candidates: Mapping[str, ChurnModel],
+    examples: Examples,
+    outcomes: pd.DataFrame,
+    *,
+    horizons: Sequence[int],
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Fit and judge every churn candidate at one origin.
+
+    `outcomes` has the cohort's `churned_h` columns (index customer_id, as `examples.current`). Returns the
+    predictions, and for each candidate that could not be fitted the reason.
+    """
+    tables, left_out = [], {}
+    for name, candidate in candidates.items():
+        try:
+            probabilities = candidate.fit(examples).predict(examples.current, horizons_days=horizons)
+        except NotEnoughDataError as error:
+            left_out[name] = str(error)
+            continue
+        tables.append(_long(name, examples, probabilities, outcomes, label="churned"))
+    return _stack(tables), left_out
+
+
+def clv_round(
+    candidates: Mapping[str, ClvModel],
+    examples: Examples,
+    outcomes: pd.DataFrame,
+    *,
+    order_probability: pd.DataFrame,
+) -> tuple[pd.DataFrame, dict[str, str]]:
+    """Fit and judge every CLV candidate at one origin; `order_probability` has a column a horizon judged."""
+    tables, left_out = [], {}
+    horizons = [int(h) for h in order_probability.columns]
+    for name, candidate in candidates.items():
+        try:
+            spends = candidate.fit(examples).predict(
+                examples.current, order_probability=order_probability, horizons_days=horizons
+            )
+        except NotEnoughDataError as error:
+            left_out[name] = str(error)
+            continue
+        table = _long(name, examples, spends, outcomes, label="spend")
+        intervals = candidate.predict_interval(
+            examples.current, order_probability=order_probability, horizon_days=examples.headline_days
+        )
+        intervals = intervals.assign(horizon_days=examples.headline_days).set_index(
+            "horizon_days", append=True
+        )
+        tables.append(table.join(intervals, on=["customer_id", "horizon_days"]))
+    return _stack(tables), left_out
+
+
+def _long(
+    name: str, examples: Examples, predictions: pd.DataFrame, outcomes: pd.DataFrame, *, label: str
+) -> pd.DataFrame:
+    """Turn one column a horizon into one row a customer and horizon, with the outcome beside it."""
+    parts = []
+    for horizon in predictions.columns:
+        part = pd.DataFrame(
+            {
+                "candidate": name,
+                "origin": examples.origin.date,
+                "customer_id": predictions.index.astype(str),
+                "horizon_days": int(horizon),
+                "prediction": predictions[horizon].to_numpy(),
+                "outcome": outcomes[f"{label}_{horizon}"].reindex(predictions.index).to_numpy(dtype=float),
+            }
+        )
+        parts.append(part)
+    return pd.concat(parts, ignore_index=True)
+
+
+def _stack(tables: Iterable[pd.DataFrame]) -> pd.DataFrame:
+    kept = list(tables)
+    return (
+        pd.concat(kept, ignore_index=True) if kept else pd.DataFrame(columns=[*KEYS, "prediction", "outcome"])
+    )
+
+
+def pivot(predictions: pd.DataFrame, candidate: str, origin: date) -> pd.DataFrame:
+    """Return one candidate's predictions at one origin: index customer_id, one column a horizon."""
+    chosen = predictions[(predictions["candidate"] == candidate) & (predictions["origin"] == origin)]
+    return chosen.pivot_table(index="customer_id", columns="horizon_days", values="prediction", sort=False)
