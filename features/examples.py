@@ -1,10 +1,23 @@
-"""What a recipe may learn from at an origin: features at past snapshots, outcomes as far as known."""
+"""What a recipe may learn from at an origin: features at past snapshots, and outcomes as far as they are known."""
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date
 
+import numpy as np
+import numpy.typing as npt
 import pandas as pd
+import polars as pl
 
+from features.build import Tables, compute_features, read_tables, shop_facts
+from features.families import FEATURE_NAMES
+from features.history import History
+from features.labels import compute_labels, is_known
+from features.settings import Settings
 from features.snapshot import Snapshot
+
+_MEMO_BYTES_MAX = 2_000_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -12,9 +25,8 @@ class Examples:
     """Training material of one origin; nothing in it is dated on or after the origin.
 
     `features`  index (customer_id, as_of), one float column a feature, one row per customer and past snapshot
-    `labels`    same index and order; `churned_h`, `spend_h`, `order_count_h` per horizon h of
-                `horizons_days`, NaN where the outcome window `[as_of, as_of + h)` ends after the origin
-                (censored, not thrown away)
+    `labels`    same index and order; `churned_h`, `spend_h`, `order_count_h` per horizon h of `horizons_days`,
+                NaN where the outcome window `[as_of, as_of + h)` ends after the origin (censored, not thrown away)
     `current`   index customer_id: the cohort's features at the origin itself, which has no outcome yet
     """
 
@@ -24,3 +36,145 @@ class Examples:
     features: pd.DataFrame
     labels: pd.DataFrame
     current: pd.DataFrame
+
+
+class ExampleBuilder:
+    """Features, outcomes and examples at many snapshots of one history, its lines read once.
+
+    The ledger (`features.orders`) holds what each instant added, so every snapshot is the same computation over its
+    rows before D: `features_at` equals `build_features`. A snapshot with `observation_days` reads the lines anew,
+    because what was bought for the first time then depends on the window.
+    """
+
+    def __init__(self, history: History, settings: Settings) -> None:
+        self.history = history
+        self.settings = settings
+        self._tables = read_tables(history, engine=settings.features.engine)
+        self._first_orders = self._read_first_orders()
+        self._features: dict[Snapshot, pd.DataFrame] = {}
+
+    def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
+        """Return the cohort's features: index customer_id, sorted, one float column a feature, NaN where missing."""
+        if snapshot not in self._features:
+            tables = self._tables
+            if snapshot.observation_days is not None:
+                tables = read_tables(self.history, engine=self.settings.features.engine, snapshot=snapshot)
+            shop = shop_facts(tables, snapshot)
+            self._remember(snapshot, compute_features(tables, snapshot, settings=self.settings, shop=shop))
+        return self._features[snapshot].copy(deep=False)
+
+    def outcomes(
+        self, snapshot: Snapshot, horizons_days: Sequence[int], known_until: Snapshot
+    ) -> pd.DataFrame:
+        """Return `churned_h`, `spend_h`, `order_count_h` of the cohort: index and order as `features_at`.
+
+        NaN where `[D, D + h)` ends after `known_until`.
+        """
+        labels = compute_labels(
+            self._tables,
+            snapshot,
+            horizons_days=horizons_days,
+            known_until=known_until,
+            settings=self.settings,
+        )
+        return _to_pandas(labels.drop("as_of"))
+
+    def examples(self, origin: Snapshot, *, headline_days: int) -> Examples:
+        """Return what may be learnt at an origin, newest snapshot first.
+
+        Snapshots lie every `max(1, round(headline_days / 4))` days before the origin, at most
+        `churn.snapshots_max`, each with at least `churn.history_days_min` days of history before it; horizons are
+        `churn.grid_days` and the headline. Above `churn.training_rows_max` rows (customer x snapshot x known horizon)
+        a fixed sample of customers, chosen by hash, is kept. Snapshots of which no horizon is known are left out.
+        """
+        horizons = tuple(sorted({*self.settings.churn.grid_days, headline_days}))
+        snapshots = [
+            s for s in self.snapshots_before(origin, headline_days) if self._known(s, horizons, origin)
+        ]
+        share = self._sample_share(snapshots, horizons, origin)
+        parts = [self._example(snapshot, horizons, origin, share) for snapshot in snapshots]
+        current = self.features_at(origin)
+        if not parts:
+            parts = [self._example(origin, horizons, origin, 0.0)]
+        return Examples(
+            origin=origin,
+            headline_days=headline_days,
+            horizons_days=horizons,
+            features=pd.concat([features for features, _ in parts]),
+            labels=pd.concat([labels for _, labels in parts]),
+            current=current,
+        )
+
+    def snapshots_before(self, origin: Snapshot, headline_days: int) -> list[Snapshot]:
+        """Return the past snapshots of a recipe at an origin, newest first."""
+        churn = self.settings.churn
+        step_days = max(1, round(headline_days / 4))
+        snapshots = [origin.shifted(-step_days * number) for number in range(1, churn.snapshots_max + 1)]
+        first = self.history.manifest.first_order_days
+        if first is None:
+            return []
+        return [s for s in snapshots if s.end_days - first >= churn.history_days_min]
+
+    def _known(self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot) -> list[int]:
+        return [h for h in horizons if is_known(snapshot, horizon_days=h, known_until=origin)]
+
+    def _example(
+        self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot, share: float
+    ) -> tuple[pd.DataFrame, pd.DataFrame]:
+        features = self.features_at(snapshot)
+        labels = self.outcomes(snapshot, horizons, origin)
+        kept = _sampled(features.index, share)
+        return _dated(features[kept], snapshot.date), _dated(labels[kept], snapshot.date)
+
+    def _sample_share(
+        self, snapshots: Sequence[Snapshot], horizons: Sequence[int], origin: Snapshot
+    ) -> float:
+        total = 0
+        for snapshot in snapshots:
+            cohort_size = int(np.searchsorted(self._first_orders, snapshot.end_days, side="left"))
+            total += cohort_size * len(self._known(snapshot, horizons, origin))
+        return min(1.0, self.settings.churn.training_rows_max / max(total, 1))
+
+    def _read_first_orders(self) -> npt.NDArray[np.float64]:
+        orders = self._tables.ledger.filter(pl.col("order_count") > 0)
+        return (
+            orders.group_by("customer_id").agg(pl.col("ordered_days").min())["ordered_days"].sort().to_numpy()
+        )
+
+    def _remember(self, snapshot: Snapshot, features: pl.DataFrame) -> None:
+        self._features[snapshot] = _to_pandas(features.drop("as_of"))
+        kept_bytes = sum(rows.shape[0] * rows.shape[1] * 8 for rows in self._features.values())
+        while kept_bytes > _MEMO_BYTES_MAX and len(self._features) > 1:
+            oldest = self._features.pop(next(iter(self._features)))
+            kept_bytes -= oldest.shape[0] * oldest.shape[1] * 8
+
+
+def feature_names() -> tuple[str, ...]:
+    """Return the names of all declared features, in the order of the table's columns."""
+    return FEATURE_NAMES
+
+
+def _to_pandas(rows: pl.DataFrame) -> pd.DataFrame:
+    values = rows.drop("customer_id")
+    index = pd.Index(rows["customer_id"].to_list(), name="customer_id", dtype=object)
+    matrix = values.cast(pl.Float64).fill_null(float("nan")).to_numpy(order="c")
+    return pd.DataFrame(matrix, index=index, columns=values.columns)
+
+
+def _dated(rows: pd.DataFrame, day: date) -> pd.DataFrame:
+    index = pd.MultiIndex.from_arrays([rows.index, [day] * len(rows)], names=["customer_id", "as_of"])
+    return rows.set_axis(index, axis=0)
+
+
+def _sampled(customers: pd.Index, share: float) -> npt.NDArray[np.bool_]:
+    if share >= 1.0:
+        return np.ones(len(customers), dtype=bool)
+    limit = int(share * 2**32)
+    return np.fromiter(
+        (_hash(str(customer)) < limit for customer in customers), dtype=bool, count=len(customers)
+    )
+
+
+def _hash(customer_id: str) -> int:
+    # Not crc32: that one chooses the bucket, and a sample must not follow buckets.
+    return int.from_bytes(hashlib.blake2b(customer_id.encode(), digest_size=4).digest(), "big")

@@ -1,0 +1,106 @@
+"""Labels: what happened in `[D, D + h)`, for every horizon whose outcome is over.
+
+Worked example, D = 2011-09-10, h = 90, known until 2011-12-09: an order on 2011-09-10 00:00 counts, one on
+2011-12-09 00:00 does not, and h = 180 is unknown (NaN), because its window ends after what is known.
+"""
+
+from collections.abc import Sequence
+
+import narwhals as nw
+import polars as pl
+
+from features.build import Tables, read_tables
+from features.history import MONEY_SCALE, History
+from features.orders import Frame, known_rows
+from features.settings import Settings
+from features.snapshot import Snapshot
+
+
+def build_labels(
+    history: History,
+    snapshot: Snapshot,
+    *,
+    horizons_days: Sequence[int],
+    known_until: Snapshot,
+    settings: Settings,
+) -> pl.DataFrame:
+    """Build one row per cohort customer, sorted: `customer_id`, `as_of`, then three columns a horizon h.
+
+    `churned_h` is 1 without an order in `[D, D + h)`, else 0; `spend_h` is the money of that window on the shop's
+    basis (a return counts on its own date), in major units; `order_count_h` its orders. All are null where the window
+    ends after `known_until`.
+    """
+    tables = read_tables(history, engine=settings.features.engine)
+    return compute_labels(
+        tables, snapshot, horizons_days=horizons_days, known_until=known_until, settings=settings
+    )
+
+
+def compute_labels(
+    tables: Tables,
+    snapshot: Snapshot,
+    *,
+    horizons_days: Sequence[int],
+    known_until: Snapshot,
+    settings: Settings,
+) -> pl.DataFrame:
+    """Compute the labels of the customers in `tables`, as `build_labels` describes them."""
+    rows = tables.scan(tables.ledger)
+    cohort = (
+        known_rows(rows, snapshot)
+        .group_by("customer_id")
+        .agg(nw.col("order_count").sum().alias("orders"))
+        .filter(nw.col("orders") > 0)
+        .select("customer_id")
+    )
+    known = [h for h in horizons_days if is_known(snapshot, horizon_days=h, known_until=known_until)]
+    outcomes = _outcomes(rows, snapshot, known, net=settings.shop.clv_basis == "net")
+    labels = cohort.join(outcomes, on="customer_id", how="left").collect("polars").to_native()
+    return _finish(labels, snapshot, horizons_days)
+
+
+def is_known(snapshot: Snapshot, *, horizon_days: int, known_until: Snapshot) -> bool:
+    """Say whether the outcome window `[D, D + h)` is over at `known_until`."""
+    return snapshot.outcome_end_days(horizon_days) <= known_until.end_days
+
+
+def _outcomes(rows: Frame, snapshot: Snapshot, horizons_days: Sequence[int], *, net: bool) -> Frame:
+    days = nw.col("ordered_days")
+    amount = nw.col("gross_minor") - nw.col("return_minor") if net else nw.col("gross_minor")
+    last = max((snapshot.outcome_end_days(h) for h in horizons_days), default=snapshot.end_days)
+    aggregates: list[nw.Expr] = []
+    for horizon in horizons_days:
+        inside = days < snapshot.outcome_end_days(horizon)
+        aggregates += [
+            nw.when(inside)
+            .then(amount)
+            .otherwise(nw.lit(0))
+            .sum()
+            .cast(nw.Float64)
+            .alias(f"spend_{horizon}"),
+            nw.when(inside)
+            .then(nw.col("order_count"))
+            .otherwise(nw.lit(0))
+            .sum()
+            .cast(nw.Float64)
+            .alias(f"order_count_{horizon}"),
+        ]
+    future = rows.filter((days >= snapshot.end_days) & (days < last))
+    return future.group_by("customer_id").agg(nw.len().alias("row_count"), *aggregates)
+
+
+def _finish(labels: pl.DataFrame, snapshot: Snapshot, horizons_days: Sequence[int]) -> pl.DataFrame:
+    columns: list[pl.Expr] = []
+    for horizon in horizons_days:
+        names = (f"churned_{horizon}", f"spend_{horizon}", f"order_count_{horizon}")
+        if names[1] not in labels.columns:
+            columns += [pl.lit(None, dtype=pl.Float64).alias(name) for name in names]
+            continue
+        orders = pl.col(names[2]).fill_null(0.0)
+        spend = (pl.col(names[1]).fill_null(0.0) / MONEY_SCALE).round_sig_figs(15)
+        columns += [
+            (orders == 0).cast(pl.Float64).alias(names[0]),
+            spend.alias(names[1]),
+            orders.alias(names[2]),
+        ]
+    return labels.sort("customer_id").select("customer_id", pl.lit(snapshot.date).alias("as_of"), *columns)
