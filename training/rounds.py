@@ -5,12 +5,29 @@ outcome; those of value add low, high, spend_if_order_low and spend_if_order_hig
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 
 import pandas as pd
 
 from features.examples import Examples
 from models.contract import ChurnModel, ClvModel, NotEnoughDataError
+from models.registry_names import Task
+
+
+@dataclass(slots=True)
+class Backtest:
+    """What the rounds of a back-test stored: prediction tables, list metrics, who was left out and why."""
+
+    origins: list[date]
+    churn: pd.DataFrame = field(default_factory=pd.DataFrame)
+    clv: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recommender: pd.DataFrame = field(default_factory=pd.DataFrame)
+    recalls: dict[str, dict[int, float]] = field(default_factory=dict)
+    left_out: dict[Task, dict[str, str]] = field(
+        default_factory=lambda: {"churn": {}, "clv": {}, "recommender": {}}
+    )
+
 
 KEYS = ["candidate", "origin", "customer_id", "horizon_days"]
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Literal, cast
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -10,9 +10,9 @@ import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from models.contract import Method
+from models.registry_names import Task
 from training.judge import Verdict
 
-Task = Literal["churn", "clv", "recommender"]
 Floats = npt.NDArray[np.float64]
 Metrics = Callable[[Floats, Floats], dict[str, float]]
 
@@ -145,13 +145,14 @@ def _table(result: TaskResult) -> list[str]:
     lines = ["  " + f"{'':<14}{'method':<10}" + "".join(f"{name:>19}" for name in names)]
     for candidate in result.mean_losses:
         row = result.candidates[candidate]
-        cells = "".join(f"{_cell(row.metrics[result.horizon_days].get(name)):>19}" for name in names)
+        cells = "".join(f"{metric_cell(row.metrics[result.horizon_days].get(name)):>19}" for name in names)
         mark = "*" if candidate == result.winner else " "
         lines.append(f"{mark} {candidate:<14}{row.method:<10}{cells}")
     return lines
 
 
-def _cell(summary: Summary | None) -> str:
+def metric_cell(summary: Summary | None) -> str:
+    """Return a metric as mean ± spread over the origins, or a dash."""
     if summary is None or summary.mean is None:
         return "–"
     spread = "" if summary.spread is None else f" ± {summary.spread:.3f}"

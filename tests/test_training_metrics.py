@@ -1,0 +1,120 @@
+"""Metrics against values worked out by hand; the docstrings' examples hold the simplest cases."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.special import expit
+
+from training.metrics_churn import (
+    auc,
+    calibration_slope,
+    calibration_table,
+    churn_metrics,
+    expected_calibration_error,
+    lift,
+    log_loss,
+)
+from training.metrics_clv import (
+    clv_metrics,
+    conditional_coverage,
+    decile_error,
+    deviances,
+    interval_metrics,
+    normalised_gini,
+    top_share_captured,
+    total_bias,
+)
+from training.metrics_recommender import customer_metrics, recall_by_k, recommender_metrics
+
+
+def test_a_coin_has_an_auc_of_a_half() -> None:
+    assert auc(np.array([0.0, 1.0]), np.array([0.5, 0.5])) == 0.5
+    assert np.isnan(auc(np.array([1.0, 1.0]), np.array([0.2, 0.5])))
+
+
+def test_a_certain_mistake_costs_a_finite_amount() -> None:
+    assert log_loss(np.array([1.0]), np.array([0.0])) == pytest.approx(-np.log(1e-6))
+
+
+def test_calibration_error_is_the_weighted_distance_of_the_bins() -> None:
+    outcomes = np.array([0.0, 0.0, 1.0, 1.0])
+    probabilities = np.array([0.1, 0.3, 0.6, 0.8])
+    # bins of two: |0.2 - 0| and |0.7 - 1|
+    assert expected_calibration_error(outcomes, probabilities, bin_count=2) == pytest.approx(0.25)
+    assert calibration_table(outcomes, probabilities, bin_count=2)[:, 2].tolist() == [2.0, 2.0]
+
+
+def test_calibration_slope_finds_overconfidence() -> None:
+    generator = np.random.default_rng(1)
+    logits = generator.normal(size=40_000)
+    outcomes = (generator.random(40_000) < expit(logits)).astype(float)
+    assert calibration_slope(outcomes, expit(logits)) == pytest.approx(1.0, abs=0.05)
+    assert calibration_slope(outcomes, expit(2 * logits)) == pytest.approx(0.5, abs=0.03)
+
+
+def test_lift_counts_the_riskiest_tenth() -> None:
+    outcomes = np.array([1.0] + [0.0] * 15 + [1.0] * 4)
+    probabilities = np.linspace(1, 0, 20)
+    assert lift(outcomes, probabilities) == pytest.approx(0.5 / 0.25)
+
+
+def test_the_normalised_gini_is_one_for_the_truth_and_minus_one_for_its_reverse() -> None:
+    outcomes = np.array([0.0, 2.0, 5.0, 1.0])
+    assert normalised_gini(outcomes, outcomes) == pytest.approx(1.0)
+    assert normalised_gini(outcomes, -outcomes) == pytest.approx(-1.0)
+    assert np.isnan(normalised_gini(np.zeros(3), np.ones(3)))
+
+
+def test_the_deviance_is_zero_only_for_the_truth() -> None:
+    outcomes = np.array([4.0, 9.0])
+    assert deviances(outcomes, outcomes) == pytest.approx([0.0, 0.0])
+    # power 1.5, y = 4, mu = 9: 2 · (-4·2 + 2·4/3 + 2·3)
+    assert deviances(np.array([4.0]), np.array([9.0]))[0] == pytest.approx(2 * (-8 + 8 / 3 + 6))
+
+
+@given(st.floats(0.05, 20))
+def test_the_deviance_is_lowest_at_the_mean(factor: float) -> None:
+    outcomes = np.array([0.0, 0.0, 3.0, 9.0])
+    at_mean = deviances(outcomes, np.full(4, outcomes.mean())).sum()
+    assert deviances(outcomes, np.full(4, outcomes.mean() * factor)).sum() >= at_mean - 1e-9
+
+
+def test_level_and_capture() -> None:
+    outcomes, predictions = np.array([0.0, 10.0, 30.0]), np.array([5.0, 5.0, 20.0])
+    assert total_bias(outcomes, predictions) == pytest.approx(-0.25)
+    assert decile_error(outcomes, predictions) == pytest.approx((5 + 5 + 10) / 40)
+    assert top_share_captured(outcomes, predictions, share=1 / 3) == 1.0
+
+
+def test_interval_coverage_counts_buyers_only_where_it_says_so() -> None:
+    outcomes = np.array([0.0, 0.0, 5.0, 50.0])
+    low, high = np.array([0.0, 0.0, 0.0, 0.0]), np.array([0.0, 10.0, 10.0, 10.0])
+    found = interval_metrics(outcomes, low, high)
+    assert found["above_high_share"] == pytest.approx(1 / 3)
+    assert found["inside_share"] == pytest.approx(3 / 4)
+    assert conditional_coverage(outcomes, np.full(4, 4.0), np.full(4, 40.0)) == pytest.approx(1 / 2)
+
+
+def test_list_metrics_of_a_hand_worked_table() -> None:
+    truth = pd.DataFrame(
+        [("a", "x"), ("a", "y"), ("b", "z"), ("c", "x")], columns=["customer_id", "product_id"]
+    )
+    lists = pd.DataFrame(
+        [("a", 1, "x"), ("a", 2, "q"), ("a", 3, "y"), ("b", 1, "q"), ("b", 2, "z"), ("d", 1, "x")],
+        columns=["customer_id", "rank", "product_id"],
+    )
+    table = customer_metrics(lists, truth, k=2)
+    assert table.index.tolist() == ["a", "b", "c"]
+    assert table["recall"].tolist() == [0.5, 1.0, 0.0]
+    assert table["mrr"].tolist() == [1.0, 0.5, 0.0]
+    assert table["ndcg"].tolist() == pytest.approx([1 / (1 + 1 / np.log2(3)), 1 / np.log2(3), 0.0])
+    assert recommender_metrics(lists, truth, k=2)["hit_at_2"] == pytest.approx(2 / 3)
+    assert recall_by_k(lists, truth, ks=(1, 3)) == pytest.approx({1: 1 / 6, 3: 2 / 3})
+
+
+@pytest.mark.parametrize("metrics", [churn_metrics, clv_metrics])
+def test_every_metric_survives_a_shop_where_all_are_alike(metrics: object) -> None:
+    values = metrics(np.ones(5), np.full(5, 0.5))  # type: ignore[operator]
+    assert all(isinstance(value, float) for value in values.values())

@@ -1,0 +1,70 @@
+"""A back-test's findings on the challengers' runs: metrics, pictures and the scorecard itself."""
+
+import json
+from typing import Any
+
+from mlflow import MlflowClient
+
+from features.settings import Layout
+from models import registry_names as names
+from training.pages import Figures
+from training.scorecard import CandidateResult, Scorecard, TaskResult
+from training.tracking import Challenger, challengers
+
+
+def attach_scorecard(client: MlflowClient, layout: Layout, scorecard: Scorecard, figures: Figures) -> int:
+    """Log the back-test to every challenger fitted on the same data and date; return how many there were."""
+    attached = 0
+    for task, result in scorecard.tasks.items():
+        for name, challenger in challengers(client, task).items():
+            if name in result.candidates and fits(challenger, scorecard):
+                _attach(client, layout, challenger, result, figures)
+                attached += 1
+    return attached
+
+
+def fits(challenger: Challenger, scorecard: Scorecard) -> bool:
+    """Say whether a challenger and a scorecard speak of the same data, date and headline horizon."""
+    return (challenger.data_hash, challenger.data_until, challenger.headline_days) == (
+        scorecard.data_hash,
+        scorecard.as_of,
+        scorecard.headline_days,
+    )
+
+
+def _attach(
+    client: MlflowClient, layout: Layout, challenger: Challenger, result: TaskResult, figures: Figures
+) -> None:
+    for horizon, metrics in result.candidates[challenger.candidate].metrics.items():
+        for metric, summary in metrics.items():
+            if summary.mean is not None:
+                client.log_metric(challenger.run_id, f"{metric}_{horizon}d", summary.mean)
+    for name in ("scorecard.json", "scorecard.txt", "scorecard.html"):
+        client.log_artifact(challenger.run_id, str(layout.reports / name), "backtest")
+    for name in figures[result.task]:
+        client.log_artifact(challenger.run_id, str(layout.reports / f"{result.task}-{name}.svg"), "backtest")
+    summary_tag = json.dumps(scorecard_tag(result, challenger.candidate))
+    registered = names.REGISTERED[challenger.task]
+    client.set_model_version_tag(registered, challenger.version, names.TAG_SCORECARD, summary_tag)
+
+
+def scorecard_tag(result: TaskResult, candidate: str) -> dict[str, Any]:
+    """Return what serving shows of a version's back-test: its metrics beside the best simple rule's."""
+    rule = best_rule(result)
+    return {
+        "metrics": _means(result.candidates[candidate], result.horizon_days),
+        "baseline": rule
+        and {"candidate": rule, "metrics": _means(result.candidates[rule], result.horizon_days)},
+        "beats_baseline": result.beats_baseline and candidate == result.winner,
+        "origins": [str(day) for day in result.origins],
+        "horizon_days": result.horizon_days,
+    }
+
+
+def best_rule(result: TaskResult) -> str | None:
+    """Return the strongest recipe that is no machine learning, if one was judged."""
+    return next((name for name in result.mean_losses if result.candidates[name].method != "ml"), None)
+
+
+def _means(result: CandidateResult, horizon_days: int) -> dict[str, float]:
+    return {name: s.mean for name, s in result.metrics[horizon_days].items() if s.mean is not None}

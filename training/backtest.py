@@ -1,0 +1,167 @@
+"""`make evaluate`: refit every recipe at rolling origins, judge it, and write the scorecard.
+
+    python -m training.backtest [--as-of 2011-09-10] [--horizon 90] [--var var]
+
+Writes `VAR/backtest/*.parquet` (the stored predictions) and `VAR/reports/scorecard.{json,txt,html}`, and
+attaches scorecard, metrics and plots to the challengers' MLflow runs.
+"""
+
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated
+
+import pandas as pd
+import typer
+
+from features.console import Announce, progress, run_command
+from features.examples import Examples
+from features.settings import Layout, load_settings
+from features.snapshot import Snapshot
+from models.candidates import churn_candidates, clv_candidates
+from training import verdicts
+from training.attach import attach_scorecard
+from training.context import Context, open_context
+from training.origins import rolling_origins
+from training.pages import draw_figures, write_scorecard
+from training.recommender_rounds import RecommenderRound, recommender_round
+from training.rounds import Backtest, churn_round, clv_round, pivot
+from training.scorecard import Scorecard, scorecard_text
+from training.tracking import connect, git_revision
+
+
+def run_backtest(context: Context, announce: Announce) -> Backtest:
+    """Refit and judge every recipe of every task at the rolling origins that the history allows."""
+    origins = rolling_origins(
+        context.as_of.date,
+        first_order_date=context.first_order_date,
+        headline_days=context.headline_days,
+        origin_count=context.settings.backtest.origin_count,
+        history_days_min=context.settings.churn.history_days_min,
+    )
+    result = Backtest(origins)
+    examples = _judge_churn(context, result, announce)
+    _judge_clv(context, result, examples, announce)
+    _judge_recommender(context, result, announce)
+    return result
+
+
+def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict[date, Examples]:
+    kept, tables = {}, []
+    for origin in result.origins:
+        announce(f"churn as of {origin}")
+        snapshot = _at(context, origin)
+        examples = context.builder.examples(snapshot, headline_days=context.headline_days)
+        horizons = _known_horizons(context, examples)
+        outcomes = context.builder.outcomes(snapshot, horizons_days=horizons, known_until=context.as_of)
+        table, left_out = churn_round(
+            churn_candidates(context.settings), examples, outcomes, horizons=horizons
+        )
+        kept[origin] = examples
+        tables.append(table)
+        result.left_out["churn"] |= left_out
+    result.churn = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    return kept
+
+
+def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], announce: Announce) -> None:
+    """Judge value with the order probabilities of the churn recipe that won, as scoring will use them."""
+    winner = verdicts.churn_verdict(context, result.churn)
+    tables = []
+    for origin, examples in kept.items() if winner else ():
+        announce(f"value as of {origin}")
+        horizons = _known_horizons(context, examples)
+        outcomes = context.builder.outcomes(
+            _at(context, origin), horizons_days=horizons, known_until=context.as_of
+        )
+        orders = 1 - pivot(result.churn, winner.winner, origin).reindex(examples.current.index)
+        table, left_out = clv_round(
+            clv_candidates(context.settings), examples, outcomes, order_probability=orders[list(horizons)]
+        )
+        tables.append(table)
+        result.left_out["clv"] |= left_out
+    result.clv = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+
+
+def _judge_recommender(context: Context, result: Backtest, announce: Announce) -> None:
+    rounds: list[RecommenderRound] = []
+    for origin in result.origins:
+        announce(f"recommendations as of {origin}")
+        found = recommender_round(context.history, _at(context, origin), settings=context.settings)
+        rounds.append(found)
+        result.left_out["recommender"] |= found.left_out
+    result.recommender = (
+        pd.concat([found.metrics for found in rounds], ignore_index=True) if rounds else pd.DataFrame()
+    )
+    if rounds:
+        result.recalls = rounds[-1].recalls
+
+
+def _at(context: Context, origin: date) -> Snapshot:
+    return Snapshot(origin, context.as_of.time_zone, context.as_of.observation_days)
+
+
+def _known_horizons(context: Context, examples: Examples) -> tuple[int, ...]:
+    """Return the horizons whose outcome at this origin is over on AS_OF."""
+    return tuple(
+        horizon
+        for horizon in examples.horizons_days
+        if examples.origin.outcome_end_days(horizon) <= context.as_of.end_days
+    )
+
+
+def build_scorecard(context: Context, result: Backtest) -> Scorecard:
+    """Summarise a back-test and decide every task."""
+    return Scorecard(
+        as_of=context.as_of.date,
+        headline_days=context.headline_days,
+        data_hash=context.history.manifest.data_hash,
+        git_revision=git_revision(),
+        currency=context.history.manifest.currency,
+        clv_basis=context.settings.shop.clv_basis,
+        created_at=datetime.now(UTC),
+        tasks={
+            "churn": verdicts.churn_result(context, result.churn, result.left_out["churn"]),
+            "clv": verdicts.clv_result(context, result.clv, result.left_out["clv"]),
+            "recommender": verdicts.recommender_result(
+                context, result.recommender, result.left_out["recommender"]
+            ),
+        },
+    )
+
+
+def store_predictions(layout: Layout, result: Backtest) -> None:
+    """Write the stored predictions of a back-test, replacing the last one's."""
+    layout.backtest.mkdir(parents=True, exist_ok=True)
+    tables = {"churn": result.churn, "clv": result.clv, "recommender": result.recommender}
+    for task, table in tables.items():
+        table.to_parquet(layout.backtest / f"{task}.parquet", index=False)
+
+
+def _command(
+    *,
+    as_of: Annotated[str | None, typer.Option(help="as if that day were today (ISO date)")] = None,
+    horizon: Annotated[int | None, typer.Option(help="headline horizon, in days", min=1, max=730)] = None,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Back-test every candidate on rolling origins, beside the simple rules."""
+    layout = Layout(var)
+    context = open_context(layout, load_settings(), as_of=as_of, headline_days=horizon)
+    client = connect(layout)
+    with progress("evaluate", total=3 * context.settings.backtest.origin_count + 1) as announce:
+        result = run_backtest(context, announce)
+        announce("scorecard")
+        scorecard = build_scorecard(context, result)
+        store_predictions(layout, result)
+        figures = draw_figures(scorecard, result)
+        write_scorecard(layout, scorecard, figures)
+        attached = attach_scorecard(client, layout, scorecard, figures)
+    sys.stdout.write(scorecard_text(scorecard))
+    where = f"{layout.reports / 'scorecard.html'}"
+    sys.stdout.write(f"\nwritten to {where}; attached to {attached} MLflow runs\n")
+
+
+if __name__ == "__main__":
+    run_command(_command)

@@ -1,0 +1,236 @@
+"""`make promote`: the best recipe of the back-test becomes champion, be it a model or a simple rule.
+
+    python -m training.promote [--as-of 2011-09-10] [--var var]
+    python -m training.promote --list            the champions, and why            (make models)
+    python -m training.promote --rollback        the previous champions back       (make rollback)
+
+Every promotion is recorded on the registered model, with from, to and reason.
+"""
+
+import json
+import sys
+from dataclasses import asdict, dataclass
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from features.cohort import default_as_of
+from features.console import run_command
+from features.errors import UserError
+from features.history import History
+from features.settings import Layout, load_settings
+from models import registry_names as names
+from training.attach import fits
+from training.scorecard import Scorecard, TaskResult, verdict_text
+from training.tracking import Challenger, challengers, connect
+
+UNJUDGED_ORDER: dict[names.Task, tuple[str, ...]] = {
+    "churn": ("btyd", "base_rate", "recency"),
+    "clv": ("formula", "btyd", "past_spend"),
+    "recommender": ("popular", "top_freq"),
+}
+"""Which challenger serves where the history is too short for a back-test: the first of these that works."""
+
+TAG_PROMOTION = "promotion."
+
+
+class PromotionError(UserError):
+    """Nothing can be promoted yet; the message says what to run first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Promotion:
+    """One entry of the record: which version followed which, when and why."""
+
+    task: str
+    at: str
+    candidate: str
+    from_version: str | None
+    to_version: str
+    reason: str
+
+
+def read_scorecard(layout: Layout, *, as_of: date) -> Scorecard:
+    """Read the last back-test; raises `PromotionError` unless it is of this date."""
+    path = layout.reports / "scorecard.json"
+    if not path.exists():
+        raise PromotionError(f"no back-test in {layout.reports}; run `make evaluate AS_OF={as_of}` first")
+    scorecard = Scorecard.model_validate_json(path.read_text(encoding="utf-8"))
+    if scorecard.as_of != as_of:
+        raise PromotionError(
+            f"the last back-test is as of {scorecard.as_of}, not {as_of}; "
+            f"run `make evaluate AS_OF={as_of}` first"
+        )
+    return scorecard
+
+
+def promote(client: MlflowClient, scorecard: Scorecard) -> list[Promotion]:
+    """Move the champion alias of every task to the back-test's best challenger, where it is not there yet."""
+    done = []
+    for task, result in scorecard.tasks.items():
+        ready = {name: c for name, c in challengers(client, task).items() if fits(c, scorecard)}
+        if not ready:
+            if task == "recommender":
+                continue
+            raise PromotionError(
+                f"no {task} challenger was trained on the data of the back-test of {scorecard.as_of} "
+                f"({scorecard.headline_days} days); run `make train evaluate AS_OF={scorecard.as_of}` first"
+            )
+        chosen = choose(result, ready)
+        promotion = _move(client, chosen, reason=_reason(result, chosen))
+        if promotion is not None:
+            done.append(promotion)
+    return done
+
+
+def choose(result: TaskResult, ready: dict[str, Challenger]) -> Challenger:
+    """Return the challenger whose recipe did best; without a back-test, the most modest one."""
+    order = (*result.mean_losses, *UNJUDGED_ORDER[result.task], *ready)
+    return next(ready[name] for name in order if name in ready)
+
+
+def champion(client: MlflowClient, task: names.Task) -> Any | None:  # noqa: ANN401
+    """Return the version that serves a task, or None."""
+    try:
+        return client.get_model_version_by_alias(names.REGISTERED[task], names.CHAMPION)
+    except MlflowException:
+        return None
+
+
+def roll_back(client: MlflowClient, *, task: names.Task | None = None) -> list[Promotion]:
+    """Move champion aliases back to the version before the last promotion.
+
+    Raises `PromotionError` where a task has no earlier champion.
+    """
+    tasks = [task] if task else [t for t in names.REGISTERED if champion(client, t) is not None]
+    steps = [(t, _last_step(client, t)) for t in tasks]
+    if not steps:
+        raise PromotionError("there is no champion to roll back; run `make train evaluate promote` first")
+    return [_roll_back_one(client, t, step) for t, step in steps]
+
+
+def history_of(client: MlflowClient, task: names.Task) -> list[Promotion]:
+    """Return the recorded promotions of a task, oldest first."""
+    try:
+        tags = client.get_registered_model(names.REGISTERED[task]).tags
+    except MlflowException:
+        return []
+    entries = sorted((key, value) for key, value in tags.items() if key.startswith(TAG_PROMOTION))
+    return [Promotion(**json.loads(value)) for _, value in entries]
+
+
+def _last_step(client: MlflowClient, task: names.Task) -> Promotion:
+    current = champion(client, task)
+    for step in reversed(history_of(client, task)):
+        if current is not None and step.to_version == str(current.version) and step.from_version:
+            return step
+    raise PromotionError(f"{task} has no earlier champion to go back to; `make models` lists the promotions")
+
+
+def _roll_back_one(client: MlflowClient, task: names.Task, step: Promotion) -> Promotion:
+    registered = names.REGISTERED[task]
+    target = client.get_model_version(registered, step.from_version)
+    candidate = target.tags[names.TAG_CANDIDATE]
+    client.set_registered_model_alias(registered, names.CHAMPION, step.from_version)
+    reason = f"rolled back from version {step.to_version} by hand"
+    return _record(client, task, candidate, step.to_version, str(step.from_version), reason)
+
+
+def _move(client: MlflowClient, chosen: Challenger, *, reason: str) -> Promotion | None:
+    registered = names.REGISTERED[chosen.task]
+    current = champion(client, chosen.task)
+    before = str(current.version) if current is not None else None
+    if before == chosen.version:
+        return None
+    client.set_model_version_tag(registered, chosen.version, names.TAG_PASSED, "true")
+    client.set_registered_model_alias(registered, names.CHAMPION, chosen.version)
+    return _record(client, chosen.task, chosen.candidate, before, chosen.version, reason)
+
+
+def _record(
+    client: MlflowClient, task: names.Task, candidate: str, before: str | None, after: str, reason: str
+) -> Promotion:
+    entry = Promotion(
+        task=task,
+        at=datetime.now(UTC).isoformat(timespec="seconds"),
+        candidate=candidate,
+        from_version=before,
+        to_version=after,
+        reason=reason,
+    )
+    number = len(history_of(client, task)) + 1
+    key = f"{TAG_PROMOTION}{number:06d}"
+    client.set_registered_model_tag(names.REGISTERED[task], key, json.dumps(asdict(entry)))
+    return entry
+
+
+def _reason(result: TaskResult, chosen: Challenger) -> str:
+    if result.winner is None:
+        return "the history is too short for a back-test; the most modest method that works serves"
+    if chosen.candidate != result.winner:
+        return f"{result.winner} won but could not be fitted on the newest data; {chosen.candidate} is next"
+    return verdict_text(result)
+
+
+def _print_champions(client: MlflowClient) -> None:
+    for task in names.REGISTERED:
+        current = champion(client, task)
+        if current is None:
+            sys.stdout.write(f"{task:<12} none\n")
+            continue
+        tags = current.tags
+        described = (
+            f"{tags[names.TAG_CANDIDATE]} ({tags[names.TAG_METHOD]}), data until {tags[names.TAG_DATA_UNTIL]}"
+        )
+        sys.stdout.write(f"{task:<12} version {current.version}: {described}\n")
+        for entry in history_of(client, task):
+            moved = f"{entry.from_version or 'none'} → {entry.to_version}"
+            sys.stdout.write(f"    {entry.at}  {moved:<10} {entry.candidate}: {entry.reason}\n")
+
+
+def _command(
+    *,
+    as_of: Annotated[
+        str | None, typer.Option(help="the date of the back-test (ISO); default: as for evaluate")
+    ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="list the champions and every promotion")] = False,
+    rollback: Annotated[bool, typer.Option("--rollback", help="the previous champions back")] = False,
+    task: Annotated[str | None, typer.Option(help="with --rollback: churn, clv or recommender only")] = None,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Promote the best of the back-test to champion, list the champions, or roll back."""
+    layout = Layout(var)
+    if task is not None and task not in names.REGISTERED:
+        raise PromotionError(f"TASK={task} is unknown; choose one of {', '.join(names.REGISTERED)}")
+    client = connect(layout)
+    if list_:
+        _print_champions(client)
+        return
+    if rollback:
+        moves = roll_back(client, task=task)  # type: ignore[arg-type]
+    else:
+        moves = promote(client, read_scorecard(layout, as_of=_date(layout, as_of)))
+    for move in moves:
+        moved = f"version {move.from_version or 'none'} → {move.to_version} ({move.candidate})"
+        sys.stdout.write(f"{move.task}: {moved}: {move.reason}\n")
+    if not moves:
+        sys.stdout.write("the champions stay as they are\n")
+
+
+def _date(layout: Layout, as_of: str | None) -> date:
+    if as_of is None:
+        return default_as_of(History.open(layout.history), load_settings().shop.time_zone)
+    try:
+        return date.fromisoformat(as_of)
+    except ValueError:
+        raise PromotionError(f"AS_OF={as_of} is no date; write it as 2026-11-22") from None
+
+
+if __name__ == "__main__":
+    run_command(_command)

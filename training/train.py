@@ -1,0 +1,124 @@
+"""`make train`: fit every candidate of every task as of a date and register each as a challenger in MLflow.
+
+python -m training.train [--as-of 2011-09-10] [--horizon 90] [--var var]
+"""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from mlflow import MlflowClient
+
+from features.console import Announce, progress, run_command
+from features.errors import UserError
+from features.examples import Examples
+from features.settings import Layout, Settings, load_settings
+from models.candidates import churn_candidates, clv_candidates, recommender_candidates
+from models.contract import NotEnoughDataError
+from models.registry_names import Task
+from training.cards import model_card
+from training.context import Context, keep_headline_days, open_context
+from training.recommender_rounds import material_at
+from training.tracking import Challenger, Training, connect, register
+
+
+def train(
+    context: Context, client: MlflowClient, announce: Announce
+) -> tuple[list[Challenger], dict[str, str]]:
+    """Fit and register every candidate; return the challengers, and for each one left out the reason.
+
+    Raises `UserError` where not even a simple rule of churn or value can be fitted.
+    """
+    announce("features at the past snapshots")
+    examples = context.builder.examples(context.as_of, headline_days=context.headline_days)
+    training = _training(context, examples)
+    registered: list[Challenger] = []
+    left_out: dict[str, str] = {}
+    for task, candidates in all_candidates(context.settings).items():
+        material: Any = examples
+        if task == "recommender":
+            announce("purchases by customer and item")
+            material = material_at(context.history, context.as_of, settings=context.settings)
+        for name, candidate in candidates.items():
+            announce(f"{task}: {name}")
+            try:
+                candidate.fit(material)
+            except NotEnoughDataError as error:
+                left_out[f"{task}/{name}"] = str(error)
+                continue
+            card = model_card(task, candidate, examples=examples, training=training)
+            registered.append(register(client, task, candidate, training=training, card=card))
+    _check_something_answers(registered, left_out)
+    return registered, left_out
+
+
+def all_candidates(settings: Settings) -> dict[Task, dict[str, Any]]:
+    """Return fresh candidates of every task, by name."""
+    return {
+        "churn": dict(churn_candidates(settings)),
+        "clv": dict(clv_candidates(settings)),
+        "recommender": dict(recommender_candidates(settings)),
+    }
+
+
+def _check_something_answers(registered: list[Challenger], left_out: dict[str, str]) -> None:
+    for task in ("churn", "clv"):
+        if not any(challenger.task == task for challenger in registered):
+            reasons = "; ".join(
+                f"{name}: {reason}" for name, reason in left_out.items() if name.startswith(task)
+            )
+            raise UserError(f"no {task} method can work with this history: {reasons}")
+
+
+def _training(context: Context, examples: Examples) -> Training:
+    manifest = context.history.manifest
+    path = Path("regulars.toml")
+    return Training(
+        as_of=context.as_of.date,
+        headline_days=context.headline_days,
+        data_hash=manifest.data_hash,
+        settings_path=path if path.exists() else None,
+        info={
+            "data_until": str(context.as_of.date),
+            "churn_horizon_days": context.headline_days,
+            "clv_horizon_days": context.settings.clv.horizon_days,
+            "clv_basis": context.settings.shop.clv_basis,
+            "currency": manifest.currency,
+            "time_zone": context.as_of.time_zone,
+            "observation_days": context.settings.features.observation_days,
+            "customer_count": len(examples.current),
+            "data_hash": manifest.data_hash,
+        },
+    )
+
+
+def _command(
+    *,
+    as_of: Annotated[str | None, typer.Option(help="as if that day were today (ISO date)")] = None,
+    horizon: Annotated[int | None, typer.Option(help="headline horizon, in days", min=1, max=730)] = None,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Fit every candidate and register it as a challenger in MLflow."""
+    layout = Layout(var)
+    settings = load_settings()
+    context = open_context(layout, settings, as_of=as_of, headline_days=horizon)
+    client = connect(layout)
+    total = 2 + sum(len(found) for found in all_candidates(settings).values())
+    with progress("train", total=total) as announce:
+        registered, left_out = train(context, client, announce)
+    keep_headline_days(layout, context.headline_days)
+    sys.stdout.write(f"as of {context.as_of.date} · churn means no order for {context.headline_days} days\n")
+    for found in registered:
+        sys.stdout.write(
+            f"  {found.task:<12} {found.candidate:<12} {found.method:<9} version {found.version}\n"
+        )
+    for name, reason in left_out.items():
+        sys.stdout.write(f"  left out: {name}: {reason}\n")
+    sys.stdout.write("next: make evaluate, then make promote\n")
+
+
+if __name__ == "__main__":
+    run_command(_command)

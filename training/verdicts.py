@@ -1,0 +1,123 @@
+"""From stored predictions to a task's result: metrics, the winner and its distance to the simple rules."""
+
+import numpy as np
+import pandas as pd
+
+from features.settings import Settings
+from models.candidates import churn_candidates, clv_candidates, recommender_candidates
+from models.contract import Method
+from models.registry_names import Task
+from training.context import Context
+from training.judge import Verdict, decide
+from training.metrics_churn import churn_metrics, log_losses
+from training.metrics_clv import clv_metrics, deviances
+from training.scorecard import (
+    LOSS_NAMES,
+    CandidateResult,
+    Summary,
+    TaskResult,
+    comparison_of,
+    summarise,
+    summary_of,
+)
+
+
+def methods_of(task: Task, settings: Settings) -> dict[str, Method]:
+    """Return the method of every candidate of a task."""
+    makers = {"churn": churn_candidates, "clv": clv_candidates, "recommender": recommender_candidates}
+    return {name: candidate.method for name, candidate in makers[task](settings).items()}  # type: ignore[attr-defined]
+
+
+def churn_verdict(context: Context, predictions: pd.DataFrame) -> Verdict | None:
+    """Decide churn by log-loss at the headline horizon; None without predictions."""
+    return _verdict(context, "churn", _headline_losses(context, predictions, log_losses))
+
+
+def churn_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
+    """Return churn's part of the scorecard."""
+    verdict = churn_verdict(context, predictions)
+    metrics = {} if verdict is None else summarise(predictions, churn_metrics)
+    return _result(context, "churn", verdict, metrics, left_out)
+
+
+def clv_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
+    """Return value's part of the scorecard, decided by Tweedie deviance at the headline horizon."""
+    verdict = _verdict(context, "clv", _headline_losses(context, predictions, deviances))
+    metrics = {} if verdict is None else summarise(predictions, clv_metrics)
+    return _result(context, "clv", verdict, metrics, left_out)
+
+
+def recommender_result(context: Context, rows: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
+    """Return the recommender's part, decided by 1 - NDCG@10; `rows` as in `training.recommender_rounds`."""
+    losses = None if rows.empty else rows.assign(loss=1 - rows["ndcg"])
+    verdict = _verdict(context, "recommender", losses)
+    horizon = context.settings.recommender.outcome_days
+    metrics: dict[str, dict[int, dict[str, Summary]]] = {}
+    for candidate, part in rows.groupby("candidate") if verdict else ():
+        means = part.groupby("origin")[["recall", "ndcg", "hit", "mrr"]].mean()
+        metrics[str(candidate)] = {
+            horizon: {f"{name}_at_10": summary_of(dict(means[name].items())) for name in means}  # type: ignore[arg-type]
+        }
+    return _result(context, "recommender", verdict, metrics, left_out)
+
+
+def _headline_losses(context: Context, predictions: pd.DataFrame, loss: object) -> pd.DataFrame | None:
+    if predictions.empty:
+        return None
+    rows = predictions[predictions["horizon_days"] == context.headline_days]
+    parts = []
+    for _, part in rows.groupby(["candidate", "origin"], sort=False):
+        values = loss(part["outcome"].to_numpy(np.float64), part["prediction"].to_numpy(np.float64))  # type: ignore[operator]
+        parts.append(part[["candidate", "origin", "customer_id"]].assign(loss=values))
+    return pd.concat(parts, ignore_index=True)
+
+
+def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdict | None:
+    if losses is None:
+        return None
+    complete = _judged_everywhere(losses)
+    rules = {name for name, method in methods_of(task, context.settings).items() if method != "ml"}
+    return decide(
+        complete,
+        loss_name=LOSS_NAMES[task],
+        rules=rules,
+        resamples=context.settings.backtest.bootstrap_count,
+        seed=context.settings.seed,
+    )
+
+
+def _judged_everywhere(losses: pd.DataFrame) -> pd.DataFrame:
+    """Keep the recipes that could be fitted at as many origins as the best, and the origins they share."""
+    newest = losses["origin"].max()
+    usable = losses.groupby("candidate")["origin"].transform("max") == newest
+    rows = losses[usable]
+    counts = rows.groupby("origin")["candidate"].nunique()
+    shared = counts.index[counts == rows["candidate"].nunique()]
+    return rows[rows["origin"].isin(shared)]
+
+
+def _result(
+    context: Context,
+    task: Task,
+    verdict: Verdict | None,
+    metrics: dict[str, dict[int, dict[str, Summary]]],
+    left_out: dict[str, str],
+) -> TaskResult:
+    methods = methods_of(task, context.settings)
+    horizon = context.settings.recommender.outcome_days if task == "recommender" else context.headline_days
+    summaries = [next(iter(rows[horizon].values())) for rows in metrics.values()]
+    origins = sorted({day for summary in summaries for day in summary.by_origin})
+    return TaskResult(
+        task=task,
+        horizon_days=horizon,
+        loss_name=LOSS_NAMES[task],
+        origins=origins,
+        candidates={
+            name: CandidateResult(method=methods[name], metrics=rows) for name, rows in metrics.items()
+        },
+        left_out=left_out,
+        winner=verdict.winner if verdict else None,
+        mean_losses=verdict.mean_losses if verdict else {},
+        against_rule=comparison_of(verdict) if verdict else None,
+        beats_baseline=verdict.beats_baseline if verdict else False,
+    )
