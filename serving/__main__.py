@@ -1,0 +1,88 @@
+"""Serve API and console: `python -m serving [--port 8000] [--workers 1] [--var var]`."""
+
+import ipaddress
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from granian import Granian
+from granian.constants import Interfaces
+
+from features.console import run_command
+from features.errors import UserError
+from serving.environment import Environment
+from serving.sqlite_store import SqliteStore
+
+
+class ServeError(UserError):
+    """The service cannot start as asked."""
+
+
+def check_start(environment: Environment) -> None:
+    """Raise `ServeError` or `NoRunError` where it cannot answer: no run, a busy port, an open door."""
+    _check_loopback(environment.host)
+    store = SqliteStore.of(environment.layout)
+    store.open_run(store.live_run_id()).close()
+    _check_port(environment.host, environment.port)
+
+
+def _check_loopback(host: str) -> None:
+    """Without keys the door stays shut: only this machine may call."""
+    try:
+        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        is_loopback = False
+    if not is_loopback:
+        raise ServeError(
+            f"host {host!r} would open the scores to the network and there are no API keys; use 127.0.0.1, "
+            "and a proxy that checks who calls in front of it"
+        )
+
+
+def _check_port(host: str, port: int) -> None:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            raise ServeError(
+                f"{host}:{port} cannot be used ({error.strerror}); name another one with --port"
+            ) from None
+
+
+def _serve(
+    *,
+    host: Annotated[str, typer.Option(envvar="REGULARS_HOST", help="a loopback address")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(envvar="REGULARS_PORT", help="TCP port")] = 8000,
+    workers: Annotated[int, typer.Option(envvar="REGULARS_WORKERS", help="processes that answer")] = 1,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Serve the newest score run as an API and a page; later runs are picked up without a restart."""
+    environment = Environment(host=host, port=port, workers=workers, var=var)
+    check_start(environment)
+    for name in ("host", "port", "workers", "var"):
+        os.environ[f"REGULARS_{name.upper()}"] = str(getattr(environment, name))
+    sys.stderr.write(f"serving {var} on http://{host}:{port} (stop with Ctrl-C)\n")
+    Granian(
+        "serving.api:create_app",
+        address=host,
+        port=port,
+        interface=Interfaces.ASGI,
+        workers=workers,
+        factory=True,
+        respawn_failed_workers=True,
+        websockets=False,
+        log_access=False,
+        log_level="warning",
+        process_name="regulars",
+    ).serve()
+
+
+if __name__ == "__main__":
+    run_command(_serve)

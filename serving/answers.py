@@ -1,0 +1,37 @@
+"""Answers from bytes: JSON written by orjson, with the headers of private data and entity tags."""
+
+from typing import Any
+
+import orjson
+from fastapi import Request, Response
+
+JSON = "application/json"
+_PRIVATE = "private, max-age=60"
+
+
+def json_answer(content: Any) -> Response:  # noqa: ANN401 - anything orjson writes
+    """Return content as JSON that no cache keeps."""
+    return Response(orjson.dumps(content), 200, {"cache-control": "no-store"}, JSON)
+
+
+def tag_of(score_run_id: str) -> str:
+    """Return the entity tag of all that a run answers: a run never changes, an address is one question."""
+    return f'"{score_run_id}"'
+
+
+def is_unchanged(request: Request, tag: str) -> bool:
+    """Say whether the reader holds this very answer already (`If-None-Match`)."""
+    known = request.headers.get("if-none-match")
+    return known is not None and any(
+        part.strip().removeprefix("W/") in (tag, "*") for part in known.split(",")
+    )
+
+
+def unchanged_answer(tag: str) -> Response:
+    """Return 304."""
+    return Response(None, 304, {"etag": tag, "cache-control": _PRIVATE})
+
+
+def private_answer(content: Any, tag: str) -> Response:  # noqa: ANN401 - anything orjson writes
+    """Return content as JSON for one reader, with its tag."""
+    return Response(orjson.dumps(content), 200, {"etag": tag, "cache-control": _PRIVATE}, JSON)

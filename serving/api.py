@@ -1,0 +1,62 @@
+"""The application: routes, errors, the live run. Start it with `python -m serving`."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.staticfiles import StaticFiles
+
+from serving import routes_audiences, routes_console, routes_customers, routes_models
+from serving.context import Context
+from serving.cursor import CursorSigner, load_secret
+from serving.edge import Edge
+from serving.environment import Environment
+from serving.live import LiveRuns
+from serving.problems import install_problem_handlers
+from serving.sqlite_store import SqliteStore
+from serving.wording import Wording
+
+_ASSETS = Path(__file__).parent / "assets"
+
+
+def create_app(environment: Environment | None = None) -> FastAPI:
+    """Return an application for an environment (by default, the process's own)."""
+    settings = environment or Environment()
+    app = FastAPI(
+        title="Regulars",
+        version="1",
+        summary="Who will come back, what they are worth and what to offer them next.",
+        redirect_slashes=False,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url="/v1/openapi.json",
+        lifespan=_lifespan,
+    )
+    app.state.environment = settings
+    for module in (routes_customers, routes_audiences, routes_models, routes_console):
+        app.include_router(module.router)
+    app.mount("/assets", StaticFiles(directory=_ASSETS))
+    install_problem_handlers(app)
+    app.add_middleware(
+        Edge, host_names=[n.strip().lower() for n in settings.host_names.split(",") if n.strip()]
+    )
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: Environment = app.state.environment
+    runs = LiveRuns(SqliteStore.of(settings.layout))
+    runs.refresh()
+    secret = load_secret(settings.layout.private)
+    app.state.context = Context(settings, runs, Wording(), CursorSigner(secret), {})
+    follower = asyncio.create_task(runs.follow(poll_seconds=settings.poll_seconds))
+    try:
+        yield
+    finally:
+        follower.cancel()
+        with suppress(asyncio.CancelledError):
+            await follower
+        runs.close()

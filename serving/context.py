@@ -1,0 +1,37 @@
+"""What every handler needs: the live runs, how rows are shown, cursors. Made once a process."""
+
+from dataclasses import dataclass
+
+from fastapi import Request
+
+from serving.cursor import CursorSigner
+from serving.environment import Environment
+from serving.live import LiveRuns
+from serving.present import RunView
+from serving.store import ScoreRun
+from serving.wording import Wording
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """The process's own things."""
+
+    environment: Environment
+    runs: LiveRuns
+    wording: Wording
+    cursors: CursorSigner
+    views: dict[str, RunView]
+
+    def view(self, run: ScoreRun) -> RunView:
+        """Return how a run's rows are shown."""
+        view = self.views.get(run.meta.score_run_id)
+        if view is None:
+            self.views.clear()
+            view = self.views[run.meta.score_run_id] = RunView(run.meta, self.wording)
+        return view
+
+
+def context_of(request: Request) -> Context:
+    """Return the context of the application that received a request."""
+    context: Context = request.app.state.context
+    return context

@@ -1,0 +1,69 @@
+"""Opaque signed cursors: where a page ended, pinned to a score run and to the filter that made the page."""
+
+import os
+import secrets
+from pathlib import Path
+from typing import NamedTuple
+
+from itsdangerous import BadSignature, URLSafeSerializer
+
+from serving.problems import FieldError, malformed
+
+_SECRET_BYTES = 32
+
+
+class Cursor(NamedTuple):
+    """The next page begins after `position` of an audience in a run."""
+
+    audience: str
+    score_run_id: str
+    position: int
+    clv_min: float | None
+
+
+class CursorSigner:
+    """Writes and reads cursors with a secret of this installation."""
+
+    def __init__(self, secret: bytes) -> None:
+        self._serializer = URLSafeSerializer(secret, salt="regulars.cursor")
+
+    def write(self, cursor: Cursor) -> str:
+        """Return the cursor as text for an address."""
+        return str(self._serializer.dumps(list(cursor)))
+
+    def read(self, text: str, *, audience: str) -> Cursor:
+        """Read what `write` made; raises a 422 problem if it was altered or belongs to another audience."""
+        try:
+            cursor = Cursor(*self._serializer.loads(text))
+        except (BadSignature, TypeError):
+            raise _refused() from None
+        if cursor.audience != audience:
+            raise _refused()
+        return cursor
+
+
+def load_secret(private: Path, *, name: str = "cursor.key") -> bytes:
+    """Read the installation's secret, making it on first use: mode 0600 in a folder of mode 0700.
+
+    Several processes may begin at once: the first to link the file in wins and the others read it.
+    """
+    path = private / name
+    if not path.exists():
+        private.mkdir(mode=0o700, parents=True, exist_ok=True)
+        partial = private / f".{name}.{secrets.token_hex(8)}"
+        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as stream:
+            stream.write(secrets.token_bytes(_SECRET_BYTES))
+        try:
+            os.link(partial, path)
+        except FileExistsError:
+            pass
+        finally:
+            partial.unlink()
+    return path.read_bytes()
+
+
+def _refused() -> Exception:
+    return malformed(
+        FieldError("/query/cursor", "cursor", "this is no cursor of this list; begin without one")
+    )

@@ -1,0 +1,31 @@
+"""What belongs to the machine: addresses and folders, from the environment (`REGULARS_…`) or the command."""
+
+from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from features.settings import Layout
+
+
+class Environment(BaseSettings):
+    """Settings of the serving process; every field is an environment variable, `REGULARS_PORT` for instance.
+
+    `host_names` are further names by which the service may be called, set apart by commas; loopback names
+    always are.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="REGULARS_", frozen=True)
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 8000
+    var: Path = Path("var")
+    workers: Annotated[int, Field(ge=1, le=64)] = 1
+    host_names: str = ""
+    poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
+
+    @property
+    def layout(self) -> Layout:
+        """Where everything lies."""
+        return Layout(self.var)

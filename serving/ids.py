@@ -1,0 +1,72 @@
+"""Ids as they come in an address, decoded strictly: byte for byte what was asked, or refused."""
+
+from urllib.parse import unquote_to_bytes
+
+from starlette.convertors import Convertor, register_url_convertor
+
+from serving.problems import FieldError, malformed
+
+ID_LENGTH_MAX = 256
+_CONTROL = frozenset(range(0x20)) | frozenset(range(0x7F, 0xA0))
+
+
+class _IdConvertor(Convertor[str]):
+    """A path parameter that may hold anything, slashes and line breaks included; `id_in_path` reads it."""
+
+    regex = "(?s:.*)"
+
+    def convert(self, value: str) -> str:
+        return value
+
+    def to_string(self, value: str) -> str:
+        return value
+
+
+register_url_convertor("customer_id", _IdConvertor())
+
+
+def id_in_path(raw_path: bytes, *, before: bytes, after: bytes) -> str:
+    """Return the customer id between two parts of a raw (still percent-encoded) path.
+
+    Slashes belong to the id, encoded or not. Raises a 422 problem where it is no id.
+
+    >>> id_in_path(b"/v1/customers/a%2Fb/predictions", before=b"/v1/customers/", after=b"/predictions")
+    'a/b'
+    """
+    path = raw_path.partition(b"?")[0]
+    if not (path.startswith(before) and path.endswith(after)):
+        raise _refused("path", "encoding", "only the id may be percent-encoded")
+    return read_id(path[len(before) : len(path) - len(after)], pointer="/path/customer_id")
+
+
+def id_in_query(query: bytes, name: str) -> str:
+    """Return the id in a query string; raises a 422 problem where it is missing or no id.
+
+    A `+` is a space, as HTML forms write it.
+
+    >>> id_in_query(b"customer_id=00123", "customer_id")
+    '00123'
+    """
+    pointer = f"/query/{name}"
+    for part in query.split(b"&"):
+        key, _, value = part.partition(b"=")
+        if key == name.encode():
+            return read_id(value.replace(b"+", b" "), pointer=pointer)
+    raise _refused(pointer, "missing", "name a customer")
+
+
+def read_id(encoded: bytes, *, pointer: str) -> str:
+    """Decode a percent-encoded id; a 422 problem unless it has 1–256 characters, none of them a control."""
+    try:
+        value = unquote_to_bytes(encoded).decode("utf-8")
+    except UnicodeDecodeError:
+        raise _refused(pointer, "encoding", "an id is percent-encoded UTF-8") from None
+    if not 1 <= len(value) <= ID_LENGTH_MAX:
+        raise _refused(pointer, "length", f"an id has 1 to {ID_LENGTH_MAX} characters")
+    if any(ord(character) in _CONTROL for character in value):
+        raise _refused(pointer, "control_character", "an id has no control characters")
+    return value
+
+
+def _refused(pointer: str, code: str, message: str) -> Exception:
+    return malformed(FieldError(pointer, code, message))

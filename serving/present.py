@@ -1,0 +1,128 @@
+"""From stored rows to what the reader gets: the flat row in its one order, reasons and lists in words."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from operator import itemgetter
+from typing import Any
+
+import orjson
+
+from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
+from serving.slots import NO_EVIDENCE, Slot, reason_name
+from serving.store import Item, RunMeta, StoredRow
+from serving.wording import Wording
+
+_ORDER = itemgetter(*((*STORED_NAMES, *RUN_NAMES).index(name) for name in NAMES))
+_BOOLEANS = tuple(name for name in STORED_NAMES if BY_NAME[name].kind == "boolean")
+_AT = {name: index for index, name in enumerate(STORED_NAMES)}
+PRODUCT_NAMES = ("name", "category", "subcategory", "brand", "price", "url", "image_url")
+
+
+class RunView:
+    """Shows the rows of one run; made once a run."""
+
+    def __init__(self, meta: RunMeta, wording: Wording) -> None:
+        self._meta = meta
+        self._wording = wording
+        self._constants = run_constants(meta)
+
+    def flat(self, row: StoredRow) -> dict[str, Any]:
+        """Return the flat score row, ready for orjson; reasons carry their text."""
+        score: dict[str, Any] = dict(zip(NAMES, _ORDER((*row, *self._constants)), strict=True))
+        for name in _BOOLEANS:
+            if score[name] is not None:
+                score[name] = bool(score[name])
+        score["reasons"] = self.reasons(row)
+        score["null_reasons"] = orjson.Fragment(score["null_reasons"])
+        score["quality"] = orjson.Fragment(score["quality"])
+        return score
+
+    def reasons(self, row: StoredRow) -> list[dict[str, Any]] | None:
+        """Return a row's reasons with their text, or None where the method has none."""
+        stored = row[_AT["reasons"]]
+        if stored is None:
+            return None
+        reasons: list[dict[str, Any]] = orjson.loads(stored)
+        for reason in reasons:
+            reason["text"] = self._wording.reason(reason["code"], reason["values"])
+        return reasons
+
+    def missing(self, customer_id: str) -> dict[str, Any]:
+        """Return the flat row of somebody unknown: the run's values; every other is null with its reason."""
+        score: dict[str, Any] = dict.fromkeys(NAMES)
+        score.update(zip(RUN_NAMES, self._constants, strict=True))
+        score.update(
+            customer_id=customer_id, status="not_found", as_of=self._meta.as_of.isoformat(), quality={}
+        )
+        score["null_reasons"] = {name: "not_found" for name in NULLABLE_NAMES if score[name] is None}
+        return score
+
+    def lists(
+        self,
+        slots: Mapping[str, Sequence[Slot]],
+        items: Mapping[int, Item],
+        *,
+        limit: int,
+        with_product: bool,
+    ) -> dict[str, list[dict[str, Any]]]:
+        """Return lists by kind, best first, each place with its score and reason."""
+        return {
+            kind: [
+                self._place(rank, slot, items, with_product=with_product)
+                for rank, slot in enumerate(chosen[:limit], start=1)
+                if slot.item_number in items
+            ]
+            for kind, chosen in slots.items()
+        }
+
+    def _place(
+        self, rank: int, slot: Slot, items: Mapping[int, Item], *, with_product: bool
+    ) -> dict[str, Any]:
+        item, evidence = items[slot.item_number], items.get(slot.evidence)
+        code = reason_name(slot.reason)
+        values = {"evidence": evidence.name or evidence.product_id} if evidence else {}
+        place: dict[str, Any] = {
+            "rank": rank,
+            "product_id": item.product_id,
+            "score": round(slot.score, 6),
+            "reason": {
+                "code": code,
+                "evidence_product_id": evidence.product_id if evidence else None,
+                "text": self._wording.recommendation(code, values),
+            },
+        }
+        if with_product:
+            place["product"] = {name: getattr(item, name) for name in PRODUCT_NAMES}
+            place["product"]["currency"] = self._meta.currency
+        return place
+
+
+def item_numbers(slots: Mapping[str, Sequence[Slot]], *, limit: int) -> Iterable[int]:
+    """Return the numbers of every item that lists show, evidence included."""
+    for chosen in slots.values():
+        for slot in chosen[:limit]:
+            yield slot.item_number
+            if slot.evidence != NO_EVIDENCE:
+                yield slot.evidence
+
+
+def run_constants(meta: RunMeta) -> tuple[Any, ...]:
+    """Return the values that are the same in every row of a run, in the order of `rows.RUN_NAMES`."""
+    versions = {task: card.version for task, card in meta.models.items()}
+    values = {
+        "scored_at": meta.scored_at.isoformat().replace("+00:00", "Z"),
+        "score_run_id": meta.score_run_id,
+        "churn_model_version": versions.get("churn"),
+        "clv_model_version": versions.get("clv"),
+        "recommender_model_version": versions.get("recommender"),
+        "churn_horizon_days": meta.churn_horizon_days,
+        "usual_churn_probability": meta.usual_churn_probability,
+        "clv_horizon_days": meta.clv_horizon_days,
+        "currency": meta.currency,
+        "clv_basis": meta.clv_basis,
+    }
+    return tuple(values[column.name] for column in COLUMNS if column.of_run)
+
+
+def stored_value(row: StoredRow, name: str) -> Any:  # noqa: ANN401 - as typed as the column
+    """Return one value of a stored row by its name."""
+    return row[_AT[name]]

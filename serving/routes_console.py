@@ -1,0 +1,81 @@
+"""The marketer's page: who is at risk, why, and what the scores are worth. Plain HTML, no script."""
+
+from pathlib import Path
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from serving import console
+from serving.audiences import AT_RISK, AUDIENCES
+from serving.context import Context, context_of
+from serving.cursor import Cursor
+from serving.problems import ProblemError
+from serving.store import RunGoneError, ScoreRun
+
+router = APIRouter(include_in_schema=False)
+
+PAGE_ROWS: Final = 25
+_HEADERS: Final = {
+    "cache-control": "no-store",
+    "content-security-policy": "default-src 'none'; style-src 'self'; img-src 'self' data:; "
+    "form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "referrer-policy": "no-referrer",
+}
+_TEMPLATES = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_TEMPLATES.filters.update(console.FILTERS)
+
+
+@router.get("/")
+async def show_console(
+    request: Request, cursor: Annotated[str | None, Query(max_length=2048)] = None
+) -> Response:
+    """Show the customers at risk, a page at a time."""
+    context = context_of(request)
+    try:
+        run, place = _place(context, cursor)
+    except RunGoneError:
+        run, place = _place(context, None)
+    except ProblemError as problem:
+        if problem.status != 503:
+            raise
+        return _page("empty.html", {}, status=503)
+    members = await run.list_members(AT_RISK, after=place.position, limit=PAGE_ROWS + 1)
+    shown = members[:PAGE_ROWS]
+    view = context.view(run)
+    flats = [view.flat(member.row) for member in shown]
+    tops = await run.list_top_products([flat["customer_id"] for flat in flats])
+    following = None
+    if len(members) > PAGE_ROWS:
+        following = context.cursors.write(place._replace(position=shown[-1].position))
+    values = {
+        "meta": run.meta,
+        "audience": AUDIENCES[AT_RISK],
+        "counts": run.meta.audiences[AT_RISK],
+        "customers": [console.customer_line(flat, tops.get(flat["customer_id"])) for flat in flats],
+        "first_position": shown[0].position if shown else 0,
+        "last_position": shown[-1].position if shown else 0,
+        "is_first_page": place.position == 0,
+        "next_cursor": following,
+        "models": console.model_lines(run.meta),
+    }
+    return _page("console.html", values)
+
+
+def _place(context: Context, cursor: str | None) -> tuple[ScoreRun, Cursor]:
+    if cursor is None:
+        run = context.runs.current()
+        return run, Cursor(AT_RISK, run.meta.score_run_id, 0, None)
+    place = context.cursors.read(cursor, audience=AT_RISK)
+    return context.runs.pinned(place.score_run_id), place
+
+
+def _page(template: str, values: dict[str, object], *, status: int = 200) -> Response:
+    html = _TEMPLATES.get_template(template).render(values)
+    return Response(html, status, _HEADERS, "text/html; charset=utf-8")

@@ -1,0 +1,149 @@
+"""One customer: predictions and recommendations."""
+
+from typing import Annotated, Any, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from serving.answers import is_unchanged, private_answer, tag_of, unchanged_answer
+from serving.context import Context, context_of
+from serving.ids import id_in_path, id_in_query
+from serving.openapi import PROBLEMS
+from serving.present import item_numbers
+from serving.problems import FieldError, malformed, unknown_customer
+from serving.schemas import Prediction, Recommendations
+from serving.store import ScoreRun
+
+router = APIRouter(prefix="/v1", tags=["customers"])
+
+Missing = Annotated[
+    Literal["404", "fallback"],
+    Query(description="for an unknown customer: 404, or 200 with status not_found and popular items"),
+]
+Include = Annotated[str, Query(description="comma-separated; what to add to the answer")]
+Limit = Annotated[int, Query(ge=1, le=50, description="places a list")]
+_PREFIX = b"/v1/customers/"
+_IN_PREDICTIONS = ("recommendations", "reasons")
+_IN_RECOMMENDATIONS = ("product",)
+_PATH_ID = {
+    "parameters": [
+        {
+            "name": "customer_id",
+            "in": "path",
+            "required": True,
+            "description": "1–256 characters, percent-encoded UTF-8; slashes may be encoded or not",
+            "schema": {"type": "string", "minLength": 1, "maxLength": 256},
+        }
+    ]
+}
+
+
+@router.get(
+    "/customers/{customer_id:customer_id}/predictions", responses={200: {"model": Prediction}, **PROBLEMS}
+)
+async def get_predictions(
+    request: Request, customer_id: str, include: Include = "", on_missing: Missing = "404"
+) -> Response:
+    """Return one customer's scores; `include=recommendations,reasons` (reasons are always there)."""
+    exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/predictions")
+    return await _answer_predictions(request, exact_id, include, on_missing=on_missing)
+
+
+@router.get("/predictions", responses={200: {"model": Prediction}, **PROBLEMS})
+async def get_predictions_by_query(
+    request: Request,
+    customer_id: Annotated[str, Query(min_length=1, max_length=256)],
+    include: Include = "",
+    on_missing: Missing = "404",
+) -> Response:
+    """Return one customer's scores; the id as a query parameter, for callers that cannot encode a path."""
+    exact_id = id_in_query(request.scope["query_string"], "customer_id")
+    return await _answer_predictions(request, exact_id, include, on_missing=on_missing)
+
+
+@router.get(
+    "/customers/{customer_id:customer_id}/recommendations",
+    responses={200: {"model": Recommendations}, **PROBLEMS},
+)
+async def get_recommendations(
+    request: Request,
+    customer_id: str,
+    kind: Annotated[str | None, Query(max_length=40, description="one kind; without it, all of them")] = None,
+    limit: Limit = 10,
+    include: Include = "",
+    on_missing: Missing = "404",
+) -> Response:
+    """Return one customer's lists, best first, each place with its score and reason; `include=product`."""
+    exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/recommendations")
+    wanted = _included(include, _IN_RECOMMENDATIONS)
+    context = context_of(request)
+    run = context.runs.current()
+    tag = tag_of(run.meta.score_run_id)
+    if is_unchanged(request, tag):
+        return unchanged_answer(tag)
+    is_known = await run.get_score(exact_id) is not None
+    if not is_known and on_missing == "404":
+        raise unknown_customer()
+    lists = await _lists(
+        context, run, exact_id, kind=kind, limit=limit, is_known=is_known, with_product="product" in wanted
+    )
+    return private_answer(_recommendations(run, exact_id, lists, kind=kind, is_known=is_known), tag)
+
+
+async def _answer_predictions(
+    request: Request, customer_id: str, include: str, *, on_missing: str
+) -> Response:
+    wanted = _included(include, _IN_PREDICTIONS) if include else frozenset()
+    context = context_of(request)
+    run = context.runs.current()
+    tag = tag_of(run.meta.score_run_id)
+    if is_unchanged(request, tag):
+        return unchanged_answer(tag)
+    row = await run.get_score(customer_id)
+    if row is None and on_missing == "404":
+        raise unknown_customer()
+    view = context.view(run)
+    score = view.missing(customer_id) if row is None else view.flat(row)
+    if row is None or "recommendations" in wanted:
+        score["recommendations"] = await _lists(context, run, customer_id, is_known=row is not None)
+    return private_answer(score, tag)
+
+
+async def _lists(
+    context: Context,
+    run: ScoreRun,
+    customer_id: str,
+    *,
+    is_known: bool,
+    kind: str | None = None,
+    limit: int = 10,
+    with_product: bool = False,
+) -> dict[str, Any]:
+    slots = await (run.get_recommendations(customer_id) if is_known else run.get_fallback())
+    chosen = {name: places for name, places in slots.items() if kind in (None, name)}
+    items = await run.get_items(item_numbers(chosen, limit=limit))
+    return context.view(run).lists(chosen, items, limit=limit, with_product=with_product)
+
+
+def _recommendations(
+    run: ScoreRun, customer_id: str, lists: dict[str, Any], *, kind: str | None, is_known: bool
+) -> dict[str, Any]:
+    meta = run.meta
+    recommender = meta.models.get("recommender")
+    unavailable = {name: why for name, why in meta.unavailable_kinds.items() if kind in (None, name)}
+    return {
+        "customer_id": customer_id,
+        "status": "ok" if is_known else "not_found",
+        "as_of": meta.as_of,
+        "scored_at": meta.scored_at,
+        "score_run_id": meta.score_run_id,
+        "recommender_model_version": recommender.version if recommender else None,
+        "lists": lists,
+        "unavailable": unavailable,
+    }
+
+
+def _included(include: str, allowed: tuple[str, ...]) -> frozenset[str]:
+    names = frozenset(part.strip() for part in include.split(",") if part.strip())
+    if not names <= set(allowed):
+        raise malformed(FieldError("/query/include", "unknown", f"allowed: {', '.join(allowed)}"))
+    return names

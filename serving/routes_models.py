@@ -1,0 +1,37 @@
+"""What made the scores, and whether the service can answer."""
+
+from fastapi import APIRouter, Request, Response
+
+from serving.answers import json_answer
+from serving.context import context_of
+from serving.openapi import PROBLEMS
+from serving.problems import no_scores
+from serving.schemas import CurrentModels, Health
+
+router = APIRouter()
+_SHOWN = set(CurrentModels.model_fields)
+
+
+@router.get("/v1/models/current", tags=["models"], responses={200: {"model": CurrentModels}, **PROBLEMS})
+async def get_current_models(request: Request) -> Response:
+    """Return the champions of the live run, each with its figures beside the baseline's."""
+    meta = context_of(request).runs.current().meta
+    return json_answer(meta.model_dump(include=_SHOWN))
+
+
+@router.get("/healthz", tags=["health"], responses={200: {"model": Health}})
+async def get_health() -> Response:
+    """Return 200 as long as the process answers."""
+    return json_answer({"status": "ok", "score_run_id": None, "as_of": None})
+
+
+@router.get("/readyz", tags=["health"], responses={200: {"model": Health}, 503: PROBLEMS[503]})
+async def get_readiness(request: Request) -> Response:
+    """Return 200 if a score run is loaded, readable and the one that is live; else 503."""
+    runs = context_of(request).runs
+    runs.refresh()
+    run = runs.current()
+    await run.check()
+    if runs.problem:
+        raise no_scores()
+    return json_answer({"status": "ok", "score_run_id": run.meta.score_run_id, "as_of": run.meta.as_of})

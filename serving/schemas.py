@@ -1,0 +1,197 @@
+"""The shapes of answers, for `openapi.json`; the flat score row comes from `serving.rows`.
+
+Answers are written from stored rows without passing through these classes; tests hold the two together.
+"""
+
+from datetime import date, datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, create_model
+
+from serving.rows import COLUMNS, NULL_REASONS, Column
+
+
+class Schema(BaseModel):
+    """An answer; nothing has a default, so every field is always there."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class ProblemField(Schema):
+    """One thing wrong with a request."""
+
+    pointer: str
+    code: str
+    message: str
+
+
+class Problem(Schema):
+    """RFC 9457; `instance` is the request's id."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str
+    errors: list[ProblemField]
+
+
+class Reason(Schema):
+    """What moved the churn probability: `effect` in probability points; the text has true numbers."""
+
+    code: str
+    direction: str
+    effect: float
+    values: dict[str, float | int | str | None]
+    text: str
+
+
+class Quality(Schema):
+    """How far to trust the churn scores."""
+
+    grade: str | None = None
+    beats_baseline: bool | None = None
+
+
+class PlaceReason(Schema):
+    """Why an item is in a list."""
+
+    code: str
+    evidence_product_id: str | None
+    text: str
+
+
+class Product(Schema):
+    """A product; money in major units of `currency`."""
+
+    name: str | None
+    category: str | None
+    subcategory: str | None
+    brand: str | None
+    price: float | None
+    url: str | None
+    image_url: str | None
+    currency: str
+
+
+class Place(Schema):
+    """One place in a list; `product` comes with `include=product`."""
+
+    rank: int
+    product_id: str
+    score: float
+    reason: PlaceReason
+    product: Product | None = None
+
+
+class Recommendations(Schema):
+    """A customer's lists by kind; `unavailable` says why a kind has none."""
+
+    customer_id: str
+    status: str
+    as_of: date
+    scored_at: datetime
+    score_run_id: str
+    recommender_model_version: int | None
+    lists: dict[str, list[Place]]
+    unavailable: dict[str, str]
+
+
+class AudienceSummary(Schema):
+    """A named list: how many it holds, and whom consent left out."""
+
+    slug: str
+    title: str
+    rule: str
+    as_of: date
+    score_run_id: str
+    member_count: int
+    refused_count: int
+    unknown_consent_count: int
+    value_at_risk_total: float | None
+
+
+class Audiences(Schema):
+    """The named lists."""
+
+    audiences: list[AudienceSummary]
+
+
+class ChampionModel(Schema):
+    """A champion as the live run used it; `scorecard` holds its figures beside the baseline's."""
+
+    name: str
+    version: int
+    method: str
+    candidate: str
+    mlflow_run_id: str
+    data_until: date | None
+    beats_baseline: bool | None
+    grade: str | None
+    scorecard: dict[str, Any]
+
+
+class CurrentModels(Schema):
+    """What the live run was made with."""
+
+    score_run_id: str
+    as_of: date
+    scored_at: datetime
+    customer_count: int
+    churn_horizon_days: int | None
+    clv_horizon_days: int | None
+    usual_churn_probability: float | None
+    medium_from_probability: float | None
+    high_from_probability: float | None
+    currency: str
+    clv_basis: str
+    models: dict[str, ChampionModel]
+
+
+class Health(Schema):
+    """Whether the process is there (`/healthz`) or can answer (`/readyz`)."""
+
+    status: str
+    score_run_id: str | None
+    as_of: date | None
+
+
+_TYPES: dict[str, Any] = {
+    "string": str,
+    "integer": int,
+    "number": float,
+    "boolean": bool,
+    "date": date,
+    "datetime": datetime,
+    "reasons": list[Reason],
+    "null_reasons": dict[str, str],
+    "quality": Quality,
+}
+
+
+def _field(column: Column) -> tuple[Any, Any]:
+    kind = _TYPES[column.kind]
+    description = column.meaning + (f" ({column.unit})" if column.unit else "")
+    if column.kind == "null_reasons":
+        description += "; codes: " + ", ".join(sorted(NULL_REASONS))
+    return (kind | None if column.nullable else kind, Field(description=description))
+
+
+_SCORE_FIELDS: Any = {column.name: _field(column) for column in COLUMNS}
+Score: Any = create_model("Score", __base__=Schema, __doc__="One flat score row.", **_SCORE_FIELDS)
+Prediction: Any = create_model(
+    "Prediction",
+    __base__=Score,
+    __doc__="One flat score row; `recommendations` comes with `include=recommendations`.",
+    recommendations=(dict[str, list[Place]] | None, Field(default=None)),
+)
+Members: Any = create_model(
+    "Members",
+    __base__=Schema,
+    __doc__="A page of a list, in its order; `next_cursor` is null on the last page.",
+    audience=(str, ...),
+    score_run_id=(str, ...),
+    as_of=(date, ...),
+    members=(list[Score], ...),
+    next_cursor=(str | None, ...),
+)

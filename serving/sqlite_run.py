@@ -1,0 +1,120 @@
+"""A published run as a read-only SQLite file."""
+
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from urllib.parse import quote
+
+from serving.rows import STORED, STORED_NAMES
+from serving.slots import Slot, unpack_slots
+from serving.store import SCHEMA_VERSION, Item, Member, RunMeta, StoredRow, StoreError
+
+FALLBACK_CUSTOMER = ""
+_ROW = ", ".join(f'"{name}"' for name in STORED_NAMES)
+_MEMBER_ROW = ", ".join(f's."{name}"' for name in STORED_NAMES)
+_SELECT_SCORE = f"SELECT {_ROW} FROM scores WHERE customer_id = ?"  # noqa: S608 - our own column names
+_SELECT_LISTS = "SELECT kind, slots FROM recommendations WHERE customer_id = ?"
+_SELECT_MEMBERS = f"""
+SELECT m.position, {_MEMBER_ROW} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
+WHERE m.audience = ? AND m.position > ? AND (?3 IS NULL OR s.predicted_clv >= ?3)
+ORDER BY m.position LIMIT ?4"""  # noqa: S608 - our own column names
+_IDS_AT_ONCE = 500
+
+SCHEMA = f"""
+CREATE TABLE scores (row_number INTEGER PRIMARY KEY,
+ {", ".join(f'"{c.name}" {c.sql_type}{"" if c.nullable else " NOT NULL"}' for c in STORED)});
+CREATE TABLE recommendations (customer_id TEXT NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
+ PRIMARY KEY (customer_id, kind)) WITHOUT ROWID;
+CREATE TABLE items (item_number INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, name TEXT,
+ category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT);
+CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,
+ PRIMARY KEY (audience, position)) WITHOUT ROWID;
+CREATE TABLE meta (document TEXT NOT NULL);
+"""
+
+
+class SqliteRun:
+    """One run file, opened read-only; belongs to the thread that opened it."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            self._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+            document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
+            self.meta = RunMeta.model_validate_json(document)
+        except (sqlite3.Error, TypeError, ValueError) as error:
+            raise StoreError(
+                f"the score run {path.name} cannot be read ({error}); run `make score` again"
+            ) from None
+        if self.meta.schema_version != SCHEMA_VERSION:
+            raise StoreError(
+                f"the score run {path.name} has layout {self.meta.schema_version}, this release reads "
+                f"{SCHEMA_VERSION}; run `make score` again"
+            )
+
+    async def get_score(self, customer_id: str) -> StoredRow | None:
+        """Return a customer's row, or None where there is no such customer."""
+        rows = self._read(_SELECT_SCORE, (customer_id,))
+        return rows[0] if rows else None
+
+    async def get_recommendations(self, customer_id: str) -> Mapping[str, Sequence[Slot]]:
+        """Return a customer's lists by kind, best first; {} where there are none."""
+        return {kind: unpack_slots(packed) for kind, packed in self._read(_SELECT_LISTS, (customer_id,))}
+
+    async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
+        """Return the lists for somebody unknown (popular items); {} without a recommender."""
+        return await self.get_recommendations(FALLBACK_CUSTOMER)
+
+    async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
+        """Return products by their number; unknown numbers are left out."""
+        numbers = sorted(set(item_numbers))
+        names = list(Item.model_fields)
+        found: dict[int, Item] = {}
+        for start in range(0, len(numbers), _IDS_AT_ONCE):
+            part = numbers[start : start + _IDS_AT_ONCE]
+            query = f"SELECT {', '.join(names)} FROM items WHERE item_number IN ({_marks(part)})"  # noqa: S608
+            for row in self._read(query, part):
+                found[row[0]] = Item.model_construct(**dict(zip(names, row, strict=True)))
+        return found
+
+    async def list_members(
+        self, audience: str, *, after: int = 0, limit: int = 100, clv_min: float | None = None
+    ) -> Sequence[Member]:
+        """Return the next members after a position, in the audience's order."""
+        rows = self._read(_SELECT_MEMBERS, (audience, after, clv_min, limit))
+        return [Member(row[0], row[1:]) for row in rows]
+
+    async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
+        """Return each customer's first recommendation of the kind `for_you`; without one, none."""
+        first: dict[str, int] = {}
+        for start in range(0, len(customer_ids), _IDS_AT_ONCE):
+            part = customer_ids[start : start + _IDS_AT_ONCE]
+            query = (
+                "SELECT customer_id, slots FROM recommendations "  # noqa: S608 - only question marks are put in
+                f"WHERE kind = 'for_you' AND customer_id IN ({_marks(part)})"
+            )
+            for customer_id, packed in self._read(query, part):
+                if slots := unpack_slots(packed):
+                    first[customer_id] = slots[0].item_number
+        items = await self.get_items(first.values())
+        return {customer: items[number] for customer, number in first.items() if number in items}
+
+    async def check(self) -> None:
+        """Read one row; raises `StoreError` where the run cannot be read."""
+        if not self._path.exists():
+            raise StoreError(f"the score run {self._path.name} was removed")
+        self._read("SELECT row_number FROM scores LIMIT 1", ())
+
+    def close(self) -> None:
+        """Close the file."""
+        self._connection.close()
+
+    def _read(self, query: str, values: Sequence[object]) -> list[StoredRow]:
+        try:
+            return self._connection.execute(query, values).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the score run {self._path.name} cannot be read ({error})") from None
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))

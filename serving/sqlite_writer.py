@@ -1,0 +1,134 @@
+"""Making a run: a file of its own, checked and made durable before the one update that makes it live."""
+
+import fcntl
+import os
+import sqlite3
+from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self, TextIO
+
+from serving.rows import NULLABLE_NAMES, STORED_NAMES
+from serving.sqlite_control import Control
+from serving.sqlite_run import SCHEMA
+from serving.store import Item, PublishError, RunMeta
+
+_INSERT_SCORE = f"INSERT INTO scores VALUES (NULL{', ?' * len(STORED_NAMES)})"  # noqa: S608 - marks only
+_INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item.model_fields) - 1)})"  # noqa: S608 - marks only
+_UNEXPLAINED = "SELECT customer_id FROM scores WHERE {tests} LIMIT 1"
+_ONE_UNEXPLAINED = "(\"{0}\" IS NULL AND json_extract(null_reasons, '$.{0}') IS NULL)"
+
+
+class SqliteRunWriter:
+    """A run being made; leaving the block without `publish` drops it.
+
+    One at a time: a lock that dies with its process is held from `begin_run` to the end, so two scoring runs
+    cannot publish over each other.
+    """
+
+    def __init__(self, control: Control, runs: Path) -> None:
+        self._control = control
+        self._runs = runs
+        self._lock = _take_lock(runs.parent / "publish.lock")
+        _remove_partial(runs)
+        self.score_run_id = control.add_run(datetime.now(UTC))
+        self._partial = runs / f"{self.score_run_id}.partial"
+        self._connection = sqlite3.connect(self._partial)
+        # The file is not the run yet: it needs no journal, only the one fsync of `publish`.
+        self._connection.execute("PRAGMA journal_mode = OFF")
+        self._connection.execute("PRAGMA synchronous = OFF")
+        self._connection.executescript(SCHEMA)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._connection.close()
+        self._partial.unlink(missing_ok=True)
+        self._lock.close()
+
+    def write_scores(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add rows (the values of `rows.STORED_NAMES`)."""
+        self._connection.executemany(_INSERT_SCORE, rows)
+
+    def write_recommendations(self, lists: Iterable[tuple[str, str, bytes]]) -> None:
+        """Add (customer_id, kind, packed slots); the customer "" holds the fallback."""
+        self._connection.executemany("INSERT INTO recommendations VALUES (?, ?, ?)", lists)
+
+    def write_items(self, items: Iterable[Item]) -> None:
+        """Add products."""
+        self._connection.executemany(_INSERT_ITEM, (tuple(item.model_dump().values()) for item in items))
+
+    def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
+        """Write a whole audience in its order."""
+        self._index_customers()
+        places = ((audience, position, customer) for position, customer in enumerate(customer_ids, start=1))
+        self._connection.executemany(
+            "INSERT INTO audience_members SELECT ?, ?, row_number FROM scores WHERE customer_id = ?", places
+        )
+
+    def publish(self, meta: RunMeta) -> RunMeta:
+        """Check the run, make it durable, and make it the live one in one step; raises `PublishError`."""
+        self._index_customers()
+        count = int(self._connection.execute("SELECT count(*) FROM scores").fetchone()[0])
+        final = meta.model_copy(update={"score_run_id": self.score_run_id, "customer_count": count})
+        self._connection.execute("INSERT INTO meta VALUES (?)", (final.model_dump_json(),))
+        self._connection.commit()
+        self._check()
+        self._connection.close()
+        _make_durable(self._partial, self._runs / f"{self.score_run_id}.sqlite")
+        self._control.make_live(self.score_run_id, published_at=datetime.now(UTC), customer_count=count)
+        self._control.remove_old_runs(self._runs)
+        return final
+
+    def _index_customers(self) -> None:
+        # After the rows: filling a table first and then its index is several times faster.
+        try:
+            self._connection.execute(
+                "CREATE UNIQUE INDEX IF NOT EXISTS scores_customer ON scores (customer_id)"
+            )
+        except sqlite3.IntegrityError:
+            raise PublishError(
+                "a customer was scored twice; the run was dropped, the old one stays live"
+            ) from None
+
+    def _check(self) -> None:
+        problem = self._connection.execute("PRAGMA integrity_check").fetchone()[0]
+        if problem != "ok":
+            raise PublishError(f"the new run's file is damaged ({problem}); the old one stays live")
+        tests = " OR ".join(_ONE_UNEXPLAINED.format(name) for name in NULLABLE_NAMES if name in STORED_NAMES)
+        if self._connection.execute(_UNEXPLAINED.format(tests=tests)).fetchone():
+            raise PublishError(
+                "a score is null without a reason; the run was dropped, the old one stays live"
+            )
+
+
+def _take_lock(path: Path) -> TextIO:
+    lock = path.open("w", encoding="utf-8")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise PublishError(
+            "another scoring run is being made; wait for it to end, then run this again"
+        ) from None
+    return lock
+
+
+def _remove_partial(runs: Path) -> None:
+    """Remove what a killed run left; only the holder of the lock may."""
+    for path in runs.glob("*.partial*"):
+        path.unlink(missing_ok=True)
+
+
+def _make_durable(partial: Path, final: Path) -> None:
+    """Flush the file, then its name; after this a power cut cannot take the run away."""
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.chmod(0o440)
+    partial.rename(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -1,0 +1,221 @@
+"""What a score store is: runs that are published whole, and read by a live pointer.
+
+StoreError                 the store cannot be read or written
+├── NoRunError             nothing was published yet
+├── RunGoneError           the run was removed (only the newest few are kept)
+└── PublishError           a run was refused, or another one is being made
+
+Two protocols, so that another database can follow: `ScoreStore` (runs) and `ScoreRun` (one run's rows).
+Reads are coroutines, because a networked store waits; the SQLite one never does.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Protocol, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from features.errors import UserError
+from serving.slots import Slot
+
+SCHEMA_VERSION = 1
+
+StoredRow = tuple[Any, ...]
+"""The values of `rows.STORED_NAMES`, in that order."""
+
+
+class StoreError(UserError):
+    """The score store cannot be read or written."""
+
+
+class NoRunError(StoreError):
+    """No run was published yet."""
+
+
+class RunGoneError(StoreError):
+    """A run that is no longer kept was asked for."""
+
+
+class PublishError(StoreError):
+    """A run was refused, or another one is being made at this moment."""
+
+
+class _Record(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class ChampionCard(_Record):
+    """One champion as the run used it; figures are those of its scorecard."""
+
+    name: str
+    version: int
+    method: str
+    candidate: str
+    mlflow_run_id: str = ""
+    data_until: date | None = None
+    beats_baseline: bool | None = None
+    grade: str | None = None
+    scorecard: dict[str, Any] = {}
+
+
+class AudienceCounts(_Record):
+    """How many a list holds, and whom consent left out."""
+
+    member_count: int
+    refused_count: int = 0
+    unknown_consent_count: int = 0
+    value_at_risk_total: float | None = None
+
+
+class RunMeta(_Record):
+    """What is true of a whole run.
+
+    `usual_churn_probability` is the mean of the customers not lapsed; a band begins at its cut point.
+    `unavailable_kinds` says why a kind of recommendation has no lists.
+    """
+
+    schema_version: int = SCHEMA_VERSION
+    score_run_id: str = ""
+    as_of: date
+    scored_at: datetime
+    currency: str
+    clv_basis: str
+    time_zone: str = "UTC"
+    customer_count: int = 0
+    newest_order_at: datetime | None = None
+    churn_horizon_days: int | None = None
+    clv_horizon_days: int | None = None
+    usual_churn_probability: float | None = None
+    medium_from_probability: float | None = None
+    high_from_probability: float | None = None
+    medium_from_times_usual: float = 1.0
+    high_from_times_usual: float = 1.5
+    lapsed_after_days: float | None = None
+    models: dict[str, ChampionCard] = {}
+    audiences: dict[str, AudienceCounts] = {}
+    unavailable_kinds: dict[str, str] = {}
+    inbox_sequence: int = 0
+
+
+class Item(_Record):
+    """A product as lists show it; money in major units."""
+
+    item_number: int
+    product_id: str
+    name: str | None = None
+    category: str | None = None
+    subcategory: str | None = None
+    brand: str | None = None
+    price: float | None = None
+    url: str | None = None
+    image_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunInfo:
+    """One line of the list of runs; newest first."""
+
+    score_run_id: str
+    created_at: datetime
+    published_at: datetime | None
+    customer_count: int
+    is_live: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """A customer at its place in an audience; places count from 1 without gaps."""
+
+    position: int
+    row: StoredRow
+
+
+class ScoreRun(Protocol):
+    """One published run; nothing in it ever changes."""
+
+    meta: RunMeta
+
+    async def get_score(self, customer_id: str) -> StoredRow | None:
+        """Return a customer's row, or None where there is no such customer."""
+        ...
+
+    async def get_recommendations(self, customer_id: str) -> Mapping[str, Sequence[Slot]]:
+        """Return a customer's lists by kind, best first; {} where there are none."""
+        ...
+
+    async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
+        """Return the lists for somebody unknown (popular items); {} without a recommender."""
+        ...
+
+    async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
+        """Return products by their number; unknown numbers are left out."""
+        ...
+
+    async def list_members(
+        self, audience: str, *, after: int = 0, limit: int = 100, clv_min: float | None = None
+    ) -> Sequence[Member]:
+        """Return the next members after a position, in the audience's order."""
+        ...
+
+    async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
+        """Return each customer's first recommendation of the kind `for_you`; without one, none."""
+        ...
+
+    async def check(self) -> None:
+        """Read one row; raises `StoreError` where the run cannot be read."""
+        ...
+
+    def close(self) -> None:
+        """Let go of files or connections."""
+        ...
+
+
+class RunWriter(Protocol):
+    """A run being made; leaving the block without `publish` drops it."""
+
+    score_run_id: str
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(self, *details: object) -> None: ...
+
+    def write_scores(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add rows (the values of `rows.STORED_NAMES`)."""
+        ...
+
+    def write_recommendations(self, lists: Iterable[tuple[str, str, bytes]]) -> None:
+        """Add (customer_id, kind, packed slots); the customer "" holds the fallback."""
+        ...
+
+    def write_items(self, items: Iterable[Item]) -> None:
+        """Add products."""
+        ...
+
+    def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
+        """Write a whole audience in its order."""
+        ...
+
+    def publish(self, meta: RunMeta) -> RunMeta:
+        """Check the run, make it durable, and make it the live one in one step; raises `PublishError`."""
+        ...
+
+
+class ScoreStore(Protocol):
+    """Runs, and which one is live."""
+
+    def begin_run(self) -> RunWriter:
+        """Start a run; raises `PublishError` while another process makes one."""
+        ...
+
+    def live_run_id(self) -> str:
+        """Return the live run's id; raises `NoRunError`."""
+        ...
+
+    def open_run(self, score_run_id: str) -> ScoreRun:
+        """Open a published run; raises `RunGoneError`."""
+        ...
+
+    def list_runs(self) -> Sequence[RunInfo]:
+        """Return the kept runs, newest first."""
+        ...
