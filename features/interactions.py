@@ -1,0 +1,156 @@
+"""Who bought which product: one row per (customer, product) known at a snapshot, and the truth of a window.
+
+Only lines that name a product count. An order counts once for a product, however many lines it has; a return
+is no purchase, it only raises `returned_share`.
+"""
+
+from collections.abc import Sequence
+from typing import Any, Literal
+
+import narwhals as nw
+import polars as pl
+
+from features.history import History
+from features.settings import Settings
+from features.snapshot import Snapshot
+
+Engine = Literal["polars", "duckdb"]
+Lines = nw.LazyFrame[Any]
+
+INTERACTION_SCHEMA = pl.Schema(
+    {
+        "customer_id": pl.String,
+        "product_id": pl.String,
+        "category": pl.String,
+        "order_count": pl.Int64,
+        "recent_order_count": pl.Int64,
+        "quantity_minor": pl.Int64,
+        "spend_minor": pl.Int64,
+        "first_days": pl.Float64,
+        "last_days": pl.Float64,
+        "returned_share": pl.Float64,
+        "customer_order_count": pl.Int64,
+        "customer_last_days": pl.Float64,
+    }
+)
+PURCHASE_COLUMNS = ("customer_id", "product_id", "quantity_minor", "spend_minor")
+_PAIR = ("customer_id", "product_id")
+
+
+def build_interactions(
+    history: History,
+    snapshot: Snapshot,
+    *,
+    settings: Settings,
+    buckets: Sequence[int] | None = None,
+    engine: Engine = "polars",
+) -> pl.DataFrame:
+    """Build one row per (customer_id, product_id) bought before the snapshot, sorted by both.
+
+    `category`       the product's, as the catalogue has it; null where it has none
+    `order_count`    orders that hold the product; `recent_order_count` those of the last `popularity_days`
+    `quantity_minor`, `spend_minor`            sums of the purchase lines, in minor units
+    `first_days`, `last_days`                  `ordered_days` of the first and the last of these orders
+    `returned_share`                           returned ÷ bought quantity, in [0, 1]
+    `customer_order_count`, `customer_last_days`  all the customer's orders of products, the same on every row
+
+    Customers whose lines name no product have no row.
+    """
+    lines = known_product_lines(history, snapshot, buckets=buckets, engine=engine)
+    baskets = sum_by_order(lines)
+    recent_from = snapshot.shifted(-settings.recommender.popularity_days).end_days
+    catalog = history.scan("products", engine=engine).select("product_id", "category")
+    pairs = (
+        sum_by_pair(baskets, recent_from_days=recent_from)
+        .join(_customer_totals(baskets), on="customer_id", how="inner")
+        .join(catalog, on="product_id", how="left")
+        .with_columns(_returned_share())
+    )
+    return _collected(pairs).select(INTERACTION_SCHEMA.keys()).cast(INTERACTION_SCHEMA).sort(_PAIR)
+
+
+def build_purchases(
+    history: History, start: Snapshot, end: Snapshot, *, engine: Engine = "polars"
+) -> pl.DataFrame:
+    """Build the truth of the window `[start, end)`: what each customer bought, sorted by both keys.
+
+    Columns customer_id, product_id, quantity_minor, spend_minor; returns are no purchases.
+    """
+    days = nw.col("ordered_days")
+    bought = (
+        _product_lines(history, buckets=None, engine=engine)
+        .filter(days >= start.end_days, days < end.end_days, ~nw.col("is_return"))
+        .group_by(*_PAIR)
+        .agg(
+            nw.col("quantity_minor").sum().cast(nw.Int64),
+            nw.col("amount_minor").sum().cast(nw.Int64).alias("spend_minor"),
+        )
+    )
+    return _collected(bought).select(PURCHASE_COLUMNS).sort(_PAIR)
+
+
+def known_product_lines(
+    history: History,
+    snapshot: Snapshot,
+    *,
+    buckets: Sequence[int] | None = None,
+    engine: Engine = "polars",
+) -> Lines:
+    """Return the order lines that name a product and are known at the snapshot, in its observation window."""
+    days = nw.col("ordered_days")
+    lines = _product_lines(history, buckets=buckets, engine=engine).filter(days < snapshot.end_days)
+    return lines if snapshot.start_days is None else lines.filter(days >= snapshot.start_days)
+
+
+def sum_by_order(lines: Lines) -> Lines:
+    """Sum lines to (customer, product, order); `bought_days` is null where an order only returns."""
+    bought = ~nw.col("is_return")
+    quantity = nw.col("quantity_minor").fill_null(0)
+    return lines.group_by(*_PAIR, "order_id").agg(
+        nw.when(bought).then(nw.col("ordered_days")).min().alias("bought_days"),
+        nw.when(bought).then(quantity).otherwise(0).sum().alias("quantity_minor"),
+        nw.when(bought).then(nw.col("amount_minor")).otherwise(0).sum().alias("spend_minor"),
+        nw.when(bought).then(0).otherwise(quantity.abs()).sum().alias("returned_minor"),
+    )
+
+
+def sum_by_pair(baskets: Lines, *, recent_from_days: float) -> Lines:
+    """Sum `sum_by_order` to (customer, product); pairs that were only returned have no row."""
+    bought = nw.col("bought_days")
+    recent = nw.when(bought >= recent_from_days).then(1).otherwise(0)
+    return (
+        baskets.group_by(*_PAIR)
+        .agg(
+            bought.count().cast(nw.Int64).alias("order_count"),
+            recent.sum().cast(nw.Int64).alias("recent_order_count"),
+            nw.col("quantity_minor", "spend_minor", "returned_minor").sum().cast(nw.Int64),
+            bought.min().alias("first_days"),
+            bought.max().alias("last_days"),
+        )
+        .filter(nw.col("order_count") > 0)
+    )
+
+
+def _product_lines(history: History, *, buckets: Sequence[int] | None, engine: Engine) -> Lines:
+    lines: Lines = history.scan("order_lines", engine=engine, buckets=buckets)
+    return lines.filter(~nw.col("product_id").is_null()).select(
+        "customer_id", "order_id", "product_id", "ordered_days", "quantity_minor", "amount_minor", "is_return"
+    )
+
+
+def _customer_totals(baskets: Lines) -> Lines:
+    orders = baskets.group_by("customer_id", "order_id").agg(nw.col("bought_days").max())
+    return orders.group_by("customer_id").agg(
+        nw.col("bought_days").count().cast(nw.Int64).alias("customer_order_count"),
+        nw.col("bought_days").max().alias("customer_last_days"),
+    )
+
+
+def _returned_share() -> nw.Expr:
+    share = nw.col("returned_minor").cast(nw.Float64) / nw.col("quantity_minor").cast(nw.Float64)
+    known = nw.when(nw.col("quantity_minor") > 0).then(share.clip(0.0, 1.0)).otherwise(0.0)
+    return known.alias("returned_share")
+
+
+def _collected(rows: Lines) -> pl.DataFrame:
+    return pl.DataFrame(rows.collect("polars").to_native())

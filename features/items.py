@@ -1,0 +1,158 @@
+"""The shop's items as of a snapshot: how often bought, how often again, at which price, still sold or not.
+
+One pass over the history; every figure holds only what was known before the snapshot. A customer's
+interactions and this table together are all that a recommender reads.
+"""
+
+import narwhals as nw
+import polars as pl
+
+from features.history import QUANTITY_SCALE, History
+from features.interactions import Engine, Lines, known_product_lines, sum_by_order, sum_by_pair
+from features.settings import Settings
+from features.snapshot import Snapshot
+
+ITEM_SCHEMA = pl.Schema(
+    {
+        "item_no": pl.Int64,
+        "product_id": pl.String,
+        "name": pl.String,
+        "category": pl.String,
+        "subcategory": pl.String,
+        "brand": pl.String,
+        "order_count": pl.Int64,
+        "customer_count": pl.Int64,
+        "recent_order_count": pl.Int64,
+        "recent_customer_count": pl.Int64,
+        "repeat_customer_count": pl.Int64,
+        "repurchase_rate": pl.Float64,
+        "repurchase_gap_days": pl.Float64,
+        "unit_price_minor": pl.Float64,
+        "price_tier": pl.Int64,
+        "first_days": pl.Float64,
+        "last_days": pl.Float64,
+        "is_active": pl.Boolean,
+        "in_stock": pl.Boolean,
+    }
+)
+PRICE_TIER_COUNT = 3
+
+# Prior strengths, in customers: a rate or a gap moves half-way to its own value with this many of its own.
+_RATE_PRIOR_CUSTOMERS = 20
+_GAP_PRIOR_CUSTOMERS = 10
+# Silence of four average gaps happens by chance to one item in e^4 = 55: longer means no longer sold.
+_SILENT_GAPS_MAX = 4
+_ATTRIBUTES = ("product_id", "name", "category", "subcategory", "brand", "in_stock", "loaded_at")
+
+
+def build_items(
+    history: History, snapshot: Snapshot, *, settings: Settings, engine: Engine = "polars"
+) -> pl.DataFrame:
+    """Build one row per product sold before the snapshot, sorted by product_id, at most `item_count_max`.
+
+    The most ordered of the last `popularity_days` are kept (then by all orders, then by id).
+
+    `item_no`                row number: dense, and the same for the same set of products
+    `recent_*_count`         within the last `popularity_days`
+    `repeat_customer_count`  buyers who bought it again on a later day
+    `repurchase_rate`        their share of the buyers, shrunk to the category's, that to the shop's
+    `repurchase_gap_days`    median over these buyers of their mean gap, shrunk alike; null if nobody did
+    `unit_price_minor`       median amount per unit, minor units of the currency; null where nothing was paid
+    `price_tier`             1 to 3 by price within the subcategory, else the category, else the shop
+    `is_active`              false once it was silent for longer than four of its average gaps
+    `in_stock`               null where unknown: an undated attribute counts only if it was loaded before the
+                             snapshot, or if the snapshot is the present (no later order is known)
+    """
+    sold = _sales(history, snapshot, settings=settings, engine=engine)
+    items = sold.join(_attributes(history, snapshot), on="product_id", how="left").with_columns(
+        _repurchase_rate(), _repurchase_gap(), _price_tier(), _is_active(snapshot, settings)
+    )
+    kept = items.sort(
+        "is_active", "recent_order_count", "order_count", "product_id", descending=[True, True, True, False]
+    ).head(settings.recommender.item_count_max)
+    return kept.sort("product_id").with_row_index("item_no").select(ITEM_SCHEMA.keys()).cast(ITEM_SCHEMA)
+
+
+def _sales(history: History, snapshot: Snapshot, *, settings: Settings, engine: Engine) -> pl.DataFrame:
+    """Aggregate the lines to one row per product (needs no customer's rows in memory at once)."""
+    lines = known_product_lines(history, snapshot, engine=engine)
+    recent_from = snapshot.shifted(-settings.recommender.popularity_days).end_days
+    counts = _counts(sum_by_pair(sum_by_order(lines), recent_from_days=recent_from))
+    rows = counts.join(_unit_prices(lines), on="product_id", how="left")
+    return pl.DataFrame(rows.collect("polars").to_native()).sort("product_id")
+
+
+def _counts(pairs: Lines) -> Lines:
+    span = nw.col("last_days") - nw.col("first_days")
+    again = (nw.col("order_count") > 1) & (span >= 1.0)
+    mean_gap = span / (nw.col("order_count") - 1).cast(nw.Float64)
+    marked = pairs.with_columns(
+        nw.when(again).then(1).otherwise(0).alias("is_repeat"),
+        nw.when(again).then(mean_gap).alias("own_gap"),
+        nw.when(nw.col("recent_order_count") > 0).then(1).otherwise(0).alias("is_recent"),
+    )
+    return marked.group_by("product_id").agg(
+        nw.col("order_count", "recent_order_count").sum().cast(nw.Int64),
+        nw.col("is_repeat").count().cast(nw.Int64).alias("customer_count"),
+        nw.col("is_recent").sum().cast(nw.Int64).alias("recent_customer_count"),
+        nw.col("is_repeat").sum().cast(nw.Int64).alias("repeat_customer_count"),
+        nw.col("own_gap").median().cast(nw.Float64),
+        nw.col("first_days").min(),
+        nw.col("last_days").max(),
+    )
+
+
+def _unit_prices(lines: Lines) -> Lines:
+    paid = lines.filter(~nw.col("is_return"), nw.col("quantity_minor") > 0, nw.col("amount_minor") > 0)
+    price = (
+        nw.col("amount_minor").cast(nw.Float64) * QUANTITY_SCALE / nw.col("quantity_minor").cast(nw.Float64)
+    )
+    prices = paid.with_columns(price.alias("unit_price_minor"))
+    return prices.group_by("product_id").agg(nw.col("unit_price_minor").median().cast(nw.Float64))
+
+
+def _attributes(history: History, snapshot: Snapshot) -> pl.DataFrame:
+    known = (
+        history.read("products").select(_ATTRIBUTES).unique("product_id", keep="last", maintain_order=True)
+    )
+    last_order = history.manifest.last_order_days
+    if last_order is None or last_order < snapshot.end_days:
+        return known.drop("loaded_at")
+    loaded_days = pl.col("loaded_at").dt.epoch("us") / 86_400_000_000
+    known_then = pl.when(loaded_days < snapshot.end_days).then(pl.col("in_stock"))
+    return known.with_columns(known_then.alias("in_stock")).drop("loaded_at")
+
+
+def _repurchase_rate() -> pl.Expr:
+    repeats, buyers = pl.col("repeat_customer_count"), pl.col("customer_count")
+    shop = repeats.sum() / buyers.sum()
+    prior = _RATE_PRIOR_CUSTOMERS
+    category = (repeats.sum().over("category") + prior * shop) / (buyers.sum().over("category") + prior)
+    return ((repeats + prior * category) / (buyers + prior)).round_sig_figs(9).alias("repurchase_rate")
+
+
+def _repurchase_gap() -> pl.Expr:
+    repeats, gap = pl.col("repeat_customer_count"), pl.col("own_gap")
+    total = (repeats * gap).fill_null(0.0)
+    prior = _GAP_PRIOR_CUSTOMERS
+    shop = total.sum() / repeats.sum()
+    category = (total.sum().over("category") + prior * shop) / (repeats.sum().over("category") + prior)
+    shrunk = (total + prior * category) / (repeats + prior)
+    return shrunk.fill_nan(None).round_sig_figs(9).alias("repurchase_gap_days")
+
+
+def _price_tier() -> pl.Expr:
+    """Cut by mid-rank, so that equal prices share a tier and a single item stands in the middle."""
+    price = pl.col("unit_price_minor")
+    need = ["category", "subcategory"]
+    place = (price.rank("average").over(need) - 0.5) / price.count().over(need)
+    return (1 + (place * PRICE_TIER_COUNT).floor()).cast(pl.Int64).alias("price_tier")
+
+
+def _is_active(snapshot: Snapshot, settings: Settings) -> pl.Expr:
+    silent = snapshot.end_days - pl.col("last_days")
+    average_gap = (snapshot.end_days - pl.col("first_days")) / pl.col("order_count")
+    longest = pl.max_horizontal(
+        pl.lit(float(settings.recommender.popularity_days)), _SILENT_GAPS_MAX * average_gap
+    )
+    return (silent <= longest).alias("is_active")

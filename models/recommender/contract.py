@@ -1,0 +1,92 @@
+"""The contract of every recommender, and what it learns from.
+
+A recommender is fitted on purchases known at an origin and keeps only what belongs to items: no customer is in
+it. To serve a customer it reads that customer's interactions (`features.interactions`), so that a customer who
+was unknown at the time of fitting is served like any other.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, Protocol, Self
+
+import pandas as pd
+import polars as pl
+
+from features.snapshot import Snapshot
+from models.contract import Model
+
+Kind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
+Unavailable = Literal["no_category", "one_category", "no_price", "no_repurchase"]
+
+LIST_COLUMNS = (
+    "customer_id",
+    "kind",
+    "rank",
+    "product_id",
+    "score",
+    "reason",
+    "source",
+    "evidence_product_id",
+    "value",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rehearsal:
+    """An earlier origin whose outcome is known at the origin: the known before it, the truth after it.
+
+    `purchases` is `[snapshot, snapshot + outcome_days)` and ends on or before the origin.
+    """
+
+    snapshot: Snapshot
+    interactions: pl.DataFrame
+    items: pl.DataFrame
+    purchases: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class RecommenderMaterial:
+    """What a recommender may learn from at an origin; nothing in it is dated on or after the origin.
+
+    `interactions`, `items`  as of the origin (`build_interactions`, `build_items`)
+    `rehearsals`             newest first; empty where the history is too short
+    """
+
+    origin: Snapshot
+    outcome_days: int
+    interactions: pl.DataFrame
+    items: pl.DataFrame
+    rehearsals: tuple[Rehearsal, ...]
+
+
+class Recommender(Model, Protocol):
+    """Ranked lists with reasons, for customers given by their interactions."""
+
+    def fit(self, material: RecommenderMaterial) -> Self:
+        """Learn from purchases; raises `NotEnoughDataError` where no line names a product."""
+        ...
+
+    def recommend(
+        self,
+        interactions: pl.DataFrame,
+        *,
+        customer_ids: Sequence[str],
+        snapshot: Snapshot,
+        kinds: Sequence[Kind],
+        depth: int,
+    ) -> pd.DataFrame:
+        """Return `LIST_COLUMNS`, sorted as `customer_ids`, then as `kinds`, then by rank (from 1).
+
+        `interactions` are those of the customers, as of `snapshot`; a customer without any gets the popular
+        items with the source `fallback`. `for_you` and `popular` hold `depth` items where the catalogue has
+        them; other kinds may hold fewer, or none. What `reason` and `value` mean: `features.slots`.
+        """
+        ...
+
+    def unavailable(self, kind: Kind) -> Unavailable | None:
+        """Say why nobody can have a list of this kind in this shop, or None where somebody can."""
+        ...
+
+    def items(self) -> pd.DataFrame:
+        """Return the items that can appear: item_no (dense from 0, the index), product_id and attributes."""
+        ...
