@@ -80,7 +80,6 @@ def _serve(
         websockets=False,
         log_access=False,
         log_level="warning",
-        process_name="regulars",
     ).serve()
 
 

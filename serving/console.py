@@ -80,10 +80,10 @@ def times(value: float | None, usual: float | None) -> str:
 
 
 def money(value: float | None, currency: str) -> str:
-    """Write an amount in a currency; from 100 on without cents."""
+    """Write an amount in a currency; zero and amounts from 100 on without cents."""
     if value is None:
         return "–"
-    if abs(value) >= _WHOLE_FROM:
+    if value == 0 or abs(value) >= _WHOLE_FROM:
         return format_currency(round(value), currency, "¤#,##0", locale=_LOCALE, currency_digits=False)
     return format_currency(value, currency, locale=_LOCALE)
 

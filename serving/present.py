@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 
 from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
-from serving.slots import NO_EVIDENCE, Slot, reason_name
+from features.slots import REASON_NUMBERS, REASONS, Slot
 from serving.store import Item, RunMeta, StoredRow
 from serving.wording import Wording
 
@@ -69,7 +69,7 @@ class RunView:
             kind: [
                 self._place(rank, slot, items, with_product=with_product)
                 for rank, slot in enumerate(chosen[:limit], start=1)
-                if slot.item_number in items
+                if slot.item_no in items
             ]
             for kind, chosen in slots.items()
         }
@@ -77,17 +77,21 @@ class RunView:
     def _place(
         self, rank: int, slot: Slot, items: Mapping[int, Item], *, with_product: bool
     ) -> dict[str, Any]:
-        item, evidence = items[slot.item_number], items.get(slot.evidence)
-        code = reason_name(slot.reason)
-        values = {"evidence": evidence.name or evidence.product_id} if evidence else {}
+        item = items[slot.item_no]
+        evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
+        value_name = REASONS[REASON_NUMBERS[slot.reason]].value_name
+        values = {value_name: slot.value} if value_name and slot.value is not None else {}
+        words = {**values, "evidence": evidence.name or evidence.product_id} if evidence else values
         place: dict[str, Any] = {
             "rank": rank,
             "product_id": item.product_id,
             "score": round(slot.score, 6),
+            "source": slot.source,
             "reason": {
-                "code": code,
+                "code": slot.reason,
+                "values": values,
                 "evidence_product_id": evidence.product_id if evidence else None,
-                "text": self._wording.recommendation(code, values),
+                "text": self._wording.recommendation(slot.reason, words),
             },
         }
         if with_product:
@@ -100,9 +104,9 @@ def item_numbers(slots: Mapping[str, Sequence[Slot]], *, limit: int) -> Iterable
     """Return the numbers of every item that lists show, evidence included."""
     for chosen in slots.values():
         for slot in chosen[:limit]:
-            yield slot.item_number
-            if slot.evidence != NO_EVIDENCE:
-                yield slot.evidence
+            yield slot.item_no
+            if slot.evidence_no is not None:
+                yield slot.evidence_no
 
 
 def run_constants(meta: RunMeta) -> tuple[Any, ...]:

@@ -57,6 +57,7 @@ class PlaceReason(Schema):
     """Why an item is in a list."""
 
     code: str
+    values: dict[str, float]
     evidence_product_id: str | None
     text: str
 
@@ -75,11 +76,15 @@ class Product(Schema):
 
 
 class Place(Schema):
-    """One place in a list; `product` comes with `include=product`."""
+    """One place in a list; `product` comes with `include=product`.
+
+    `source` says whose behaviour speaks: personalised, segment, popular or fallback.
+    """
 
     rank: int
     product_id: str
     score: float
+    source: str
     reason: PlaceReason
     product: Product | None = None
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from serving.rows import STORED, STORED_NAMES
-from serving.slots import Slot, unpack_slots
+from features.slots import Slot, unpack_slots
 from serving.store import SCHEMA_VERSION, Item, Member, RunMeta, StoredRow, StoreError
 
 FALLBACK_CUSTOMER = ""
@@ -25,7 +25,7 @@ CREATE TABLE scores (row_number INTEGER PRIMARY KEY,
  {", ".join(f'"{c.name}" {c.sql_type}{"" if c.nullable else " NOT NULL"}' for c in STORED)});
 CREATE TABLE recommendations (customer_id TEXT NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
  PRIMARY KEY (customer_id, kind)) WITHOUT ROWID;
-CREATE TABLE items (item_number INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, name TEXT,
+CREATE TABLE items (item_no INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, name TEXT,
  category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT);
 CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,
  PRIMARY KEY (audience, position)) WITHOUT ROWID;
@@ -72,7 +72,7 @@ class SqliteRun:
         found: dict[int, Item] = {}
         for start in range(0, len(numbers), _IDS_AT_ONCE):
             part = numbers[start : start + _IDS_AT_ONCE]
-            query = f"SELECT {', '.join(names)} FROM items WHERE item_number IN ({_marks(part)})"  # noqa: S608
+            query = f"SELECT {', '.join(names)} FROM items WHERE item_no IN ({_marks(part)})"  # noqa: S608
             for row in self._read(query, part):
                 found[row[0]] = Item.model_construct(**dict(zip(names, row, strict=True)))
         return found
@@ -95,7 +95,7 @@ class SqliteRun:
             )
             for customer_id, packed in self._read(query, part):
                 if slots := unpack_slots(packed):
-                    first[customer_id] = slots[0].item_number
+                    first[customer_id] = slots[0].item_no
         items = await self.get_items(first.values())
         return {customer: items[number] for customer, number in first.items() if number in items}
 

@@ -17,7 +17,7 @@ from typing import Any, Protocol, Self
 from pydantic import BaseModel, ConfigDict
 
 from features.errors import UserError
-from serving.slots import Slot
+from features.slots import Slot
 
 SCHEMA_VERSION = 1
 
@@ -101,7 +101,7 @@ class RunMeta(_Record):
 class Item(_Record):
     """A product as lists show it; money in major units."""
 
-    item_number: int
+    item_no: int
     product_id: str
     name: str | None = None
     category: str | None = None

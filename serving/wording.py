@@ -25,25 +25,34 @@ class Language:
     percent: str = "{} %"
 
 
-class _Words(Formatter):
-    """Formats `{days:day|days}` as "1 day" or "143 days", `{x_share}` as a percentage."""
+class _Sentence:
+    """A sentence taken apart once, so that writing it is cheap.
 
-    def __init__(self, language: Language) -> None:
+    `{days:day|days}` becomes "1 day" or "143 days", `{x_share}` a percentage, other numbers plain ones.
+    """
+
+    def __init__(self, text: str, language: Language) -> None:
+        parsed = list(Formatter().parse(text))
         self._language = language
+        self._parts = [(literal, name or "", spec or "") for literal, name, spec, _ in parsed]
+        self.needed = frozenset(name for _, name, _ in self._parts if name)
 
-    def get_value(self, key: int | str, args: Sequence[Any], kwargs: Mapping[str, Any]) -> Any:  # noqa: ANN401
-        value = kwargs[str(key)]
-        if isinstance(value, Number) and str(key).endswith(_PERCENT_ENDINGS):
-            return self._language.percent.format(_number(value * 100, self._language))
-        return value
+    def write(self, values: Mapping[str, Any]) -> str:
+        """Return the sentence with its values; `needed` says which."""
+        return "".join(
+            literal + self._value(values[name], name, spec) if name else literal
+            for literal, name, spec in self._parts
+        )
 
-    def format_field(self, value: Any, format_spec: str) -> str:  # noqa: ANN401
-        if isinstance(value, bool) or not isinstance(value, Number):
+    def _value(self, value: Any, name: str, spec: str) -> str:  # noqa: ANN401 - whatever was stored
+        if not isinstance(value, Number):
             return str(value)
+        if name.endswith(_PERCENT_ENDINGS):
+            return self._language.percent.format(_number(value * 100, self._language))
         text = _number(value, self._language)
-        if not format_spec:
+        if not spec:
             return text
-        one, _, many = format_spec.partition("|")
+        one, _, many = spec.partition("|")
         return f"{text} {one if text == '1' else many}"
 
 
@@ -70,10 +79,18 @@ ENGLISH = Language(
         "season": (),
     },
     recommendations={
-        "bought_before": ("bought before",),
-        "popular": ("popular in the shop",),
-        "similar_customers": ("liked by customers with a similar taste",),
-        "goes_with": ("goes with {evidence}",),
+        "popular": ("bought by {recent_customer_count:customer|customers} lately", "popular in the shop"),
+        "bought_before": ("bought {order_count:time|times} before", "bought before"),
+        "due_again": ("due again in {due_in_days:day|days}", "due again"),
+        "like_what_you_buy": ("goes with {evidence}", "goes with what this customer buys"),
+        "same_need_one_tier_up": (
+            "one step up from {evidence}, {price_rise_share} dearer",
+            "one step up from {evidence}",
+        ),
+        "categories_bought_together": (
+            "{buyer_share} of those who buy {evidence} also buy this kind of thing",
+            "often bought together with {evidence}",
+        ),
     },
     plain={
         "gap_over_usual": "the time since the last order",
@@ -97,8 +114,10 @@ class Wording:
     """Writes sentences in one language."""
 
     def __init__(self, language: str = "en") -> None:
-        self._language = LANGUAGES[language]
-        self._words = _Words(self._language)
+        words = LANGUAGES[language]
+        self._plain = words.plain
+        self._reasons = _taken_apart(words.sentences, words)
+        self._recommendations = _taken_apart(words.recommendations, words)
 
     def reason(self, code: str, values: Mapping[str, Any]) -> str:
         """Return the sentence of a reason; a code without numbers falls back to plain words.
@@ -107,20 +126,24 @@ class Wording:
         '143 days since the last order; the usual gap is 41'
         """
         known = {name: value for name, value in values.items() if value is not None}
-        sentence = self._pick(self._language.sentences.get(code, ()), known)
-        return sentence or self._language.plain.get(code, code.replace("_", " "))
+        return _pick(self._reasons.get(code, ()), known) or self._plain.get(code, code.replace("_", " "))
 
     def recommendation(self, code: str, values: Mapping[str, Any]) -> str:
         """Return why an item is in a list; `evidence` is the name of the item that speaks for it."""
-        sentence = self._pick(self._language.recommendations.get(code, ()), values)
-        return sentence or code.replace("_", " ")
+        return _pick(self._recommendations.get(code, ()), values) or code.replace("_", " ")
 
-    def _pick(self, sentences: Sequence[str], values: Mapping[str, Any]) -> str | None:
-        for sentence in sentences:
-            needed = {name for _, name, _, _ in self._words.parse(sentence) if name}
-            if needed <= values.keys():
-                return self._words.vformat(sentence, (), values)
-        return None
+
+def _taken_apart(
+    sentences: Mapping[str, Sequence[str]], language: Language
+) -> dict[str, tuple[_Sentence, ...]]:
+    return {code: tuple(_Sentence(text, language) for text in texts) for code, texts in sentences.items()}
+
+
+def _pick(sentences: Sequence[_Sentence], values: Mapping[str, Any]) -> str | None:
+    for sentence in sentences:
+        if sentence.needed <= values.keys():
+            return sentence.write(values)
+    return None
 
 
 def _number(value: Number, language: Language) -> str:

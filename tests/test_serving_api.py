@@ -140,6 +140,8 @@ def test_recommendations_are_ranked_and_reasoned(client: TestClient) -> None:
     Recommendations.model_validate(answer)
     first, second = answer["lists"]["for_you"]
     assert (first["rank"], first["product_id"], first["score"]) == (1, "00007", 0.75)
+    assert first["reason"]["values"] == {"order_count": 3}
+    assert first["reason"]["text"] == "bought 3 times before"
     assert second["reason"]["evidence_product_id"] == "00007"
     assert second["reason"]["text"] == "goes with Mug"
     assert second["product"]["price"] == 4.5
