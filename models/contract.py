@@ -28,11 +28,12 @@ class NotEnoughDataError(UserError):
 class Contributions:
     """Additive reasons: `logit(p) = logit(reference) + logits.sum(axis=1)`.
 
-    `reference`  probability at the average margin, the horizon being a condition
-    `logits`     same index as the features given, one column a feature
+    `reference`  probability at the average margin, the horizon being a condition whose share goes here, so
+                 that it differs a little between customers; same index as the features given
+    `logits`     same index, one column a feature
     """
 
-    reference: float
+    reference: "pd.Series[float]"
     logits: pd.DataFrame
 
 
@@ -76,9 +77,10 @@ class ChurnModel(Model, Protocol):
 
 
 class ClvModel(Model, Protocol):
-    """Expected spend within h, its interval, and expected orders."""
+    """Expected spend within h, its interval, expected orders; beyond `supported_days_` h is extrapolated."""
 
     feature_names_: tuple[str, ...]
+    supported_days_: int
 
     def fit(self, examples: Examples) -> Self:
         """Learn from examples."""

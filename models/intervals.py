@@ -1,0 +1,126 @@
+"""How far spend lies from its expectation, given an order; and the marginal interval that follows from it.
+
+Spend within a horizon is a mixture: 0 with P(no order), else the expected spend if there is an order times a
+ratio. Ratios actual / expected are kept as quantiles per fifth of the expected spend and per horizon,
+measured on customers that the expectation was not fitted on. Marginal quantile u of the mixture, q being
+P(order):
+
+    0                                             where u <= 1 - q
+    expected * ratio_quantile((u - (1 - q)) / q)  else
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import gamma
+
+from models.horizon import Floats
+
+LEVELS = np.linspace(0.005, 0.995, 100)
+_GROUP_COUNT = 5
+_GROUP_ROWS_MIN = 50
+_ROWS_MIN = 20
+# How much logs of ratios widen per e-fold of the horizon beyond the longest that was measured.
+_WIDENING = 0.15
+
+
+class SpendSpread:
+    """Quantiles of actual / expected spend given an order; `fit` once per horizon that was measured."""
+
+    horizons_days_: tuple[int, ...]
+    edges_: Floats
+    ratios_: Floats
+
+    def fit(self, expected_and_actual: Mapping[int, tuple[Floats, Floats]]) -> Self:
+        """Learn from buyers: expected and actual spend per horizon, one entry a customer and snapshot.
+
+        Groups of fewer than 50 buyers take the quantiles of all; with fewer than 20 buyers a wide default is
+        used (a gamma of shape 1).
+        """
+        measured = {days: pair for days, pair in expected_and_actual.items() if len(pair[0]) >= _ROWS_MIN}
+        self.horizons_days_ = tuple(sorted(measured)) or (1,)
+        if not measured:
+            self.edges_ = np.zeros((1, _GROUP_COUNT - 1))
+            self.ratios_ = np.tile(gamma.ppf(LEVELS, 1.0), (1, _GROUP_COUNT, 1))
+            return self
+        tables = [_measure(*measured[days]) for days in self.horizons_days_]
+        self.edges_ = np.stack([edges for edges, _ in tables])
+        self.ratios_ = np.stack([ratios for _, ratios in tables])
+        return self
+
+    def interval(self, expected: Floats, order_probability: Floats, horizon_days: int) -> dict[str, Floats]:
+        """Return low, median, high (marginal p10, p50, p90), spend_if_order_low and _high (p10, p90 given an order).
+
+        `expected` is the spend expected if there is an order. No bound is below 0.
+        """
+        ratios = _Ratios(self, expected, horizon_days)
+        chance = order_probability.clip(1e-12, 1.0)
+        answers = {}
+        for name, level in (("low", 0.1), ("median", 0.5), ("high", 0.9)):
+            conditional = (level - (1.0 - chance)) / chance
+            answers[name] = np.where(conditional > 0, ratios.at(conditional), 0.0)
+        answers["spend_if_order_low"] = ratios.at(np.full_like(expected, 0.1))
+        answers["spend_if_order_high"] = ratios.at(np.full_like(expected, 0.9))
+        return answers
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `from_arrays` needs."""
+        return {
+            "spread_horizons_days": np.array(self.horizons_days_, dtype=np.int64),
+            "spread_edges": self.edges_,
+            "spread_ratios": self.ratios_,
+        }
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild from `arrays()`."""
+        spread = cls()
+        spread.horizons_days_ = tuple(int(days) for days in arrays["spread_horizons_days"])
+        spread.edges_ = arrays["spread_edges"]
+        spread.ratios_ = arrays["spread_ratios"]
+        return spread
+
+
+class _Ratios:
+    """The ratio quantiles of some customers at one horizon."""
+
+    def __init__(self, spread: SpendSpread, expected: Floats, horizon_days: int) -> None:
+        measured = np.array(spread.horizons_days_)
+        nearest = int(np.abs(np.log(measured / max(horizon_days, 1))).argmin())
+        self.groups = np.searchsorted(spread.edges_[nearest], expected, side="right")
+        self.expected = expected
+        beyond = (
+            np.log(max(horizon_days / measured.max(), 1.0)) if len(measured) > 1 or measured[0] > 1 else 0.0
+        )
+        self.tables = spread.ratios_[nearest] ** (1.0 + _WIDENING * beyond)
+
+    def at(self, levels: Floats) -> Floats:
+        """Return expected spend times the ratio at each customer's level."""
+        answers = np.zeros_like(self.expected)
+        for group, table in enumerate(self.tables):
+            chosen = self.groups == group
+            answers[chosen] = self.expected[chosen] * np.interp(levels[chosen], LEVELS, table)
+        return answers
+
+
+def spread_frame(bounds: Mapping[str, Floats], index: pd.Index) -> pd.DataFrame:
+    """Return an interval as a frame in the contract's column order."""
+    columns = ["low", "median", "high", "spend_if_order_low", "spend_if_order_high"]
+    return pd.DataFrame({name: bounds[name] for name in columns}, index=index)
+
+
+def _measure(expected: Floats, actual: Floats) -> tuple[Floats, Floats]:
+    ratios = (actual / expected.clip(min=1e-9)).clip(min=0.0)
+    edges = np.quantile(expected, np.linspace(0, 1, _GROUP_COUNT + 1)[1:-1])
+    groups = np.searchsorted(edges, expected, side="right")
+    everyone = np.quantile(ratios, LEVELS)
+    tables = [
+        np.quantile(ratios[groups == group], LEVELS)
+        if (groups == group).sum() >= _GROUP_ROWS_MIN
+        else everyone
+        for group in range(_GROUP_COUNT)
+    ]
+    return edges, np.stack(tables)
