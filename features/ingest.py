@@ -1,0 +1,297 @@
+"""`python -m features.ingest`: orders in, canonical history and usability report out.
+
+Everything is read and checked before anything is written; errors are listed all at once and leave the history alone.
+"""
+
+import fcntl
+import json
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import polars as pl
+import typer
+
+from features import readers
+from features.accept import NO_CURRENCY, accept_lines, chosen_currency
+from features.advice import note_advice
+from features.console import Announce, progress, run_app
+from features.drafts import Conventions, Draft
+from features.errors import UserError
+from features.history import History
+from features.identity import merge_identities, read_pepper
+from features.importers import complete_journey, online_retail, tabular
+from features.mapping import Mapping, load_mapping
+from features.report import DataError, Report
+from features.settings import Layout, load_settings
+from features.snapshot import instant_of
+from features.tables import TABLES, json_schema, sample_csv, text_table
+from features.upsert import Load, Mode, Outcome, open_previous, upsert
+
+
+class Format(StrEnum):
+    """How a source is laid out."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+    SHOPIFY = "shopify"
+    WOOCOMMERCE = "woocommerce"
+    ONLINE_RETAIL = "online-retail"
+    COMPLETE_JOURNEY = "complete-journey"
+
+
+class LoadMode(StrEnum):
+    """How a load enters the history."""
+
+    UPSERT = "upsert"
+    REPLACE = "replace"
+
+
+_SUFFIXES = {
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
+    ".xlsx": Format.XLSX,
+    ".xlsm": Format.XLSX,
+    ".xls": Format.XLSX,
+    ".xlsb": Format.XLSX,
+    ".ods": Format.XLSX,
+}
+
+
+class IngestError(UserError):
+    """The command's options do not go together, or another load is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One load: the files, how they are laid out and how they enter the history."""
+
+    files: tuple[Path, ...] = ()
+    format: Format | None = None
+    mapping: Mapping = field(default_factory=Mapping)
+    mode: Mode = "upsert"
+    companions: dict[str, Path] = field(default_factory=dict)
+
+
+def load(request: Request, *, layout: Layout, time_zone: str = "UTC", now: datetime | None = None) -> Report:
+    """Read, check and store a request; writes the usability report in any case and returns it.
+
+    `now` is the clock (aware); `time_zone` is the shop's, which a mapping may override for its file.
+    Raises `DataError` with every problem found, leaving the history as it was.
+    """
+    report = Report(
+        sources=[path.name for path in (*request.files, *request.companions.values())],
+        format=request.format or "csv",
+        time_zone=request.mapping.time_zone or time_zone,
+    )
+    try:
+        with _only_one(layout), progress("data", total=3) as announce:
+            _load(request, layout, report, now=now or datetime.now(UTC), announce=announce)
+    except DataError:
+        report.write(layout.reports)
+        raise
+    report.write(layout.reports)
+    return report
+
+
+def _load(request: Request, layout: Layout, report: Report, *, now: datetime, announce: Announce) -> None:
+    announce("reading")
+    previous = open_previous(layout.history) if request.mode == "upsert" else None
+    mapping = request.mapping
+    conventions = Conventions(
+        report.time_zone, mapping.date_format, mapping.decimal_mark, read_pepper(layout.private)
+    )
+    drafts = read_drafts(request, conventions, report=report)
+    companions = _companions(request, drafts, conventions, report)
+    announce("checking")
+    currency = chosen_currency(
+        drafts, history=previous.manifest.currency if previous else None, report=report
+    )
+    report.currency = currency
+    accepted = accept_lines(drafts, time_zone=report.time_zone, now=now, report=report) if drafts else None
+    report.stop_on_errors()
+    if accepted:
+        note_advice(accepted.lines, drafts, report=report)
+    announce("writing")
+    for draft in drafts:
+        if draft.identities is not None:
+            merge_identities(layout.private, draft.identities)
+    loaded = Load(accepted, companions, currency)
+    outcome = upsert(layout.history, loaded, mode=request.mode, loaded_at=now)
+    _note_outcome(outcome, report)
+
+
+def read_drafts(request: Request, conventions: Conventions, *, report: Report) -> list[Draft]:
+    """Read every order file of a request; the problems of all files are collected before raising `DataError`."""
+    if request.format is Format.COMPLETE_JOURNEY:
+        return [complete_journey.read(conventions)]
+    drafts = []
+    for path in request.files:
+        try:
+            drafts.append(_read_draft(path, request, conventions, report))
+        except DataError as error:
+            if error.report is not report:
+                report.findings += error.report.findings
+    report.stop_on_errors()
+    return drafts
+
+
+def _read_draft(path: Path, request: Request, conventions: Conventions, report: Report) -> Draft:
+    chosen = request.format or guessed_format(path)
+    rows = _read_rows(path, chosen, request.mapping)
+    if chosen in _NATIVE:
+        return _NATIVE[chosen](rows, conventions, report=report)
+    return tabular.read_order_lines(rows, request.mapping, conventions, report=report)
+
+
+def _read_rows(path: Path, chosen: Format, mapping: Mapping) -> pl.DataFrame:
+    layout = chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
+    if layout is Format.PARQUET:
+        return readers.read_parquet(path)
+    if layout is Format.XLSX:
+        return readers.read_xlsx(path, sheet=mapping.sheet)
+    return readers.read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+
+
+def guessed_format(path: Path) -> Format:
+    """Return how a file is laid out, by its suffix; anything unknown is text."""
+    return _SUFFIXES.get(path.suffix.lower(), Format.CSV)
+
+
+def _companions(
+    request: Request, drafts: list[Draft], conventions: Conventions, report: Report
+) -> dict[str, pl.DataFrame]:
+    """Collect products, customers and events: what importers found, then the companion files."""
+    found: dict[str, list[pl.DataFrame]] = {}
+    for draft in drafts:
+        for name, rows in (
+            ("products", draft.products),
+            ("customers", draft.customers),
+            ("events", draft.events),
+        ):
+            if rows is not None:
+                found.setdefault(name, []).append(rows)
+    for name, path in request.companions.items():
+        try:
+            rows = _read_rows(path, guessed_format(path), Mapping())
+            found.setdefault(name, []).append(
+                tabular.read_companion(rows, TABLES[name], conventions, report=report)
+            )
+        except DataError as error:
+            if error.report is not report:
+                report.findings += error.report.findings
+    report.stop_on_errors()
+    return {name: pl.concat(parts) for name, parts in found.items()}
+
+
+def _note_outcome(outcome: Outcome, report: Report) -> None:
+    report.outcome = "loaded" if outcome.is_changed else "unchanged"
+    report.orders = outcome.orders
+    if outcome.moved_count:
+        message = f"{outcome.moved_count:,} orders now belong to another customer and moved"
+        report.warn("moved_orders", message, column="customer_id", count=outcome.moved_count)
+    manifest = outcome.history.manifest
+    lines = pl.scan_parquet(outcome.history.paths("order_lines"))
+    orders = lines.filter(~pl.col("is_return")).select(pl.struct("customer_id", "order_id").n_unique())
+    customers = lines.filter(~pl.col("is_return")).select(pl.col("customer_id").n_unique())
+    days = [
+        None if d is None else f"{instant_of(d):%Y-%m-%d}"
+        for d in (manifest.first_order_days, manifest.last_order_days)
+    ]
+    report.history = {
+        "orders": orders.collect().item(),
+        "customers": customers.collect().item(),
+        "lines": manifest.row_counts.get("order_lines", 0),
+        "first": days[0],
+        "last": days[1],
+        "currency": manifest.currency,
+        "generation": manifest.generation,
+        "data_hash": manifest.data_hash,
+    }
+
+
+@contextmanager
+def _only_one(layout: Layout) -> Iterator[None]:
+    """Hold the lock of a data set, so that two loads cannot write one generation."""
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with (layout.root / "ingest.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IngestError(f"another load into {layout.root} is running; wait for it to end") from None
+        yield
+
+
+_NATIVE: dict[Format, Callable[..., Draft]] = {Format.ONLINE_RETAIL: online_retail.read}
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
+
+
+@app.callback(invoke_without_command=True)
+def main(
+    context: typer.Context,
+    file: Annotated[list[Path] | None, typer.Option(help="order file; may be given several times")] = None,
+    format: Annotated[Format | None, typer.Option(help="layout; default by the suffix")] = None,  # noqa: A002
+    mapping: Annotated[Path | None, typer.Option(help="mapping file (TOML)")] = None,
+    mode: Annotated[
+        LoadMode, typer.Option(help="replace drops the history that was there")
+    ] = LoadMode.UPSERT,
+    products: Annotated[Path | None, typer.Option(help="product table in canonical columns")] = None,
+    customers: Annotated[Path | None, typer.Option(help="customer table in canonical columns")] = None,
+    events: Annotated[Path | None, typer.Option(help="event table in canonical columns")] = None,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything is written")] = Path("var"),
+) -> None:
+    """Load orders into the history; prints what was loaded, what was left out and why."""
+    if context.invoked_subcommand:
+        return
+    named = {"products": products, "customers": customers, "events": events}
+    request = Request(
+        files=tuple(file or ()),
+        format=format,
+        mapping=load_mapping(mapping),
+        mode="replace" if mode is LoadMode.REPLACE else "upsert",
+        companions={name: path for name, path in named.items() if path},
+    )
+    _check_request(request)
+    layout = Layout(var)
+    report = load(request, layout=layout, time_zone=load_settings().shop.time_zone)
+    sys.stdout.write(report.to_text() + f"report: {layout.reports / 'usability.json'}\n")
+
+
+@app.command()
+def schema(
+    table: Annotated[str, typer.Option(help=f"one of {', '.join(TABLES)}")] = "order_lines",
+    as_json: Annotated[bool, typer.Option("--json", help="JSON Schema instead of text")] = False,
+    sample: Annotated[bool, typer.Option("--sample", help="a sample CSV instead of text")] = False,
+) -> None:
+    """Print the columns of a canonical table: type, required, unit, example, meaning."""
+    if table not in TABLES:
+        raise IngestError(f"there is no table {table!r}; choose from {', '.join(TABLES)}")
+    chosen = TABLES[table]
+    if as_json:
+        sys.stdout.write(json.dumps(json_schema(chosen), indent=1, ensure_ascii=False) + "\n")
+    else:
+        sys.stdout.write(sample_csv(chosen) if sample else text_table(chosen))
+
+
+def _check_request(request: Request) -> None:
+    if request.format is Format.COMPLETE_JOURNEY:
+        if request.files:
+            raise IngestError(
+                "FORMAT=complete-journey reads the installed data and takes no FILE; leave FILE out"
+            )
+    elif not request.files and not request.companions:
+        raise IngestError("no file given; name one: make data FILE=orders.csv, or --file orders.csv")
+    if request.mapping.columns and request.format in _NATIVE:
+        raise IngestError(
+            f"[columns] of a mapping file does not go with FORMAT={request.format}; leave one out"
+        )
+
+
+if __name__ == "__main__":
+    run_app(app)

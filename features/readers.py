@@ -1,0 +1,242 @@
+"""Files to frames of text: nothing is typed, trimmed or guessed here, so that ids survive byte for byte.
+
+Every reader returns one row per record, all columns as text (a Parquet file keeps its types) and a first column
+`row`: the record's number as a spreadsheet shows it, the header being row 1. Only an empty cell is null.
+"""
+
+import csv
+import gzip
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import fastexcel
+import polars as pl
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+
+from features.report import DataError, Report
+
+ROW = "row"
+_DELIMITERS = (",", ";", "\t", "|")
+_BINARY_STARTS = {
+    b"PAR1": "a Parquet file",
+    b"PK\x03\x04": "a zip or xlsx file",
+    b"\xd0\xcf\x11\xe0": "an old Excel file",
+    b"%PDF": "a PDF",
+    b"SQLite": "an SQLite database",
+}
+
+
+def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> pl.DataFrame:
+    """Read CSV or a relative of it; encoding (UTF-8, UTF-16 with BOM, CP949) and delimiter are detected unless set.
+
+    Raises `DataError` where the file is empty, binary, in an unknown encoding, or has rows of another length.
+    """
+    raw = _bytes_of(path)
+    text = _decoded(raw, path=path, encoding=encoding)
+    if b"\0" in text:
+        raise refusal(
+            path, "nul_bytes", "the file contains NUL bytes", "is it a text file? export it as CSV, UTF-8"
+        )
+    if not text.strip():
+        raise refusal(
+            path, "empty_file", "the file is empty", "export it with a header row and one row per order line"
+        )
+    chosen = delimiter or _sniffed_delimiter(text)
+    header = _header(text, chosen, path=path)
+    return _with_rows(_records(text, chosen, path=path, column_count=len(header)), header)
+
+
+def read_parquet(path: Path) -> pl.DataFrame:
+    """Read a Parquet file with its types; raises `DataError` where it is none."""
+    _require_file(path)
+    try:
+        rows = pl.read_parquet(path, glob=False)
+    except (pl.exceptions.PolarsError, OSError, pa.ArrowException) as error:
+        raise refusal(
+            path, "not_parquet", f"this is no readable Parquet file ({_first_line(error)})", _FORMAT_HINT
+        ) from None
+    plain = [
+        pl.col(name).cast(pl.String)
+        for name, kind in rows.schema.items()
+        if kind in (pl.Categorical, pl.Enum)
+    ]
+    return _numbered(rows.with_columns(plain))
+
+
+def read_xlsx(path: Path, *, sheet: str | None = None) -> pl.DataFrame:
+    """Read a workbook as shown: the named sheet, or the first and every other with the same header.
+
+    Raises `DataError` where the file is no workbook or the sheet is missing or empty.
+    """
+    _require_file(path)
+    try:
+        book = fastexcel.read_excel(path)
+        names = [sheet] if sheet else book.sheet_names
+        sheets = [book.load_sheet(name, dtypes="string").to_polars() for name in names]
+    except (fastexcel.FastExcelError, OSError) as error:
+        raise refusal(
+            path, "not_xlsx", f"this is no readable workbook or sheet ({_first_line(error)})", _FORMAT_HINT
+        ) from None
+    if not sheets or sheets[0].width == 0:
+        raise refusal(
+            path, "empty_file", "the first sheet is empty", "name another with `sheet` in the mapping file"
+        )
+    same = [rows for rows in sheets if rows.columns == sheets[0].columns]
+    rows = pl.concat(same).with_columns(pl.all().replace("", None))
+    return _numbered(rows).filter(~_all_null(rows))
+
+
+def refusal(path: Path, name: str, message: str, mend: str) -> DataError:
+    """Return the error of a file that cannot be read at all."""
+    report = Report(sources=[path.name])
+    report.error(name, message, mend=mend)
+    return DataError(report)
+
+
+_FORMAT_HINT = "check FORMAT (csv, parquet, xlsx, shopify, woocommerce, online-retail, complete-journey)"
+
+
+def _require_file(path: Path) -> None:
+    if path.is_dir():
+        raise refusal(path, "is_folder", f"{path} is a folder", "name a file")
+    if not path.exists():
+        raise refusal(path, "no_file", f"there is no file {path}", "check the path")
+
+
+def _bytes_of(path: Path) -> bytes:
+    _require_file(path)
+    try:
+        raw = path.read_bytes()
+        raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
+    except (OSError, EOFError) as error:
+        raise refusal(
+            path, "unreadable_file", f"the file cannot be read ({_first_line(error)})", "check its rights"
+        ) from None
+    for start, kind in _BINARY_STARTS.items():
+        if raw.startswith(start):
+            raise refusal(path, "not_text", f"this is {kind}, not text", _FORMAT_HINT)
+    return raw
+
+
+def _decoded(raw: bytes, *, path: Path, encoding: str | None) -> bytes:
+    """Return the file as UTF-8 without a byte order mark."""
+    if encoding is None:
+        if raw.startswith((b"\xff\xfe", b"\xfe\xff")):
+            encoding = "utf-16"
+        elif _is(raw, "utf-8"):
+            return raw.removeprefix(b"\xef\xbb\xbf")
+        elif _is(raw, "cp949"):
+            encoding = "cp949"
+        else:
+            mend = 'say which it is in the mapping file, e.g. encoding = "cp1252"'
+            raise refusal(path, "unknown_encoding", "the text is neither UTF-8, UTF-16 nor CP949", mend)
+    try:
+        return raw.decode(encoding).removeprefix("\ufeff").encode("utf-8")
+    except (UnicodeError, LookupError) as error:
+        mend = "set another `encoding` in the mapping file"
+        raise refusal(
+            path, "wrong_encoding", f"the text is not {encoding} ({_first_line(error)})", mend
+        ) from None
+
+
+def _is(raw: bytes, encoding: str) -> bool:
+    try:
+        raw.decode(encoding)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _sniffed_delimiter(text: bytes) -> str:
+    """Return the delimiter that the header holds most of, outside quotes."""
+    first = text.lstrip(b"\r\n")[:65536].decode("utf-8", errors="ignore")
+    counts = {
+        mark: len(next(csv.reader(io.StringIO(first, newline=""), delimiter=mark), []))
+        for mark in _DELIMITERS
+    }
+    return max(_DELIMITERS, key=lambda mark: counts[mark])
+
+
+def _header(text: bytes, delimiter: str, *, path: Path) -> list[str]:
+    head = text[: 1 << 20].decode("utf-8", errors="ignore")
+    names = [
+        name.strip()
+        for name in next(row for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter) if row)
+    ]
+    twice = sorted({name for name in names if name and names.count(name) > 1})
+    if twice:
+        mend = "rename one of each pair"
+        raise refusal(
+            path, "repeated_column", f"columns {', '.join(map(repr, twice))} occur more than once", mend
+        )
+    return [name or f"column_{position}" for position, name in enumerate(names, start=1)]
+
+
+def _records(text: bytes, delimiter: str, *, path: Path, column_count: int) -> pl.DataFrame:
+    """Parse all records, the header's included, as text columns f0, f1, …; other lengths are refused by row."""
+    names = [f"f{position}" for position in range(column_count)]
+    bad: list[int] = []
+
+    def skip(row: pa_csv.InvalidRow) -> str:
+        bad.append(row.number or 0)
+        return "skip"
+
+    def parse(*, threads: bool) -> pa.Table:
+        return pa_csv.read_csv(
+            pa.BufferReader(text),
+            read_options=pa_csv.ReadOptions(column_names=names, block_size=1 << 24, use_threads=threads),
+            parse_options=pa_csv.ParseOptions(
+                delimiter=delimiter, newlines_in_values=True, invalid_row_handler=skip
+            ),
+            convert_options=pa_csv.ConvertOptions(
+                column_types=dict.fromkeys(names, pa.string()),
+                null_values=[""],
+                strings_can_be_null=True,
+                quoted_strings_can_be_null=True,
+            ),
+        )
+
+    try:
+        table = parse(threads=True)
+        if bad:
+            bad.clear()
+            parse(threads=False)
+    except pa.ArrowException:
+        mend = "check quotes and delimiter, and export the file again"
+        raise refusal(path, "broken_csv", "the file cannot be split into rows and columns", mend) from None
+    if bad:
+        raise _ragged(path, bad, column_count=column_count, delimiter=delimiter)
+    return pl.DataFrame(pl.from_arrow(table))
+
+
+def _ragged(path: Path, rows: Sequence[int], *, column_count: int, delimiter: str) -> DataError:
+    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
+    message = f"{len(rows):,} rows do not have the header's {column_count} columns (rows {shown}; delimiter {delimiter!r})"
+    return refusal(
+        path,
+        "ragged_rows",
+        message,
+        "quote cells that contain the delimiter, or set `delimiter` in the mapping file",
+    )
+
+
+def _with_rows(records: pl.DataFrame, header: list[str]) -> pl.DataFrame:
+    body = records.slice(1)
+    body.columns = header
+    numbered = _numbered(body)
+    return numbered.filter(~_all_null(body))
+
+
+def _numbered(rows: pl.DataFrame) -> pl.DataFrame:
+    renamed = rows.rename({ROW: "row_"}) if ROW in rows.columns else rows
+    return renamed.with_row_index(ROW, offset=2).with_columns(pl.col(ROW).cast(pl.Int64))
+
+
+def _all_null(rows: pl.DataFrame) -> pl.Series:
+    return rows.select(pl.all_horizontal(pl.all().is_null())).to_series()
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__

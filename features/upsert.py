@@ -1,0 +1,254 @@
+"""Loading again: a newer file replaces whole orders, products and customers merge by key, events by equality.
+
+Work goes a bucket at a time; a bucket in which nothing changed keeps its file, and where nothing changed at all no
+generation is written. The new generation counts only when its manifest is swapped in, so a load that dies leaves the
+previous history as it was.
+"""
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Literal
+
+import polars as pl
+
+from features.accept import Accepted
+from features.history import STORED_SCHEMAS, GenerationWriter, History, bucket_of
+from features.report import OrderChanges
+
+Mode = Literal["upsert", "replace"]
+LINES_PER_BUCKET = 2_000_000
+_ORDER = ["customer_id", "order_id"]
+_KEYS = {"products": "product_id", "customers": "customer_id"}
+_CONTENT = [name for name in STORED_SCHEMAS["order_lines"] if name != "loaded_at"]
+
+
+@dataclass(frozen=True, slots=True)
+class Load:
+    """What one load brings: accepted lines (or none) and companion tables, all without `loaded_at`."""
+
+    accepted: Accepted | None = None
+    companions: dict[str, pl.DataFrame] = field(default_factory=dict)
+    currency: str = "XXX"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """The history after a load, what happened to its orders, and whether anything was written."""
+
+    history: History
+    orders: OrderChanges
+    moved_count: int
+    is_changed: bool
+
+
+def open_previous(root: Path) -> History | None:
+    """Open the history that a load adds to; None where there is none yet."""
+    return History.open(root) if (root / "manifest.json").exists() else None
+
+
+def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcome:
+    """Write a load into the history under `root` and return the outcome; `replace` drops what was there before.
+
+    `loaded_at` is kept on new and changed rows; products and customers of the first load carry none, for the day of a
+    bulk load says nothing about when they were known.
+    """
+    previous = open_previous(root)
+    base = previous if mode == "upsert" else None
+    lines = (
+        load.accepted.lines
+        if load.accepted
+        else pl.DataFrame(schema={n: STORED_SCHEMAS["order_lines"][n] for n in _CONTENT})
+    )
+    count = base.manifest.bucket_count if base else bucket_count_for(lines.height)
+    with GenerationWriter(root, bucket_count=count, currency=load.currency, previous=previous) as writer:
+        merge = _Merge(writer, base, count, loaded_at)
+        moved = _moved_orders(base, lines) if base else None
+        orders = merge.order_lines(lines, load.accepted.replaced_days if load.accepted else None, moved)
+        merge.events(load.companions.get("events"))
+        for table in _KEYS:
+            merge.keyed(table, load.companions.get(table))
+        is_changed = merge.is_changed or base is None or base.manifest.currency != load.currency
+        history = writer.commit() if is_changed or previous is None else previous
+    return Outcome(history, orders, 0 if moved is None else moved.height, is_changed)
+
+
+def bucket_count_for(line_count: int) -> int:
+    """Return the number of buckets of a first load: a power of two, about one a 2 million lines.
+
+    >>> [bucket_count_for(n) for n in (0, 2_000_000, 5_000_000)]
+    [1, 1, 4]
+    """
+    return 1 << max(0, math.ceil(math.log2(max(line_count, 1) / LINES_PER_BUCKET)))
+
+
+class _Merge:
+    """Merges one load into one new generation."""
+
+    def __init__(
+        self, writer: GenerationWriter, base: History | None, bucket_count: int, loaded_at: datetime
+    ) -> None:
+        self._writer = writer
+        self._base = base
+        self._bucket_count = bucket_count
+        self._loaded_at = loaded_at
+        self.is_changed = False
+
+    def order_lines(
+        self, lines: pl.DataFrame, replaced_days: tuple[float, float] | None, moved: pl.DataFrame | None
+    ) -> OrderChanges:
+        """Merge order lines; `moved` are stored orders that now come under another customer."""
+        totals = {"new": 0, "changed": 0, "unchanged": 0, "removed": 0}
+        for bucket, fresh in self._buckets(lines):
+            old = self._old("order_lines", bucket)
+            gone = _gone_orders(old, fresh, replaced_days, moved)
+            states = _order_states(old, fresh)
+            for name, count in states.group_by("state").len().iter_rows():
+                totals[name] += count
+            totals["removed"] += gone.height
+            touched = states.filter(pl.col("state") != "unchanged").select(_ORDER)
+            if touched.is_empty() and gone.is_empty():
+                self._keep("order_lines", bucket)
+                continue
+            kept = old.join(pl.concat([touched, gone]), on=_ORDER, how="anti")
+            taken = self._stamped(
+                fresh if touched.height == states.height else fresh.join(touched, on=_ORDER, how="semi")
+            )
+            self._write("order_lines", pl.concat([kept, taken]), bucket)
+        return OrderChanges(**totals)
+
+    def events(self, rows: pl.DataFrame | None) -> None:
+        """Add events that are not there yet; equal ones are one."""
+        empty = pl.DataFrame(schema=STORED_SCHEMAS["events"]).drop("loaded_at")
+        for bucket, fresh in self._buckets(empty if rows is None else rows):
+            old = self._old("events", bucket)
+            both = pl.concat([old, self._stamped(fresh)])
+            merged = both.unique(
+                [name for name in old.columns if name != "loaded_at"], keep="first", maintain_order=True
+            )
+            if merged.height == old.height:
+                self._keep("events", bucket)
+            else:
+                self._write("events", merged, bucket)
+
+    def keyed(self, table: str, rows: pl.DataFrame | None) -> None:
+        """Merge products or customers: a newer value replaces an older one, an empty cell does not."""
+        old = self._old(table, 0)
+        fresh = (
+            old.clear().drop("loaded_at")
+            if rows is None
+            else rows.unique(_KEYS[table], keep="last", maintain_order=True)
+        )
+        stamped = (
+            self._stamped(fresh)
+            if self._base
+            else fresh.with_columns(pl.lit(None, _loaded_kind()).alias("loaded_at"))
+        )
+        merged = _coalesced(old, stamped, _KEYS[table])
+        if merged.sort(_KEYS[table]).equals(old.sort(_KEYS[table])):
+            self._keep(table, 0)
+        else:
+            self._write(table, merged, 0)
+
+    def _old(self, table: str, bucket: int) -> pl.DataFrame:
+        if self._base is None or not self._base.paths(table):
+            return pl.DataFrame(schema=STORED_SCHEMAS[table])
+        return self._base.read(table, buckets=[bucket])
+
+    def _keep(self, table: str, bucket: int) -> None:
+        if self._base is not None and self._base.paths(table):
+            self._writer.keep(table, bucket=bucket)
+
+    def _write(self, table: str, rows: pl.DataFrame, bucket: int) -> None:
+        self._writer.write(table, rows, bucket=bucket)
+        self.is_changed = True
+
+    def _stamped(self, rows: pl.DataFrame) -> pl.DataFrame:
+        return rows.with_columns(pl.lit(self._loaded_at).cast(_loaded_kind()).alias("loaded_at"))
+
+    def _buckets(self, rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+        if self._bucket_count == 1:
+            yield 0, rows
+            return
+        customers = rows["customer_id"].unique()
+        numbers = pl.Series(
+            [bucket_of(customer, self._bucket_count) for customer in customers], dtype=pl.UInt32
+        )
+        buckets = rows["customer_id"].replace_strict(customers, numbers, return_dtype=pl.UInt32)
+        for bucket in range(self._bucket_count):
+            yield bucket, rows.filter(buckets == bucket)
+
+
+def _loaded_kind() -> pl.DataType:
+    return pl.Datetime("us", "UTC")
+
+
+def _coalesced(old: pl.DataFrame, fresh: pl.DataFrame, key: str) -> pl.DataFrame:
+    """Merge rows by key; a row whose values stay the same keeps its `loaded_at`."""
+    values = [name for name in old.columns if name not in (key, "loaded_at")]
+    joined = old.join(fresh, on=key, how="full", suffix="_new", coalesce=True)
+    same = pl.all_horizontal(
+        [pl.col(f"{n}_new").is_null() | pl.col(n).eq_missing(pl.col(f"{n}_new")) for n in values]
+    )
+    is_new = ~pl.col(key).is_in(old[key].implode())
+    stamp = pl.when(same & ~is_new).then(pl.col("loaded_at")).otherwise(pl.col("loaded_at_new"))
+    return joined.with_columns(
+        [pl.coalesce(f"{n}_new", n).alias(n) for n in values] + [stamp.alias("loaded_at")]
+    ).select(old.columns)
+
+
+def _order_states(old: pl.DataFrame, fresh: pl.DataFrame) -> pl.DataFrame:
+    """Return every order of `fresh` with its state: new, changed or unchanged."""
+    orders = fresh.select(_ORDER).unique()
+    known = old.join(orders, on=_ORDER, how="semi")
+    if known.is_empty():
+        return orders.with_columns(pl.lit("new").alias("state"))
+    again = fresh.join(known.select(_ORDER).unique(), on=_ORDER, how="semi")
+    pairs = _signatures(again).join(_signatures(known), on=_ORDER, how="inner", suffix="_old")
+    same = (pl.col("hash") == pl.col("hash_old")) & (pl.col("count") == pl.col("count_old"))
+    state = pl.when(same).then(pl.lit("unchanged")).otherwise(pl.lit("changed"))
+    states = orders.join(pairs.select(*_ORDER, state.alias("state")), on=_ORDER, how="left")
+    return states.with_columns(pl.col("state").fill_null("new"))
+
+
+def _signatures(lines: pl.DataFrame) -> pl.DataFrame:
+    row_hash = pl.struct(_CONTENT).hash(seed=0)
+    return (
+        lines.select(*_ORDER, row_hash.alias("hash"))
+        .group_by(_ORDER)
+        .agg(pl.col("hash").sum(), pl.len().alias("count"))
+    )
+
+
+def _gone_orders(
+    old: pl.DataFrame,
+    fresh: pl.DataFrame,
+    replaced_days: tuple[float, float] | None,
+    moved: pl.DataFrame | None,
+) -> pl.DataFrame:
+    """Return stored orders that a load takes away: moved ones, and unnamed ones of the days that it stands for."""
+    gone = [old.select(_ORDER).clear()]
+    if moved is not None:
+        gone.append(old.select(_ORDER).unique().join(moved, on=_ORDER, how="semi"))
+    if replaced_days is not None:
+        start, end = replaced_days
+        unnamed = pl.col("order_id").str.starts_with(pl.col("customer_id") + "@")
+        within = (pl.col("ordered_days") >= start) & (pl.col("ordered_days") < end)
+        stood = old.filter(unnamed & within).select(_ORDER).unique()
+        gone.append(stood.join(fresh, on=_ORDER, how="anti"))
+    return pl.concat(gone).unique()
+
+
+def _moved_orders(base: History, lines: pl.DataFrame) -> pl.DataFrame | None:
+    """Return stored orders whose id now comes under another customer, where order ids are the shop's.
+
+    Ids that several customers share (numbers that start anew for each) say nothing, and then nothing moves.
+    """
+    orders = lines.select(_ORDER).unique()
+    stored = pl.scan_parquet(base.paths("order_lines")).select(_ORDER).unique().collect()
+    shop_wide = stored["customer_id"].n_unique() > 1 and stored["order_id"].is_unique().all()
+    if not shop_wide or not orders["order_id"].is_unique().all():
+        return None
+    return stored.join(orders, on="order_id", how="semi").join(orders, on=_ORDER, how="anti")
