@@ -16,15 +16,16 @@ import typer
 
 from features.console import Announce, progress, run_command
 from features.examples import Examples
+from features.interactions import build_purchases
 from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
-from models.candidates import churn_candidates, clv_candidates
+from models.candidates import churn_candidates, clv_candidates, recommender_candidates
 from training import verdicts
 from training.attach import attach_scorecard
 from training.context import Context, open_context
 from training.origins import rolling_origins
 from training.pages import draw_figures, write_scorecard
-from training.recommender_rounds import RecommenderRound, recommender_round
+from training.recommender_rounds import RecommenderRound, material_at, recommender_round
 from training.rounds import Backtest, churn_round, clv_round, pivot
 from training.scorecard import Scorecard, scorecard_text
 from training.tracking import connect, git_revision
@@ -87,7 +88,7 @@ def _judge_recommender(context: Context, result: Backtest, announce: Announce) -
     rounds: list[RecommenderRound] = []
     for origin in result.origins:
         announce(f"recommendations as of {origin}")
-        found = recommender_round(context.history, _at(context, origin), settings=context.settings)
+        found = _recommender_round(context, _at(context, origin))
         rounds.append(found)
         result.left_out["recommender"] |= found.left_out
     result.recommender = (
@@ -95,6 +96,14 @@ def _judge_recommender(context: Context, result: Backtest, announce: Announce) -
     )
     if rounds:
         result.recalls = rounds[-1].recalls
+
+
+def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:
+    settings = context.settings
+    material = material_at(context.history, origin, settings=settings)
+    end = origin.shifted(settings.recommender.outcome_days)
+    purchases = build_purchases(context.history, origin, end).to_pandas()
+    return recommender_round(recommender_candidates(settings), material, purchases)
 
 
 def _at(context: Context, origin: date) -> Snapshot:
