@@ -3,8 +3,8 @@
     python -m features.build [--as-of 2011-09-10] [--var var] [--out features.parquet]
 
 `build_features` reads the lines of a history, makes the ledger (`features.orders`), measures the shop
-(`features.shop`) and lets every family compute its columns. `features.examples.ExampleBuilder` keeps the ledger and
-calls the same `compute_features` at many snapshots, so training and scoring cannot disagree.
+(`features.shop`) and lets every family compute its columns. `features.examples.ExampleBuilder` keeps the
+ledger and calls the same `compute_features` at many snapshots, so training and scoring cannot disagree.
 """
 
 from collections.abc import Iterable, Sequence
@@ -18,7 +18,7 @@ import polars as pl
 from features.declare import Expressions, Moment
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
-from features.orders import LINE_COLUMNS, Frame, known_rows, ledger_rows, order_days
+from features.orders import LINE_COLUMNS, Frame, event_rows, known_rows, ledger_rows, order_days
 from features.settings import Settings
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot
@@ -29,7 +29,8 @@ _EXACT_UNITS = frozenset({"orders", "money", "days"})
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The rows that features are computed from, in memory: sums of what each instant added, free of any snapshot."""
+    """The rows that features are computed from, in memory: sums of what each instant added, free of any
+    snapshot."""
 
     ledger: pl.DataFrame
     events: pl.DataFrame
@@ -38,7 +39,7 @@ class Tables:
     def scan(self, table: pl.DataFrame) -> Frame:
         """Return a lazy frame over a table on the chosen engine."""
         if self.engine == "duckdb":
-            return nw.from_native(duckdb.from_arrow(table.to_arrow()))  # type: ignore[return-value]
+            return nw.from_native(duckdb.from_arrow(table.to_arrow()))
         return nw.from_native(table.lazy())
 
 
@@ -50,10 +51,11 @@ def build_features(
     buckets: Sequence[int] | None = None,
     engine: str | None = None,
 ) -> pl.DataFrame:
-    """Build one row per cohort customer, sorted: `customer_id`, `as_of` (Date), then every declared feature (Float64).
+    """Build one row per cohort customer, sorted: `customer_id`, `as_of` (Date), then every declared feature
+    (Float64).
 
-    Only rows before the snapshot (and inside its observation window) are read. `buckets` restricts the rows returned,
-    not the shop-wide facts; `engine` overrides the settings' one. Missing is null.
+    Only rows before the snapshot (and inside its observation window) are read. `buckets` restricts the rows
+    returned, not the shop-wide facts; `engine` overrides the settings' one. Missing is null.
     """
     chosen = engine or settings.features.engine
     tables = read_tables(history, engine=chosen, snapshot=snapshot)
@@ -72,13 +74,17 @@ def read_tables(
         lines = known_rows(lines, snapshot).drop("days_ago")
     described = any(history.has_column("products", name) for name in ("category", "subcategory", "brand"))
     products = history.scan("products", engine=engine) if described else None
-    ledger = _collect(ledger_rows(lines, products))
-    return Tables(ledger, pl.DataFrame(), engine)
+    events = event_rows(history.scan("events", engine=engine, buckets=buckets))
+    if snapshot is not None:
+        events = known_rows(events, snapshot).drop("days_ago")
+    return Tables(_collect(ledger_rows(lines, products)), _collect(events), engine)
 
 
 def shop_facts(tables: Tables, snapshot: Snapshot) -> ShopFacts:
     """Measure the whole shop as of a snapshot; `tables` must hold every bucket."""
-    return read_shop_facts(order_days(known_rows(tables.scan(tables.ledger), snapshot), snapshot))
+    known = known_rows(tables.scan(tables.ledger), snapshot)
+    events = known_rows(tables.scan(tables.events), snapshot)
+    return read_shop_facts(order_days(known, snapshot), [known, events])
 
 
 def compute_features(
@@ -90,7 +96,10 @@ def compute_features(
     days = order_days(known, snapshot)
     customers = _aggregate(days, (family.days for family in FAMILIES), at)
     totals = _aggregate(known, (family.ledger for family in FAMILIES), at)
-    rows = customers.join(totals, on="customer_id", how="left")
+    events = _aggregate(
+        known_rows(tables.scan(tables.events), snapshot), (family.events for family in FAMILIES), at
+    )
+    rows = customers.join(totals, on="customer_id", how="left").join(events, on="customer_id", how="left")
     columns = list(chain.from_iterable(family.columns(at) for family in FAMILIES))
     features = _collect(rows.select("customer_id", *columns))
     return _finish(features, snapshot)

@@ -1,15 +1,16 @@
 """How a feature is declared, and the small expressions that families share.
 
-A family is a module under `features.families` of about a hundred lines: it declares its features (name, unit, window,
-description, reason code) and gives the narwhals expressions that compute them. Three row tables stand ready at every
-snapshot, each holding only what was known then:
+A family is a module under `features.families` of about a hundred lines: it declares its features (name, unit,
+window, description, reason code) and gives the narwhals expressions that compute them. Three row tables stand
+ready at every snapshot, each holding only what was known then:
 
     ledger   one row per customer, instant and kind of entry (`features.orders`), with `days_ago`
     days     one row per customer and order day, with the gap to the order day before it
     events   one row per customer and event, with `days_ago`
 
-`ledger`, `days` and `events` of a `Family` are aggregates of those rows by customer; `columns` are the features, made
-from the aggregates of every family; money (unit `money`) stays in minor units until `features.build` divides it once.
+`ledger`, `days` and `events` of a `Family` are aggregates of those rows by customer; `columns` are the
+features, made from the aggregates of every family; money (unit `money`) stays in minor units until
+`features.build` divides it once.
 `days_ago` counts 24-hour days back from the snapshot: 1 is the last one before
 it, and a window of w days holds `days_ago <= w`.
 """
@@ -38,7 +39,8 @@ Reason = Literal[
     "season",
 ]
 WINDOWS_DAYS = (7, 14, 30, 60, 90, 180, 365)
-WEIGHT_SCALE = 1_000_000_000
+# A power of two, so that dividing by it is exact on every engine.
+WEIGHT_SCALE = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,8 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What an expression may depend on besides the rows: the snapshot, the money basis and shop-wide facts."""
+    """What an expression may depend on besides the rows: the snapshot, the money basis and shop-wide
+    facts."""
 
     snapshot: Snapshot
     basis: Literal["net", "gross"]
@@ -98,8 +101,8 @@ def sum_where(condition: nw.Expr, value: str | nw.Expr) -> nw.Expr:
 
 
 def half_life_weight(half_life_days: int) -> nw.Expr:
-    """Weight of a row, 1 at the snapshot and halved every `half_life_days`, as an integer of scale 1e9."""
-    decay = (nw.col("days_ago") * (-0.6931471805599453 / half_life_days)).exp()
+    """Weight of a row, 1 at the snapshot and halved every `half_life_days`, as an integer of scale
+    `WEIGHT_SCALE`.""" decay = (nw.col("days_ago") * (-0.6931471805599453 / half_life_days)).exp()
     return (decay * WEIGHT_SCALE + 0.5).floor().cast(nw.Int64)
 
 
@@ -114,3 +117,8 @@ def change(newer: str, older: str) -> nw.Expr:
     """Compare two windows: (newer - older) / (newer + older) in [-1, 1], 0 where both are empty."""
     total = nw.col(newer) + nw.col(older)
     return nw.when(total > 0).then((nw.col(newer) - nw.col(older)) / total).otherwise(nw.lit(0.0))
+
+
+def recorded(column: nw.Expr, *, is_recorded: bool) -> nw.Expr:
+    """Keep a column where the shop records what it is made of, else make it missing for everybody."""
+    return column if is_recorded else column * float("nan")

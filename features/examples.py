@@ -1,4 +1,5 @@
-"""What a recipe may learn from at an origin: features at past snapshots, and outcomes as far as they are known."""
+"""What a recipe may learn from at an origin: features at past snapshots, and outcomes as far as they are
+known."""
 
 import hashlib
 from collections.abc import Sequence
@@ -10,7 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
-from features.build import Tables, compute_features, read_tables, shop_facts
+from features.build import compute_features, read_tables, shop_facts
 from features.families import FEATURE_NAMES
 from features.history import History
 from features.labels import compute_labels, is_known
@@ -25,8 +26,10 @@ class Examples:
     """Training material of one origin; nothing in it is dated on or after the origin.
 
     `features`  index (customer_id, as_of), one float column a feature, one row per customer and past snapshot
-    `labels`    same index and order; `churned_h`, `spend_h`, `order_count_h` per horizon h of `horizons_days`,
-                NaN where the outcome window `[as_of, as_of + h)` ends after the origin (censored, not thrown away)
+    `labels`    same index and order; `churned_h`, `spend_h`, `order_count_h` per horizon h of
+    `horizons_days`,
+                NaN where the outcome window `[as_of, as_of + h)` ends after the origin (censored, not thrown
+                away)
     `current`   index customer_id: the cohort's features at the origin itself, which has no outcome yet
     """
 
@@ -41,9 +44,9 @@ class Examples:
 class ExampleBuilder:
     """Features, outcomes and examples at many snapshots of one history, its lines read once.
 
-    The ledger (`features.orders`) holds what each instant added, so every snapshot is the same computation over its
-    rows before D: `features_at` equals `build_features`. A snapshot with `observation_days` reads the lines anew,
-    because what was bought for the first time then depends on the window.
+    The ledger (`features.orders`) holds what each instant added, so every snapshot is the same computation
+    over its rows before D: `features_at` equals `build_features`. A snapshot with `observation_days` reads
+    the lines anew, because what was bought for the first time then depends on the window.
     """
 
     def __init__(self, history: History, settings: Settings) -> None:
@@ -54,8 +57,8 @@ class ExampleBuilder:
         self._features: dict[Snapshot, pd.DataFrame] = {}
 
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
-        """Return the cohort's features: index customer_id, sorted, one float column a feature, NaN where missing."""
-        if snapshot not in self._features:
+        """Return the cohort's features: index customer_id, sorted, one float column a feature, NaN where
+        missing.""" if snapshot not in self._features:
             tables = self._tables
             if snapshot.observation_days is not None:
                 tables = read_tables(self.history, engine=self.settings.features.engine, snapshot=snapshot)
@@ -83,9 +86,11 @@ class ExampleBuilder:
         """Return what may be learnt at an origin, newest snapshot first.
 
         Snapshots lie every `max(1, round(headline_days / 4))` days before the origin, at most
-        `churn.snapshots_max`, each with at least `churn.history_days_min` days of history before it; horizons are
-        `churn.grid_days` and the headline. Above `churn.training_rows_max` rows (customer x snapshot x known horizon)
-        a fixed sample of customers, chosen by hash, is kept. Snapshots of which no horizon is known are left out.
+        `churn.snapshots_max`, each with at least `churn.history_days_min` days of history before it; horizons
+        are
+        `churn.grid_days` and the headline. Above `churn.training_rows_max` rows (customer x snapshot x known
+        horizon) a fixed sample of customers, chosen by hash, is kept. Snapshots of which no horizon is known
+        are left out.
         """
         horizons = tuple(sorted({*self.settings.churn.grid_days, headline_days}))
         snapshots = [

@@ -26,9 +26,9 @@ def build_labels(
 ) -> pl.DataFrame:
     """Build one row per cohort customer, sorted: `customer_id`, `as_of`, then three columns a horizon h.
 
-    `churned_h` is 1 without an order in `[D, D + h)`, else 0; `spend_h` is the money of that window on the shop's
-    basis (a return counts on its own date), in major units; `order_count_h` its orders. All are null where the window
-    ends after `known_until`.
+    `churned_h` is 1 without an order in `[D, D + h)`, else 0; `spend_h` is the money of that window on the
+    shop's basis (a return counts on its own date), in major units; `order_count_h` its orders. All are null
+    where the window ends after `known_until`.
     """
     tables = read_tables(history, engine=settings.features.engine)
     return compute_labels(

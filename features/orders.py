@@ -1,18 +1,34 @@
 """From order lines to the ledger: the rows that every feature and label is computed from.
 
-The ledger holds one row per customer, instant and kind of entry, and each row says only what that instant added:
+The ledger holds one row per customer, instant and kind of entry, and each row says only what that instant
+added:
 
-    sale     the non-return lines of one order at one instant; `order_count` is 1 on the order's first instant, else 0
-    return   the return lines of one order at one instant (a return carries its own, later date)
-    first    products, categories … that the customer had never bought before that instant
+    sale     the non-return lines of one order at one instant; `order_count` is 1 on the order's first
+    instant, else 0 return   the return lines of one order at one instant (a return carries its own, later
+    date) first    products, categories … that the customer had never bought before that instant
 
-So the ledger does not depend on a snapshot: what was known at D is its rows before D, whatever happened later. Sums
-over its rows give distinct products and orders without counting distinct values anew for every snapshot.
+So the ledger does not depend on a snapshot: what was known at D is its rows before D, whatever happened
+later. Sums over its rows give distinct products and orders without counting distinct values anew for every
+snapshot.
 """
+
+from typing import Any
 
 import narwhals as nw
 
 from features.snapshot import Snapshot
+
+# An event is of the first kind of which its type holds a word; what fits none is still an act.
+EVENT_WORDS = {
+    "message": ("sent", "send", "deliver"),
+    "redemption": ("redeem",),
+    "open": ("open",),
+    "click": ("click",),
+    "cart": ("cart", "checkout", "wish"),
+    "ticket": ("ticket", "support", "complain"),
+    "feedback": ("feedback", "review", "rating", "survey"),
+    "view": ("view", "visit", "session"),
+}
 
 LINE_COLUMNS = (
     "customer_id",
@@ -43,22 +59,40 @@ COUNT_COLUMNS = (
 )
 _HALF_MICROSECOND_DAYS = 0.5e-6 / 86_400
 
-Frame = nw.LazyFrame[object]
+Frame = nw.LazyFrame[Any]
 
 
 def ledger_rows(lines: Frame, products: Frame | None) -> Frame:
     """Turn order lines into the ledger (columns `customer_id`, `ordered_days`, `COUNT_COLUMNS`).
 
-    `products` (product_id, category, subcategory, brand) may be None; its attributes describe the line's product and
-    count as known with the line.
+    `products` (product_id, category, subcategory, brand) may be None; its attributes describe the line's
+    product and count as known with the line.
     """
     parts = [_sales(lines), _returns(lines), *_firsts(lines, products)]
     return nw.concat([_filled(part) for part in parts], how="vertical")
 
 
+def event_rows(events: Frame) -> Frame:
+    """Turn events into rows like the ledger's: customer, instant (`ordered_days`), and one count a kind of
+    event.""" words = nw.col("event_type").str.to_lowercase()
+    kinds: dict[str, nw.Expr] = {}
+    taken = nw.lit(False)
+    for kind, parts in EVENT_WORDS.items():
+        fits = words.str.contains("|".join(parts))
+        kinds[f"{kind}_count"] = _one_where(fits & ~taken)
+        taken = taken | fits
+    acts = 1 - kinds["message_count"]
+    return events.select(
+        "customer_id",
+        nw.col("occurred_days").alias("ordered_days"),
+        acts.alias("act_count"),
+        *(count.alias(name) for name, count in kinds.items()),
+    )
+
+
 def known_rows(rows: Frame, snapshot: Snapshot) -> Frame:
-    """Keep ledger or event rows known at a snapshot and add `days_ago` (24-hour days back from it, 1 = the last)."""
-    days = nw.col("ordered_days")
+    """Keep ledger or event rows known at a snapshot and add `days_ago` (24-hour days back from it, 1 = the
+    last).""" days = nw.col("ordered_days")
     known = days < snapshot.end_days
     if snapshot.start_days is not None:
         known = known & (days >= snapshot.start_days)
@@ -69,8 +103,9 @@ def known_rows(rows: Frame, snapshot: Snapshot) -> Frame:
 def order_days(known: Frame, snapshot: Snapshot) -> Frame:
     """Return one row per customer and day that holds an order, with gaps between order days.
 
-    `rank` is 1 on the newest order day; `gap_days` leads from the order day before to this one and is missing on the
-    first; `oldest_order` and `newest_order` are the day's first and last order in exact days before the snapshot;
+    `rank` is 1 on the newest order day; `gap_days` leads from the order day before to this one and is missing
+    on the first; `oldest_order` and `newest_order` are the day's first and last order in exact days before
+    the snapshot;
     `recency` repeats the customer's newest one.
     """
     opened = nw.when(nw.col("order_count") > 0).then(nw.lit(snapshot.end_days) - nw.col("ordered_days"))

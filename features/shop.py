@@ -4,12 +4,13 @@ They turn a customer's days and money into "compared with this shop", so that a 
 and in a furniture shop. Like every feature they hold only what was known before the snapshot.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 
 import narwhals as nw
-import polars as pl
 
-from features.history import MONEY_SCALE
+from features.orders import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,22 +18,29 @@ class ShopFacts:
     """What is usual in a shop; None where nothing was seen yet.
 
     `usual_gap_days`     median gap between a customer's consecutive order days
-    `usual_order_value`  median gross value of an order day, major units
-    `history_days`       24-hour days from the first order to the snapshot
+    `usual_order_value`  median gross value of an order day, minor units
+    `recorded`           count columns of the ledger and of events that hold anything
     """
 
     usual_gap_days: float | None
     usual_order_value: float | None
-    history_days: float
+    recorded: frozenset[str]
+
+    def records(self, column: str) -> bool:
+        """Say whether the shop recorded anything in a count column before the snapshot."""
+        return column in self.recorded
 
 
-def read_shop_facts(days: nw.LazyFrame[object]) -> ShopFacts:
-    """Measure the shop on its order days (`features.orders.order_days`) of one snapshot."""
-    facts = days.select(
-        nw.col("gap_days").median().cast(nw.Float64).alias("gap"),
-        nw.col("gross_minor").median().cast(nw.Float64).alias("value"),
-        nw.col("oldest_order").max().cast(nw.Float64).alias("history"),
+def read_shop_facts(days: Frame, known: Sequence[Frame]) -> ShopFacts:
+    """Measure the shop on its order days and its known ledger and event rows (`features.orders`) of one
+    snapshot.""" usual = days.select(
+        nw.col("gap_days").median().alias("gap"), nw.col("gross_minor").median().alias("value")
     )
-    row = pl.DataFrame(facts.collect("polars").to_native()).row(0, named=True)
-    value = row["value"]
-    return ShopFacts(row["gap"], None if value is None else value / MONEY_SCALE, row["history"] or 0.0)
+    row = usual.with_columns(nw.all().cast(nw.Float64)).collect("polars").to_native().row(0, named=True)
+    return ShopFacts(row["gap"], row["value"], frozenset(chain.from_iterable(map(_filled_columns, known))))
+
+
+def _filled_columns(rows: Frame) -> list[str]:
+    names = [name for name in rows.collect_schema().names() if name.endswith(("_count", "_minor"))]
+    filled = rows.select((nw.col(*names) != 0).max()).collect("polars").to_native()
+    return [name for name in names if len(filled) and filled[name][0]]

@@ -3,6 +3,7 @@
 import narwhals as nw
 
 from features.declare import (
+    WEIGHT_SCALE,
     WINDOWS_DAYS,
     Family,
     Feature,
@@ -52,7 +53,7 @@ FEATURES = (
     *(
         Feature(
             f"decayed_order_count_{days}",
-            "orders",
+            "weighted orders",
             "all",
             f"Orders, each halved for every {days} days of age",
             "order_count",
@@ -101,7 +102,10 @@ def columns(_: Moment) -> list[nw.Expr]:
         ratio("repeat_gross", "repeat_days").alias("repeat_spend_mean"),
         (nw.col("orders") * 30 / nw.max_horizontal(tenure, nw.lit(1.0))).alias("orders_per_30_days"),
         *(nw.col(f"orders_{w}").alias(f"order_count_{w}") for w in WINDOWS_DAYS),
-        *((nw.col(f"orders_decayed_{w}") / 1e9).alias(f"decayed_order_count_{w}") for w in HALF_LIVES_DAYS),
+        *(
+            (nw.col(f"orders_decayed_{w}") / WEIGHT_SCALE).alias(f"decayed_order_count_{w}")
+            for w in HALF_LIVES_DAYS
+        ),
     ]
 
 

@@ -13,7 +13,6 @@ from features.declare import (
     sum_where,
     within,
 )
-from features.history import MONEY_SCALE
 
 FEATURES = (
     *(
@@ -123,7 +122,7 @@ def columns(at: Moment) -> list[nw.Expr]:
         *(nw.col(f"spend_{w}_minor").alias(f"spend_{w}") for w in WINDOWS_DAYS),
         nw.col("value_max").alias("max_order_value"),
         nw.col("value_last").alias("last_order_value"),
-        (mean / ((at.shop.usual_order_value or float("nan")) * MONEY_SCALE)).alias("order_value_over_usual"),
+        (mean / (at.shop.usual_order_value or float("nan"))).alias("order_value_over_usual"),
         ratio(nw.col("value_last"), mean).alias("last_order_value_over_mean"),
         ratio(variance.sqrt(), mean).alias("order_value_cv"),
         nw.when((count > 1) & (mean > 0)).then(slope / mean).alias("order_value_slope"),
