@@ -101,8 +101,8 @@ def sum_where(condition: nw.Expr, value: str | nw.Expr) -> nw.Expr:
 
 
 def half_life_weight(half_life_days: int) -> nw.Expr:
-    """Weight of a row, 1 at the snapshot and halved every `half_life_days`, as an integer of scale
-    `WEIGHT_SCALE`.""" decay = (nw.col("days_ago") * (-0.6931471805599453 / half_life_days)).exp()
+    """Weight of a row, 1 at the snapshot and halved every `half_life_days`, as an integer."""
+    decay = (nw.col("days_ago") * (-0.6931471805599453 / half_life_days)).exp()
     return (decay * WEIGHT_SCALE + 0.5).floor().cast(nw.Int64)
 
 

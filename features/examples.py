@@ -58,7 +58,8 @@ class ExampleBuilder:
 
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
         """Return the cohort's features: index customer_id, sorted, one float column a feature, NaN where
-        missing.""" if snapshot not in self._features:
+        missing."""
+        if snapshot not in self._features:
             tables = self._tables
             if snapshot.observation_days is not None:
                 tables = read_tables(self.history, engine=self.settings.features.engine, snapshot=snapshot)

@@ -33,7 +33,8 @@ class ShopFacts:
 
 def read_shop_facts(days: Frame, known: Sequence[Frame]) -> ShopFacts:
     """Measure the shop on its order days and its known ledger and event rows (`features.orders`) of one
-    snapshot.""" usual = days.select(
+    snapshot."""
+    usual = days.select(
         nw.col("gap_days").median().alias("gap"), nw.col("gross_minor").median().alias("value")
     )
     row = usual.with_columns(nw.all().cast(nw.Float64)).collect("polars").to_native().row(0, named=True)
