@@ -29,8 +29,7 @@ _EXACT_UNITS = frozenset({"orders", "money", "days"})
 
 @dataclass(frozen=True, slots=True)
 class Tables:
-    """The rows that features are computed from, in memory: sums of what each instant added, free of any
-    snapshot."""
+    """The rows that features are computed from, in memory and free of any snapshot."""
 
     ledger: pl.DataFrame
     events: pl.DataFrame
@@ -51,11 +50,11 @@ def build_features(
     buckets: Sequence[int] | None = None,
     engine: str | None = None,
 ) -> pl.DataFrame:
-    """Build one row per cohort customer, sorted: `customer_id`, `as_of` (Date), then every declared feature
-    (Float64).
+    """Build the feature table: one row per cohort customer, sorted by customer.
 
-    Only rows before the snapshot (and inside its observation window) are read. `buckets` restricts the rows
-    returned, not the shop-wide facts; `engine` overrides the settings' one. Missing is null.
+    Columns: `customer_id`, `as_of` (Date), then every declared feature (Float64, null where missing). Only
+    rows before the snapshot (and inside its observation window) are read. `buckets` restricts the rows
+    returned, not the shop-wide facts; `engine` overrides the settings' one.
     """
     chosen = engine or settings.features.engine
     tables = read_tables(history, engine=chosen, snapshot=snapshot)

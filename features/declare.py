@@ -10,9 +10,8 @@ ready at every snapshot, each holding only what was known then:
 
 `ledger`, `days` and `events` of a `Family` are aggregates of those rows by customer; `columns` are the
 features, made from the aggregates of every family; money (unit `money`) stays in minor units until
-`features.build` divides it once.
-`days_ago` counts 24-hour days back from the snapshot: 1 is the last one before
-it, and a window of w days holds `days_ago <= w`.
+`features.build` divides it once. `days_ago` counts 24-hour days back from the snapshot: 1 is the last one
+before it, and a window of w days holds `days_ago <= w`.
 """
 
 from collections.abc import Callable
@@ -56,8 +55,7 @@ class Feature:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What an expression may depend on besides the rows: the snapshot, the money basis and shop-wide
-    facts."""
+    """What an expression may depend on besides rows: the snapshot, the money basis, facts about the shop."""
 
     snapshot: Snapshot
     basis: Literal["net", "gross"]

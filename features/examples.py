@@ -1,5 +1,4 @@
-"""What a recipe may learn from at an origin: features at past snapshots, and outcomes as far as they are
-known."""
+"""What a recipe may learn from at an origin: past features, and outcomes as far as they are known."""
 
 import hashlib
 from collections.abc import Sequence
@@ -57,8 +56,7 @@ class ExampleBuilder:
         self._features: dict[Snapshot, pd.DataFrame] = {}
 
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
-        """Return the cohort's features: index customer_id, sorted, one float column a feature, NaN where
-        missing."""
+        """Return the cohort's features: index customer_id, sorted, one float column each, NaN where missing."""
         if snapshot not in self._features:
             tables = self._tables
             if snapshot.observation_days is not None:

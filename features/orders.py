@@ -73,8 +73,7 @@ def ledger_rows(lines: Frame, products: Frame | None) -> Frame:
 
 
 def event_rows(events: Frame) -> Frame:
-    """Turn events into rows like the ledger's: customer, instant (`ordered_days`), and one count a kind of
-    event."""
+    """Turn events into rows like the ledger's: customer, `ordered_days`, and a 0/1 count a kind of event."""
     words = nw.col("event_type").str.to_lowercase()
     kinds: dict[str, nw.Expr] = {}
     taken = nw.lit(False)
@@ -92,8 +91,7 @@ def event_rows(events: Frame) -> Frame:
 
 
 def known_rows(rows: Frame, snapshot: Snapshot) -> Frame:
-    """Keep ledger or event rows known at a snapshot and add `days_ago` (24-hour days back from it, 1 = the
-    last)."""
+    """Keep the rows known at a snapshot and add `days_ago`: 24-hour days back from it, 1 = the last one."""
     days = nw.col("ordered_days")
     known = days < snapshot.end_days
     if snapshot.start_days is not None:

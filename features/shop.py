@@ -1,7 +1,7 @@
 """Facts about the whole shop as of a snapshot, made in one pass before the customers' features.
 
-They turn a customer's days and money into "compared with this shop", so that a feature means the same in a grocery
-and in a furniture shop. Like every feature they hold only what was known before the snapshot.
+They turn a customer's days and money into "compared with this shop", so that a feature means the same in a
+grocery and in a furniture shop. Like every feature they hold only what was known before the snapshot.
 """
 
 from collections.abc import Sequence
@@ -32,8 +32,7 @@ class ShopFacts:
 
 
 def read_shop_facts(days: Frame, known: Sequence[Frame]) -> ShopFacts:
-    """Measure the shop on its order days and its known ledger and event rows (`features.orders`) of one
-    snapshot."""
+    """Measure the shop on the order days and on the known ledger and event rows of one snapshot."""
     usual = days.select(
         nw.col("gap_days").median().alias("gap"), nw.col("gross_minor").median().alias("value")
     )

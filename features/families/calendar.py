@@ -47,7 +47,7 @@ FEATURES = (
             f"order_count_year_ago_{days}",
             "orders",
             f"{days} days from a year before",
-            f"Orders in the {days} days that followed this day a year before; missing if tenure is under a year",
+            f"Orders in the {days} days that began a year before; missing if tenure is under a year",
             "season",
         )
         for days in (30, 90)
@@ -56,7 +56,7 @@ FEATURES = (
         "spend_year_ago_90",
         "money",
         "90 days from a year before",
-        "Gross money in the 90 days that followed this day a year before; missing if tenure is under a year",
+        "Gross money in the 90 days that began a year before; missing if tenure is under a year",
         "season",
     ),
     Feature(
@@ -110,8 +110,7 @@ def columns(at: Moment) -> list[nw.Expr]:
 
 
 def positions_of(day: date) -> dict[str, float]:
-    """Return how much of its year, half year, quarter, month and week has passed at 00:00 of a day, in [0,
-    1).
+    """Return how much of a day's year, half year, quarter, month and week has passed at 00:00, in [0, 1).
 
     >>> positions_of(date(2023, 7, 1))["quarter"]
     0.0

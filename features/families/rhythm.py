@@ -76,8 +76,7 @@ def days(at: Moment) -> list[nw.Expr]:
 
 
 def _opens_period(period_days: int) -> nw.Expr:
-    """Say whether an order day is the oldest one of its period, periods being counted back from the
-    snapshot."""
+    """Say whether an order day is the oldest one of its period, counted back from the snapshot."""
     period = (nw.col("days_ago") - 1) // period_days
     older = (nw.col("days_ago") + nw.col("gap_days") - 1) // period_days
     return nw.col("gap_days").is_null() | (older != period)

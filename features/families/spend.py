@@ -56,7 +56,7 @@ FEATURES = (
             f"spend_change_{days}",
             "ratio",
             f"{2 * days} days",
-            f"(newer − older) / (newer + older): gross money of the last {days} days against the {days} before",
+            f"(newer − older) / (newer + older): money of the last {days} days against the {days} before",
             "spend_trend",
         )
         for days in (30, 90, 180)
