@@ -12,6 +12,7 @@ from features.history import MONEY_SCALE, STORED_SCHEMAS
 from features.parsing import AMOUNT_MAX
 from features.readers import ROW
 from features.report import LEFT_OUT_REASONS, Effect, LeftOut, Report, major, row_examples
+from features.snapshot import local_midnight_days
 
 NO_CURRENCY = "XXX"
 _MICROSECONDS_A_DAY = 86_400_000_000
@@ -35,6 +36,7 @@ def accept_lines(drafts: Sequence[Draft], *, time_zone: str, now: datetime, repo
     Raises `DataError` where errors were found or no usable line remains.
     """
     dated = [_with_order_ids(draft, time_zone) for draft in drafts]
+    report.rows_read = sum(draft.lines[ROW].n_unique() for draft in drafts)
     lines = pl.concat([rows.with_columns(pl.lit(n).alias("source")) for n, rows in enumerate(dated)])
     lines = _with_reasons(lines, _future_from(now, time_zone))
     lines = _without_replaced(lines, len(drafts))
@@ -147,7 +149,6 @@ def _without_replaced(lines: pl.DataFrame, source_count: int) -> pl.DataFrame:
 
 
 def _note_left_out(lines: pl.DataFrame, report: Report) -> None:
-    report.lines_read = lines.height
     money = pl.col("amount_minor").cast(pl.Float64).sum() / MONEY_SCALE
     left = lines.filter(pl.col("left_out").is_not_null())
     groups = left.group_by("left_out").agg(
@@ -194,14 +195,12 @@ def _marked_returns(lines: pl.DataFrame, report: Report) -> pl.DataFrame:
 
 def _local_days(span: tuple[datetime, datetime], time_zone: str) -> tuple[float, float]:
     """Return [00:00 of the first local day, 00:00 after the last), in days since 1970-01-01 UTC."""
-    from features.snapshot import local_midnight_days
-
     first, last = (instant.astimezone(ZoneInfo(time_zone)).date() for instant in span)
     return local_midnight_days(first, time_zone), local_midnight_days(last + timedelta(days=1), time_zone)
 
 
 def _numbered_lines(lines: pl.DataFrame) -> pl.DataFrame:
-    """Add `ordered_days`, and number the lines of an order by what they say, so that file order does not matter."""
+    """Add `ordered_days`, and number an order's lines by what they say, whatever the file's order."""
     keys = [
         *_ORDER,
         "ordered_at",

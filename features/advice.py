@@ -39,16 +39,17 @@ def note_advice(lines: pl.DataFrame, drafts: Sequence[Draft], *, report: Report)
 
 
 def _note_absent(lines: pl.DataFrame, report: Report) -> None:
+    bought = lines.filter(~pl.col("is_return"))
     for name, (consequence, mend) in _ABSENT.items():
         column = name if name in lines.columns else f"{name}_minor"
-        count = lines[column].null_count()
-        if count == lines.height:
+        count = bought[column].null_count()
+        if count == bought.height:
             report.advise(
                 "absent_column", f"no line has {name}: {consequence}", column=name, count=count, mend=mend
             )
         elif name == "product_id" and count:
-            share = count / lines.height
-            message = f"{share:.0%} of lines lack product_id: recommendations limited"
+            share = 100 * count / bought.height
+            message = f"{share:.2g} % of lines lack product_id: recommendations limited"
             report.advise("missing_product_id", message, column=name, count=count)
 
 

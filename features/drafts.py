@@ -1,8 +1,10 @@
-"""A draft: what an importer made of a source, typed, with the lines left out still in it and the reason beside them.
+"""A draft: what an importer made of a source, typed; lines left out are in it, with the reason.
 
-`CellReader` reads a source's columns and notes every cell that cannot be read; `Draft` is what all importers return.
+`CellReader` reads a source's columns and notes every cell that cannot be read; `Draft` is what all importers
+return.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -12,7 +14,7 @@ from features.history import STORED_SCHEMAS
 from features.instants import INSTANT, parse_instants, suggested_format
 from features.parsing import DecimalMark
 from features.readers import ROW
-from features.report import Report, examples_of
+from features.report import Finding, Report, examples_of
 
 DRAFT_SCHEMA: dict[str, pl.DataType | type[pl.DataType]] = {
     ROW: pl.Int64,
@@ -39,7 +41,7 @@ class Conventions:
     time_zone: str = "UTC"
     date_formats: tuple[str, ...] = ()
     decimal_mark: DecimalMark = "."
-    pepper: bytes = b""
+    pepper: Callable[[], bytes] = bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def draft_lines(**columns: pl.Series | pl.Expr) -> pl.DataFrame:
 
 
 def companion_rows(rows: pl.DataFrame, table: str) -> pl.DataFrame:
-    """Bring rows to the stored schema of a companion table without `loaded_at`; columns not given are null."""
+    """Bring rows to a companion table's stored schema without `loaded_at`; absent columns become null."""
     schema = {name: kind for name, kind in STORED_SCHEMAS[table].items() if name != "loaded_at"}
     absent = [
         pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items() if name not in rows.columns
@@ -79,8 +81,9 @@ def companion_rows(rows: pl.DataFrame, table: str) -> pl.DataFrame:
 class CellReader:
     """Reads columns of one source frame by name; unreadable cells become findings of the report.
 
-    A column of None is an absent one: all null. `required` columns with more than 5 % unreadable cells are an error
-    (it is the wrong column or format, not a few dirty rows); else the rows are left out under `unreadable_<word>`.
+    A column of None is an absent one: all null. `required` columns with more than 5 % unreadable cells are an
+    error (it is the wrong column or format, not a few dirty rows); else the rows are left out under
+    `unreadable_<word>`.
     """
 
     def __init__(
@@ -180,17 +183,17 @@ class CellReader:
         if not count or name is None:
             return
         share = count / max(len(cells) - cells.null_count(), 1)
-        message = f"{count:,} cells of column {name!r} ({share:.0%}) cannot be read"
-        details = {"column": name, "count": count, "table": self._table}
-        shown = examples_of(cells.filter(bad).cast(pl.String), self.row_numbers.filter(bad))
-        mend = self._mend(cells.filter(bad))
-        if word and share > UNREADABLE_SHARE_MAX:
-            self._report.error(f"unreadable_{word}", message, examples=shown, mend=mend, **details)  # type: ignore[arg-type]
-            return
-        consequence = "the rows are left out" if word else "they count as empty"
-        self._report.warn(
-            "unreadable_cells", f"{message}; {consequence}", examples=shown, mend=mend, **details
-        )  # type: ignore[arg-type]
+        finding = Finding(
+            name=f"unreadable_{word}" if word else "unreadable_cells",
+            severity="error" if word and share > UNREADABLE_SHARE_MAX else "warning",
+            table=self._table,
+            column=name,
+            count=count,
+            message=f"{count:,} cells of column {name!r} ({share:.0%}) cannot be read",
+            examples=examples_of(cells.filter(bad).cast(pl.String), self.row_numbers.filter(bad)),
+            mend=self._mend(cells.filter(bad)),
+        )
+        self._report.findings.append(finding)
         if word:
             self._reasons = self._reasons.set(bad & self._reasons.is_null(), f"unreadable_{word}")
 

@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 import zlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -28,6 +28,7 @@ from features.errors import UserError
 MONEY_SCALE = 10_000
 QUANTITY_SCALE = 1_000
 SCHEMA_VERSION = 1
+HASH_PARTS = 256
 
 _INSTANT = pl.Datetime("us", "UTC")
 STORED_SCHEMAS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
@@ -83,7 +84,7 @@ STORED_SCHEMAS: dict[str, dict[str, pl.DataType | type[pl.DataType]]] = {
 BUCKETED_TABLES = ("order_lines", "events")
 SORT_KEYS = {
     "order_lines": ["customer_id", "ordered_days", "order_id", "line_id"],
-    "events": ["customer_id", "occurred_days", "event_type"],
+    "events": ["customer_id", "occurred_days", "event_type", "product_id", "campaign_id", "value"],
     "products": ["product_id"],
     "customers": ["customer_id"],
 }
@@ -217,9 +218,12 @@ class GenerationWriter:
         ordered = rows.select(schema.names()).cast(schema).sort(SORT_KEYS[table])
         path = self._root / name
         path.parent.mkdir(exist_ok=True)
-        ordered.write_parquet(path, compression="zstd", row_group_size=100_000)
+        with path.open("wb") as stream:
+            ordered.write_parquet(stream, compression="zstd", row_group_size=100_000)
+            stream.flush()
+            os.fsync(stream.fileno())
         self._files.setdefault(table, {})[bucket] = name
-        self._hashes[name] = _content_hash(ordered)
+        self._hashes[name] = _content_hash(ordered, table)
 
     def keep(self, table: str, *, bucket: int = 0) -> None:
         """Carry an unchanged file over from the previous generation."""
@@ -250,7 +254,8 @@ class GenerationWriter:
 
     def _build_manifest(self) -> Manifest:
         files = {table: [names[key] for key in sorted(names)] for table, names in sorted(self._files.items())}
-        combined = hashlib.sha256(json.dumps([self._hashes[n] for t in files.values() for n in t]).encode())
+        sums = {table: _hash_sum(self._hashes[name] for name in names) for table, names in files.items()}
+        combined = hashlib.sha256(json.dumps([pair for pair in sums.items() if int(pair[1], 16)]).encode())
         first, last = _order_span([self._root / name for name in files["order_lines"]])
         return Manifest(
             generation=self._generation,
@@ -267,17 +272,46 @@ class GenerationWriter:
 
     def _is_live(self) -> bool:
         path = self._root / "manifest.json"
-        return path.exists() and Manifest.model_validate_json(path.read_text()).generation == self._generation
+        try:
+            return Manifest.model_validate_json(path.read_text()).generation == self._generation
+        except (OSError, ValueError):
+            return False
 
 
-def _content_hash(rows: pl.DataFrame) -> str:
-    """Hash what the rows say, not when they were loaded."""
+def _content_hash(rows: pl.DataFrame, table: str) -> str:
+    """Hash what sorted rows say: not when they were loaded, nor into how many buckets.
+
+    Rows fall into 256 parts by customer, of which every bucket holds whole ones; the hash is the sum of
+    theirs.
+    """
+    content = rows.drop("loaded_at")
+    if table not in BUCKETED_TABLES:
+        return _hash_sum([_part_hash(content)])
+    customers = content["customer_id"].unique()
+    numbers = pl.Series([bucket_of(customer, HASH_PARTS) for customer in customers], dtype=pl.UInt32)
+    part = content["customer_id"].replace_strict(customers, numbers, return_dtype=pl.UInt32).alias("_part")
+    parts = content.with_columns(part).partition_by("_part", maintain_order=True, include_key=False)
+    return _hash_sum(_part_hash(rows) for rows in parts)
+
+
+def _part_hash(rows: pl.DataFrame) -> str:
+    if rows.is_empty():
+        return "0"
     digest = hashlib.sha256()
-    for part in rows.drop("loaded_at").rechunk().to_arrow(compat_level=pl.CompatLevel.oldest()).to_batches():
-        for column in part.columns:
-            for buffer in column.buffers():
-                digest.update(buffer or b"-")
+    for column in rows.rechunk():
+        digest.update(column.is_null().cast(pl.UInt8).to_numpy().tobytes())
+        if column.dtype == pl.String:
+            digest.update(column.str.len_bytes().fill_null(0).to_numpy().tobytes())
+            digest.update("".join(column.drop_nulls()).encode())
+        else:
+            kind = pl.Float64 if column.dtype.is_float() else pl.Int64
+            digest.update(column.to_physical().cast(kind).fill_null(0).to_numpy().tobytes())
     return digest.hexdigest()
+
+
+def _hash_sum(hashes: Iterable[str]) -> str:
+    """Add hexadecimal hashes modulo 2^256, so that their order does not matter."""
+    return f"{sum(int(each, 16) for each in hashes) % (1 << 256):064x}"
 
 
 def _order_span(paths: list[Path]) -> tuple[float | None, float | None]:

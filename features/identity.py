@@ -1,8 +1,8 @@
 """People: where a source's only key is an e-mail or a phone number, the customer id is its keyed hash.
 
 The pepper is `$REGULARS_PEPPER`, or a file made once in the private folder. Who is behind an id stands in
-`private/identities.parquet` alone, which features, models and MLflow never read. Files and webhooks derive the same
-key from the same address: `customer_key` is the one place where that is done.
+`private/identities.parquet` alone, which features, models and MLflow never read. Files and webhooks derive
+the same key from the same address: `customer_key` is the one place where that is done.
 """
 
 import hashlib
@@ -10,6 +10,7 @@ import hmac
 import os
 import re
 import secrets
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -71,18 +72,19 @@ def customer_keys(emails: pl.Series, phones: pl.Series, pepper: bytes) -> pl.Ser
 
 
 def people_of(
-    ids: pl.Series, emails: pl.Series, phones: pl.Series, *, pepper: bytes
+    ids: pl.Series, emails: pl.Series, phones: pl.Series, *, pepper: Callable[[], bytes]
 ) -> tuple[pl.Series, pl.DataFrame | None]:
     """Return (customer ids, identities): the id given, else the key of the e-mail, else of the phone.
 
-    An id that is itself an e-mail address is keyed as one. Identities are None where a source has no address at all.
+    An id that is itself an e-mail address is keyed as one; `pepper` is asked for only then. Identities are
+    None where a source has no address at all.
     """
     written = ids.str.contains(EMAIL_PATTERN).fill_null(False)
     if not written.any() and emails.null_count() == len(emails) and phones.null_count() == len(phones):
         return ids, None
     addresses = ids.zip_with(written, emails.cast(pl.String))
     given = ids.set(written, None)
-    keys = given if given.null_count() == 0 else customer_keys(addresses, phones, pepper)
+    keys = given if given.null_count() == 0 else customer_keys(addresses, phones, pepper())
     customer_ids = given.zip_with(given.is_not_null(), keys)
     return customer_ids, identities_of(customer_ids, addresses, phones.cast(pl.String))
 
@@ -125,7 +127,7 @@ def merge_identities(private: Path, rows: pl.DataFrame) -> None:
 
 
 def read_pepper(private: Path) -> bytes:
-    """Return the key of all hashes: `$REGULARS_PEPPER`, else `private/pepper`, made at first use (mode 0600)."""
+    """Return the key of all hashes: `$REGULARS_PEPPER`, else `private/pepper`, made at first use."""
     given = os.environ.get("REGULARS_PEPPER")
     if given:
         return given.encode()

@@ -1,14 +1,14 @@
 """`python -m features.ingest`: orders in, canonical history and usability report out.
 
-Everything is read and checked before anything is written; errors are listed all at once and leave the history alone.
+Everything is read and checked before anything is written; errors are listed all at once and leave the history
+alone.
 """
 
 import fcntl
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
@@ -17,33 +17,19 @@ from typing import Annotated
 import polars as pl
 import typer
 
-from features import readers
-from features.accept import NO_CURRENCY, accept_lines, chosen_currency
+from features.accept import accept_lines, chosen_currency
 from features.advice import note_advice
 from features.console import Announce, progress, run_app
-from features.drafts import Conventions, Draft
+from features.drafts import Conventions
 from features.errors import UserError
-from features.history import History
 from features.identity import merge_identities, read_pepper
-from features.importers import complete_journey, online_retail, tabular
-from features.mapping import Mapping, load_mapping
+from features.mapping import load_mapping
 from features.report import DataError, Report
 from features.settings import Layout, load_settings
 from features.snapshot import instant_of
+from features.sources import NATIVE_FORMATS, Format, Request, read_companions, read_drafts
 from features.tables import TABLES, json_schema, sample_csv, text_table
-from features.upsert import Load, Mode, Outcome, open_previous, upsert
-
-
-class Format(StrEnum):
-    """How a source is laid out."""
-
-    CSV = "csv"
-    PARQUET = "parquet"
-    XLSX = "xlsx"
-    SHOPIFY = "shopify"
-    WOOCOMMERCE = "woocommerce"
-    ONLINE_RETAIL = "online-retail"
-    COMPLETE_JOURNEY = "complete-journey"
+from features.upsert import Load, Outcome, open_previous, upsert
 
 
 class LoadMode(StrEnum):
@@ -53,30 +39,8 @@ class LoadMode(StrEnum):
     REPLACE = "replace"
 
 
-_SUFFIXES = {
-    ".parquet": Format.PARQUET,
-    ".pq": Format.PARQUET,
-    ".xlsx": Format.XLSX,
-    ".xlsm": Format.XLSX,
-    ".xls": Format.XLSX,
-    ".xlsb": Format.XLSX,
-    ".ods": Format.XLSX,
-}
-
-
 class IngestError(UserError):
     """The command's options do not go together, or another load is running."""
-
-
-@dataclass(frozen=True, slots=True)
-class Request:
-    """One load: the files, how they are laid out and how they enter the history."""
-
-    files: tuple[Path, ...] = ()
-    format: Format | None = None
-    mapping: Mapping = field(default_factory=Mapping)
-    mode: Mode = "upsert"
-    companions: dict[str, Path] = field(default_factory=dict)
 
 
 def load(request: Request, *, layout: Layout, time_zone: str = "UTC", now: datetime | None = None) -> Report:
@@ -108,7 +72,7 @@ def _load(request: Request, layout: Layout, report: Report, *, now: datetime, an
         report.time_zone, mapping.date_format, mapping.decimal_mark, read_pepper(layout.private)
     )
     drafts = read_drafts(request, conventions, report=report)
-    companions = _companions(request, drafts, conventions, report)
+    companions = read_companions(request, drafts, conventions, report)
     announce("checking")
     currency = chosen_currency(
         drafts, history=previous.manifest.currency if previous else None, report=report
@@ -125,69 +89,6 @@ def _load(request: Request, layout: Layout, report: Report, *, now: datetime, an
     loaded = Load(accepted, companions, currency)
     outcome = upsert(layout.history, loaded, mode=request.mode, loaded_at=now)
     _note_outcome(outcome, report)
-
-
-def read_drafts(request: Request, conventions: Conventions, *, report: Report) -> list[Draft]:
-    """Read every order file of a request; the problems of all files are collected before raising `DataError`."""
-    if request.format is Format.COMPLETE_JOURNEY:
-        return [complete_journey.read(conventions)]
-    drafts = []
-    for path in request.files:
-        try:
-            drafts.append(_read_draft(path, request, conventions, report))
-        except DataError as error:
-            if error.report is not report:
-                report.findings += error.report.findings
-    report.stop_on_errors()
-    return drafts
-
-
-def _read_draft(path: Path, request: Request, conventions: Conventions, report: Report) -> Draft:
-    chosen = request.format or guessed_format(path)
-    rows = _read_rows(path, chosen, request.mapping)
-    if chosen in _NATIVE:
-        return _NATIVE[chosen](rows, conventions, report=report)
-    return tabular.read_order_lines(rows, request.mapping, conventions, report=report)
-
-
-def _read_rows(path: Path, chosen: Format, mapping: Mapping) -> pl.DataFrame:
-    layout = chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
-    if layout is Format.PARQUET:
-        return readers.read_parquet(path)
-    if layout is Format.XLSX:
-        return readers.read_xlsx(path, sheet=mapping.sheet)
-    return readers.read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
-
-
-def guessed_format(path: Path) -> Format:
-    """Return how a file is laid out, by its suffix; anything unknown is text."""
-    return _SUFFIXES.get(path.suffix.lower(), Format.CSV)
-
-
-def _companions(
-    request: Request, drafts: list[Draft], conventions: Conventions, report: Report
-) -> dict[str, pl.DataFrame]:
-    """Collect products, customers and events: what importers found, then the companion files."""
-    found: dict[str, list[pl.DataFrame]] = {}
-    for draft in drafts:
-        for name, rows in (
-            ("products", draft.products),
-            ("customers", draft.customers),
-            ("events", draft.events),
-        ):
-            if rows is not None:
-                found.setdefault(name, []).append(rows)
-    for name, path in request.companions.items():
-        try:
-            rows = _read_rows(path, guessed_format(path), Mapping())
-            found.setdefault(name, []).append(
-                tabular.read_companion(rows, TABLES[name], conventions, report=report)
-            )
-        except DataError as error:
-            if error.report is not report:
-                report.findings += error.report.findings
-    report.stop_on_errors()
-    return {name: pl.concat(parts) for name, parts in found.items()}
 
 
 def _note_outcome(outcome: Outcome, report: Report) -> None:
@@ -228,15 +129,14 @@ def _only_one(layout: Layout) -> Iterator[None]:
         yield
 
 
-_NATIVE: dict[Format, Callable[..., Draft]] = {Format.ONLINE_RETAIL: online_retail.read}
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)
 
 
 @app.callback(invoke_without_command=True)
-def main(
+def main(  # noqa: PLR0913, PLR0917 (a command's options)
     context: typer.Context,
     file: Annotated[list[Path] | None, typer.Option(help="order file; may be given several times")] = None,
-    format: Annotated[Format | None, typer.Option(help="layout; default by the suffix")] = None,  # noqa: A002
+    format: Annotated[Format | None, typer.Option(help="layout; default by the suffix")] = None,
     mapping: Annotated[Path | None, typer.Option(help="mapping file (TOML)")] = None,
     mode: Annotated[
         LoadMode, typer.Option(help="replace drops the history that was there")
@@ -287,7 +187,7 @@ def _check_request(request: Request) -> None:
             )
     elif not request.files and not request.companions:
         raise IngestError("no file given; name one: make data FILE=orders.csv, or --file orders.csv")
-    if request.mapping.columns and request.format in _NATIVE:
+    if request.mapping.columns and request.format in NATIVE_FORMATS:
         raise IngestError(
             f"[columns] of a mapping file does not go with FORMAT={request.format}; leave one out"
         )

@@ -1,10 +1,11 @@
 """Dates and times as people and programs write them, to UTC instants.
 
-Read without a format: ISO 8601 with or without offset, `2026-11-22 15:05:00 +0900`, year first with `-`, `/` or `.`,
-`2026.11.22 오후 3:05`, `2026년 11월 22일`, `20261122`. Day and month in front (`22.11.2026`, `11/22/2026`) are read only
-with an explicit format: a guess that is wrong on the twelfth of a month is wrong for ever. Numbers since an epoch are
-not read. Local times without an offset belong to a time zone; where clocks go back the earlier instant is meant, where
-they go forward a time that did not exist is taken an hour later.
+Read without a format: ISO 8601 with or without offset, `2026-11-22 15:05:00 +0900`, year first with `-`, `/`
+or `.`, `2026.11.22 오후 3:05`,
+`2026년 11월 22일`, `20261122`. Day and month in front (`22.11.2026`, `11/22/2026`)
+are read only with an explicit format: a guess that is wrong on the twelfth of a month is wrong for ever.
+Numbers since an epoch are not read. Local times without an offset belong to a time zone; where clocks go back
+the earlier instant is meant, where they go forward a time that did not exist is taken an hour later.
 """
 
 from collections.abc import Sequence
@@ -28,7 +29,7 @@ _OFFSET_DIRECTIVES = ("%z", "%#z", "%:z", "%+")
 
 @dataclass(frozen=True, slots=True)
 class Instants:
-    """What was read of a column: `values` in UTC, `ambiguous` cells, and whether no cell had a time of day."""
+    """What was read of a column: `values` in UTC, `ambiguous` cells, whether no cell had a time of day."""
 
     values: pl.Series
     ambiguous: pl.Series
@@ -38,7 +39,8 @@ class Instants:
 def parse_instants(cells: pl.Series, *, time_zone: str = "UTC", formats: Sequence[str] = ()) -> Instants:
     """Read a column of dates and times; formats, if given, are the only ones tried for text.
 
-    >>> parse_instants(pl.Series(["2026.11.22 오후 3:05"]), time_zone="Asia/Seoul").values.to_list()[0].isoformat()
+    >>> read = parse_instants(pl.Series(["2026.11.22 오후 3:05"]), time_zone="Asia/Seoul")
+    >>> read.values.to_list()[0].isoformat()
     '2026-11-22T06:05:00+00:00'
     """
     if cells.dtype != pl.String:
@@ -76,7 +78,7 @@ def localize(local: pl.Series, time_zone: str) -> pl.Series:
 def suggested_format(cells: pl.Series) -> str:
     """Return the date formats that would read cells with day or month in front, for a message."""
     parts = cells.str.extract_groups(_DAY_OR_MONTH_FIRST).struct
-    mark = parts.field("2").drop_nulls().first() or "/"
+    mark = str(parts.field("2").drop_nulls().first() or "/")
     first, second = (parts.field(name).cast(pl.Int64, strict=False).max() or 0 for name in ("1", "3"))
     year = "%Y" if cells.str.contains(r"[./-]\d{4}").any() else "%y"
     time = ""

@@ -109,7 +109,7 @@ class Mapping(BaseModel):
 
 
 def load_mapping(path: Path | None) -> Mapping:
-    """Read a mapping file, or return the empty mapping; raises `MappingError` naming every wrong entry at once."""
+    """Read a mapping file (None: the empty one); raises `MappingError` naming every wrong entry at once."""
     if path is None:
         return Mapping()
     try:
@@ -132,8 +132,8 @@ def resolve_columns(
 ) -> dict[str, str]:
     """Return canonical → source column; what is missing becomes findings, all at once.
 
-    A source column counts under its own name where that is canonical (in any case, outer spaces ignored) and the
-    mapping says nothing else about it.
+    A source column counts under its own name where that is canonical (in any case, outer spaces ignored) and
+    the mapping says nothing else about it.
     """
     absent = [
         name for name in (*mapping.columns, mapping.returns.column) if name is not None and name not in source

@@ -1,8 +1,9 @@
 """Cells to values, a column at a time: money, quantities, instants, flags and ids.
 
-Every function takes a polars Series (strings, or an already typed column of a Parquet file) and returns one of the
-same length, null where the cell is empty or cannot be read; `unreadable` tells the two apart. The plain forms
-(`12.50`, `2026-11-22 15:05:00`) are cast at once; only cells that remain go through regular expressions.
+Every function takes a polars Series (strings, or an already typed column of a Parquet file) and returns one
+of the same length, null where the cell is empty or cannot be read; `unreadable` tells the two apart. The
+plain forms (`12.50`, `2026-11-22 15:05:00`) are cast at once; only cells that remain go through regular
+expressions.
 """
 
 from collections.abc import Callable
@@ -77,14 +78,12 @@ def unreadable(cells: pl.Series, values: pl.Series) -> pl.Series:
 
 
 def parse_numbers(cells: pl.Series, *, decimal_mark: DecimalMark = ".") -> pl.Series:
-    """Return Float64 of plain or written numbers: `1,234.5`, `(12.00)`, `12-`, `−3`, `1.234,50` with mark `,`.
+    """Return Float64 of written numbers: `1,234.5`, `(12.00)`, `12-`, `−3`, and with mark `,` `1.234,50`.
 
     >>> parse_numbers(pl.Series(["1,234원", "(12.00)", "1.5.2"])).to_list()
     [1234.0, -12.0, None]
     """
-    if cells.dtype != pl.String:
-        values = cells.cast(pl.Float64, strict=False)
-    elif decimal_mark == ".":
+    if cells.dtype != pl.String or decimal_mark == ".":
         values = cells.cast(pl.Float64, strict=False)
     else:
         values = pl.Series(cells.name, [None] * len(cells), dtype=pl.Float64)
@@ -93,7 +92,7 @@ def parse_numbers(cells: pl.Series, *, decimal_mark: DecimalMark = ".") -> pl.Se
 
 
 def parse_money(cells: pl.Series, *, decimal_mark: DecimalMark = ".") -> pl.Series:
-    """Return money as Int64 minor units; magnitudes beyond `AMOUNT_MAX` are kept up to 9e14 so that they can be named.
+    """Return money as Int64 minor units; amounts beyond `AMOUNT_MAX` are kept (to 9e14), to be named later.
 
     >>> parse_money(pl.Series(["€12.50", "-3"])).to_list()
     [125000, -30000]

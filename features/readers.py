@@ -1,7 +1,8 @@
 """Files to frames of text: nothing is typed, trimmed or guessed here, so that ids survive byte for byte.
 
-Every reader returns one row per record, all columns as text (a Parquet file keeps its types) and a first column
-`row`: the record's number as a spreadsheet shows it, the header being row 1. Only an empty cell is null.
+Every reader returns one row per record, all columns as text (a Parquet file keeps its types) and a first
+column `row`: the record's number as a spreadsheet shows it, the header being row 1. Only an empty cell is
+null.
 """
 
 import csv
@@ -29,7 +30,7 @@ _BINARY_STARTS = {
 
 
 def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> pl.DataFrame:
-    """Read CSV or a relative of it; encoding (UTF-8, UTF-16 with BOM, CP949) and delimiter are detected unless set.
+    """Read CSV or a relative of it; encoding and delimiter are detected unless set.
 
     Raises `DataError` where the file is empty, binary, in an unknown encoding, or has rows of another length.
     """
@@ -175,7 +176,7 @@ def _header(text: bytes, delimiter: str, *, path: Path) -> list[str]:
 
 
 def _records(text: bytes, delimiter: str, *, path: Path, column_count: int) -> pl.DataFrame:
-    """Parse all records, the header's included, as text columns f0, f1, …; other lengths are refused by row."""
+    """Parse all records, the header's included, as text columns f0, f1, …; refuses other lengths by row."""
     names = [f"f{position}" for position in range(column_count)]
     bad: list[int] = []
 
@@ -213,7 +214,8 @@ def _records(text: bytes, delimiter: str, *, path: Path, column_count: int) -> p
 
 def _ragged(path: Path, rows: Sequence[int], *, column_count: int, delimiter: str) -> DataError:
     shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-    message = f"{len(rows):,} rows do not have the header's {column_count} columns (rows {shown}; delimiter {delimiter!r})"
+    lengths = f"{len(rows):,} rows do not have the header's {column_count} columns"
+    message = f"{lengths} (rows {shown}; delimiter {delimiter!r})"
     return refusal(
         path,
         "ragged_rows",

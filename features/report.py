@@ -107,7 +107,7 @@ class Report(BaseModel):
     outcome: Literal["loaded", "unchanged", "refused"] = "refused"
     currency: str | None = None
     time_zone: str = "UTC"
-    lines_read: int = 0
+    rows_read: int = 0
     lines_accepted: int = 0
     left_out: list[LeftOut] = Field(default_factory=list)
     returns: Effect = Effect()
@@ -145,17 +145,18 @@ class Report(BaseModel):
     def to_text(self) -> str:
         """Return the report as a page of text."""
         lines = [f"{', '.join(self.sources) or 'input'} ({self.format}): {self.outcome}"]
-        lines.append(f"lines: {self.lines_read:,} read, {self.lines_accepted:,} accepted")
-        lines += [
-            f"  left out  {item.line_count:>9,}  {_money(item.amount, self.currency):>22}  {item.reason}: {item.meaning}"
-            for item in self.left_out
-        ]
+        lines.append(f"{self.rows_read:,} rows read, {self.lines_accepted:,} lines accepted")
+        lines += [self._left_out_line(item) for item in self.left_out]
         if self.returns.line_count:
             lines.append(
                 f"returns: {self.returns.line_count:,} lines, {_money(self.returns.amount, self.currency)}"
             )
         lines += self._order_lines() + [line for s in _SEVERITIES for line in self._finding_lines(s)]
         return "\n".join(lines) + "\n"
+
+    def _left_out_line(self, item: LeftOut) -> str:
+        money = _money(item.amount, self.currency)
+        return f"  left out  {item.line_count:>9,} {money:>20}  {item.reason}: {item.meaning}"
 
     def _order_lines(self) -> list[str]:
         if self.outcome == "refused":

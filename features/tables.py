@@ -1,4 +1,4 @@
-"""The four canonical tables as a shop may deliver them: one declaration, from which every page and check is made.
+"""The four canonical tables as a shop may deliver them: declared once, for every page and check.
 
 A column's `kind` says how its cells are read (`features.parsing`) and which stored column it becomes
 (`features.history.STORED_SCHEMAS`): money is stored as `<name>_minor`, instants keep their name.
@@ -200,17 +200,19 @@ def markdown_section(table: Table) -> str:
     head = f"## `{table.name}`\n\nOne row is {table.row_meaning}.\n\n"
     head += "| column | kind | required | unit | meaning | example |\n|---|---|---|---|---|---|\n"
     return head + "".join(
-        f"| `{c.name}` | {c.kind} | {'yes' if c.required else ''} | {c.unit} | {c.meaning} | `{c.example}` |\n"
+        f"| `{c.name}` | {c.kind} | {_yes(c.required)} | {c.unit} | {c.meaning} | `{c.example}` |\n"
         for c in table.columns
     )
+
+
+def _yes(flag: bool) -> str:
+    return "yes" if flag else ""
 
 
 def text_table(table: Table) -> str:
     """Return a table's columns as aligned text for a terminal."""
     rows = [("column", "kind", "required", "unit", "example", "meaning")]
-    rows += [
-        (c.name, c.kind, "yes" if c.required else "", c.unit, c.example, c.meaning) for c in table.columns
-    ]
+    rows += [(c.name, c.kind, _yes(c.required), c.unit, c.example, c.meaning) for c in table.columns]
     widths = [max(len(row[index]) for row in rows) for index in range(5)]
     lines = [
         "  ".join([*(cell.ljust(w) for cell, w in zip(row, widths, strict=False)), row[5]]) for row in rows

@@ -1,8 +1,8 @@
 """Loading again: a newer file replaces whole orders, products and customers merge by key, events by equality.
 
-Work goes a bucket at a time; a bucket in which nothing changed keeps its file, and where nothing changed at all no
-generation is written. The new generation counts only when its manifest is swapped in, so a load that dies leaves the
-previous history as it was.
+Work goes a bucket at a time; a bucket in which nothing changed keeps its file, and where nothing changed at
+all no generation is written. The new generation counts only when its manifest is swapped in, so a load that
+dies leaves the previous history as it was.
 """
 
 import math
@@ -50,10 +50,10 @@ def open_previous(root: Path) -> History | None:
 
 
 def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcome:
-    """Write a load into the history under `root` and return the outcome; `replace` drops what was there before.
+    """Write a load into the history under `root` and return the outcome; `replace` drops what was there.
 
-    `loaded_at` is kept on new and changed rows; products and customers of the first load carry none, for the day of a
-    bulk load says nothing about when they were known.
+    `loaded_at` is kept on new and changed rows; products and customers of the first load carry none, for the
+    day of a bulk load says nothing about when they were known.
     """
     previous = open_previous(root)
     base = previous if mode == "upsert" else None
@@ -228,7 +228,7 @@ def _gone_orders(
     replaced_days: tuple[float, float] | None,
     moved: pl.DataFrame | None,
 ) -> pl.DataFrame:
-    """Return stored orders that a load takes away: moved ones, and unnamed ones of the days that it stands for."""
+    """Return stored orders that a load takes away: moved ones, and unnamed ones of the days it stands for."""
     gone = [old.select(_ORDER).clear()]
     if moved is not None:
         gone.append(old.select(_ORDER).unique().join(moved, on=_ORDER, how="semi"))

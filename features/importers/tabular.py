@@ -1,5 +1,7 @@
 """Tables with canonical columns, or with others and a mapping: csv, parquet, xlsx."""
 
+from collections.abc import Callable
+
 import polars as pl
 
 from features.drafts import CellReader, Conventions, Draft, companion_rows, draft_lines
@@ -9,7 +11,7 @@ from features.mapping import Mapping, resolve_columns
 from features.parsing import currencies_of
 from features.readers import ROW
 from features.report import Report
-from features.tables import ORDER_LINES, Column, Table
+from features.tables import ORDER_LINES, Column, Kind, Table
 
 _NATIVE_SIGNS = {
     "shopify": {"Name", "Created at", "Lineitem name"},
@@ -104,23 +106,17 @@ def _complete(read: pl.DataFrame, table: Table, report: Report) -> pl.DataFrame:
 
 
 def _read_column(cells: CellReader, column: Column, name: str | None) -> pl.Series:
-    match column.kind:
-        case "id":
-            return cells.ids(name)
-        case "money":
-            return cells.money(name)
-        case "quantity":
-            return cells.quantities(name)
-        case "number":
-            return cells.numbers(name)
-        case "flag":
-            return cells.flags(name)
-        case "instant":
-            return cells.instants(name)
-        case "date":
-            return cells.dates(name)
-        case "text":
-            return cells.texts(name)
+    readers: dict[Kind, Callable[[str | None], pl.Series]] = {
+        "id": cells.ids,
+        "text": cells.texts,
+        "instant": cells.instants,
+        "date": cells.dates,
+        "money": cells.money,
+        "quantity": cells.quantities,
+        "number": cells.numbers,
+        "flag": cells.flags,
+    }
+    return readers[column.kind](name)
 
 
 def _require(taken: dict[str, str], source: list[str], report: Report) -> None:
@@ -147,7 +143,7 @@ def _amounts(cells: CellReader, taken: dict[str, str], quantity: pl.Series) -> p
 
 
 def line_money(price: pl.Series, quantity: pl.Series) -> pl.Series:
-    """Return price × quantity in minor units, halves rounded away from zero; far too large products stay large.
+    """Return price × quantity in minor units, halves away from zero; far too large products stay large.
 
     >>> line_money(pl.Series([15000]), pl.Series([2500])).to_list()
     [37500]

@@ -1,0 +1,120 @@
+"""Where orders come from: formats, and the files of one load read into drafts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+import polars as pl
+
+from features import readers
+from features.drafts import Conventions, Draft
+from features.importers import complete_journey, online_retail, shopify, tabular, woocommerce
+from features.mapping import Mapping
+from features.report import DataError, Report
+from features.tables import TABLES
+from features.upsert import Mode
+
+
+class Format(StrEnum):
+    """How a source is laid out."""
+
+    CSV = "csv"
+    PARQUET = "parquet"
+    XLSX = "xlsx"
+    SHOPIFY = "shopify"
+    WOOCOMMERCE = "woocommerce"
+    ONLINE_RETAIL = "online-retail"
+    COMPLETE_JOURNEY = "complete-journey"
+
+
+_SUFFIXES = {
+    ".parquet": Format.PARQUET,
+    ".pq": Format.PARQUET,
+    ".xlsx": Format.XLSX,
+    ".xlsm": Format.XLSX,
+    ".xls": Format.XLSX,
+    ".xlsb": Format.XLSX,
+    ".ods": Format.XLSX,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One load: the files, how they are laid out and how they enter the history."""
+
+    files: tuple[Path, ...] = ()
+    format: Format | None = None
+    mapping: Mapping = field(default_factory=Mapping)
+    mode: Mode = "upsert"
+    companions: dict[str, Path] = field(default_factory=dict)
+
+
+NATIVE_FORMATS: dict[Format, Callable[..., Draft]] = {
+    Format.SHOPIFY: shopify.read,
+    Format.WOOCOMMERCE: woocommerce.read,
+    Format.ONLINE_RETAIL: online_retail.read,
+}
+
+
+def read_drafts(request: Request, conventions: Conventions, *, report: Report) -> list[Draft]:
+    """Read every order file of a request; raises `DataError` with the problems of all of them."""
+    if request.format is Format.COMPLETE_JOURNEY:
+        return [complete_journey.read(conventions)]
+    drafts = []
+    for path in request.files:
+        try:
+            drafts.append(_read_draft(path, request, conventions, report))
+        except DataError as error:
+            if error.report is not report:
+                report.findings += error.report.findings
+    report.stop_on_errors()
+    return drafts
+
+
+def _read_draft(path: Path, request: Request, conventions: Conventions, report: Report) -> Draft:
+    chosen = request.format or guessed_format(path)
+    rows = _read_rows(path, chosen, request.mapping)
+    if chosen in NATIVE_FORMATS:
+        return NATIVE_FORMATS[chosen](rows, conventions, report=report)
+    return tabular.read_order_lines(rows, request.mapping, conventions, report=report)
+
+
+def _read_rows(path: Path, chosen: Format, mapping: Mapping) -> pl.DataFrame:
+    layout = chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
+    if layout is Format.PARQUET:
+        return readers.read_parquet(path)
+    if layout is Format.XLSX:
+        return readers.read_xlsx(path, sheet=mapping.sheet)
+    return readers.read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+
+
+def guessed_format(path: Path) -> Format:
+    """Return how a file is laid out, by its suffix; anything unknown is text."""
+    return _SUFFIXES.get(path.suffix.lower(), Format.CSV)
+
+
+def read_companions(
+    request: Request, drafts: list[Draft], conventions: Conventions, report: Report
+) -> dict[str, pl.DataFrame]:
+    """Collect products, customers and events: what importers found, then the companion files."""
+    found: dict[str, list[pl.DataFrame]] = {}
+    for draft in drafts:
+        for name, rows in (
+            ("products", draft.products),
+            ("customers", draft.customers),
+            ("events", draft.events),
+        ):
+            if rows is not None:
+                found.setdefault(name, []).append(rows)
+    for name, path in request.companions.items():
+        try:
+            rows = _read_rows(path, guessed_format(path), Mapping())
+            found.setdefault(name, []).append(
+                tabular.read_companion(rows, TABLES[name], conventions, report=report)
+            )
+        except DataError as error:
+            if error.report is not report:
+                report.findings += error.report.findings
+    report.stop_on_errors()
+    return {name: pl.concat(parts) for name, parts in found.items()}
