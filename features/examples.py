@@ -56,7 +56,7 @@ class ExampleBuilder:
         self._features: dict[Snapshot, pd.DataFrame] = {}
 
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
-        """Return the cohort's features: index customer_id, sorted, one float column each, NaN where missing."""
+        """Return the cohort's features: index customer_id, sorted; one float column each, NaN if missing."""
         if snapshot not in self._features:
             tables = self._tables
             if snapshot.observation_days is not None:

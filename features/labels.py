@@ -10,6 +10,7 @@ import narwhals as nw
 import polars as pl
 
 from features.build import Tables, read_tables
+from features.cohort import cohort_rows
 from features.history import MONEY_SCALE, History
 from features.orders import Frame, known_rows
 from features.settings import Settings
@@ -46,13 +47,7 @@ def compute_labels(
 ) -> pl.DataFrame:
     """Compute the labels of the customers in `tables`, as `build_labels` describes them."""
     rows = tables.scan(tables.ledger)
-    cohort = (
-        known_rows(rows, snapshot)
-        .group_by("customer_id")
-        .agg(nw.col("order_count").sum().alias("orders"))
-        .filter(nw.col("orders") > 0)
-        .select("customer_id")
-    )
+    cohort = cohort_rows(known_rows(rows, snapshot))
     known = [h for h in horizons_days if is_known(snapshot, horizon_days=h, known_until=known_until)]
     outcomes = _outcomes(rows, snapshot, known, net=settings.shop.clv_basis == "net")
     labels = cohort.join(outcomes, on="customer_id", how="left").collect("polars").to_native()

@@ -1,0 +1,102 @@
+"""Who gets a row at a snapshot, which day is the default snapshot, and how long customers stay away."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import narwhals as nw
+import polars as pl
+
+from features.history import History, HistoryError
+from features.orders import LINE_COLUMNS, Frame, known_rows, ledger_rows, order_days
+from features.snapshot import Snapshot, instant_of
+
+HEADLINE_GRID_DAYS = (30, 60, 90, 180, 365)
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnGaps:
+    """How long customers of a shop stay away between two order days; None without any customer who came back.
+
+    `count`         gaps seen before the snapshot
+    `median_days`   half of the gaps are no longer than this
+    `p95_days`      95 % of the gaps are no longer than this (the smallest gap with that property)
+    `history_days`  24-hour days from the shop's first order to the snapshot
+    """
+
+    count: int
+    median_days: float | None
+    p95_days: float | None
+    history_days: float
+
+
+def build_cohort(history: History, snapshot: Snapshot, *, engine: str = "polars") -> pl.DataFrame:
+    """Build the cohort: `customer_id` (sorted) of everybody with an order known at the snapshot, and `as_of`."""
+    rows: pl.DataFrame = (
+        cohort_rows(_known_sales(history, snapshot, engine=engine)).collect("polars").to_native()
+    )
+    return rows.sort("customer_id").with_columns(pl.lit(snapshot.date).alias("as_of"))
+
+
+def cohort_rows(known: Frame) -> Frame:
+    """Return `customer_id` of everybody who opened an order in known ledger rows, one row each."""
+    orders = known.group_by("customer_id").agg(nw.col("order_count").max())
+    return orders.filter(nw.col("order_count") > 0).select("customer_id")
+
+
+def default_as_of(history: History, time_zone: str, today: date | None = None) -> date:
+    """Return the day after the newest accepted order in the shop's time zone, never later than tomorrow.
+
+    `today` is the shop's present day unless given. Raises `HistoryError` where the history holds no order.
+    """
+    newest = history.manifest.last_order_days
+    if newest is None:
+        raise HistoryError("the history holds no order; load one with `make data FILE=orders.csv` first")
+    zone = ZoneInfo(time_zone)
+    newest_date = instant_of(newest).astimezone(zone).date()
+    return min(newest_date, today or datetime.now(zone).date()) + timedelta(days=1)
+
+
+def propose_headline_days(history: History, snapshot: Snapshot) -> int:
+    """Propose how many silent days shall mean churn in this shop (see `headline_for`)."""
+    return headline_for(read_return_gaps(history, snapshot))
+
+
+def read_return_gaps(history: History, snapshot: Snapshot, *, engine: str = "polars") -> ReturnGaps:
+    """Measure the gaps between customers' order days that were over before the snapshot."""
+    days = order_days(_known_sales(history, snapshot, engine=engine), snapshot)
+    rows = days.select("gap_days", "oldest_order").collect("polars").to_native()
+    gaps = rows["gap_days"].drop_nulls()
+    p95 = gaps.quantile(0.95, interpolation="higher") if len(gaps) else None
+    median = gaps.median() if len(gaps) else None
+    oldest = rows["oldest_order"].max() if len(rows) else None
+    return ReturnGaps(
+        count=len(gaps),
+        median_days=None if median is None else float(str(median)),
+        p95_days=p95,
+        history_days=float(str(oldest or 0.0)),
+    )
+
+
+def headline_for(gaps: ReturnGaps, *, grid_days: Sequence[int] = HEADLINE_GRID_DAYS) -> int:
+    """Return the smallest horizon of the grid that 95 % of the shop's gaps fit into.
+
+    A horizon longer than a third of the history cannot be learnt and tested, so the longest one that is not
+    stands for it; the shortest of the grid where none is. A later release refines this with the return curve.
+
+    >>> headline_for(ReturnGaps(count=900, median_days=12.0, p95_days=71.0, history_days=600.0))
+    90
+    >>> headline_for(ReturnGaps(count=900, median_days=12.0, p95_days=71.0, history_days=200.0))
+    60
+    """
+    learnable = [days for days in sorted(grid_days) if days <= gaps.history_days / 3]
+    if not learnable:
+        return min(grid_days)
+    wanted = float("inf") if gaps.p95_days is None else gaps.p95_days
+    return next((days for days in learnable if days >= wanted), learnable[-1])
+
+
+def _known_sales(history: History, snapshot: Snapshot, *, engine: str) -> Frame:
+    lines = history.scan("order_lines", engine=engine).select(*LINE_COLUMNS)
+    return known_rows(ledger_rows(lines.filter(~nw.col("is_return")), None), snapshot)
