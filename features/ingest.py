@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -69,7 +70,7 @@ def _load(request: Request, layout: Layout, report: Report, *, now: datetime, an
     previous = open_previous(layout.history) if request.mode == "upsert" else None
     mapping = request.mapping
     conventions = Conventions(
-        report.time_zone, mapping.date_format, mapping.decimal_mark, read_pepper(layout.private)
+        report.time_zone, mapping.date_format, mapping.decimal_mark, partial(read_pepper, layout.private)
     )
     drafts = read_drafts(request, conventions, report=report)
     companions = read_companions(request, drafts, conventions, report)
