@@ -111,7 +111,7 @@ class RecencyChurn(BaseRateChurn):
 
     def _signal(self, features: pd.DataFrame) -> Floats:
         recency = np.asarray(features["recency_days"], dtype=np.float64)
-        return np.log1p(np.nan_to_num(recency).clip(min=0.0))
+        return np.asarray(np.log1p(np.nan_to_num(recency).clip(min=0.0)))
 
 
 class BtydChurn:

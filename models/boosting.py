@@ -13,7 +13,7 @@ from features.settings import BoostingSettings
 from models.contract import Scalar
 from models.horizon import Floats, HorizonRows, Matrix, with_horizon
 
-Objective = Literal["binary", "gamma"]
+Objective = Literal["binary", "gamma", "poisson"]
 HORIZON_COLUMN = "horizon_days"
 
 # Rows of one call: large enough for both cores, small enough to stay in memory next to a large shop.

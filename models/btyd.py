@@ -180,7 +180,7 @@ class BgNbd:
         third = _off_poles(a + c - 1.0)
         bracket = 1.0 - np.exp((a - 1.0) * np.log1p(-z)) * hyp2f1(third - s, a - 1.0, third, z)
         expected = self.alive_probability(purchases) * third / (a - 1.0) * bracket
-        return np.maximum(expected, self.order_probability(purchases, horizon, unit=unit))
+        return np.asarray(np.maximum(expected, self.order_probability(purchases, horizon, unit=unit)))
 
     def state(self) -> dict[str, float | str | bool]:
         """Return what `from_state` needs, as plain values."""

@@ -4,6 +4,7 @@ A training row is (customer, snapshot, h) for every horizon h whose outcome was 
 snapshots count for the short horizons, and all horizons come out of one model.
 """
 
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -168,3 +169,63 @@ def logit(probabilities: Floats) -> Floats:
     """Return log odds, probabilities held within 1e-9 of 0 and 1."""
     held = np.asarray(probabilities, dtype=np.float64).clip(PROBABILITY_MIN, 1.0 - PROBABILITY_MIN)
     return np.asarray(np.log(held) - np.log1p(-held))
+
+
+def growth_curve(known: Floats, grid_days: Sequence[int], horizons_days: Sequence[int]) -> Floats:
+    """Interpolate what grows with the horizon, linear in h, flat outside the grid.
+
+    >>> growth_curve(np.array([[10.0, 40.0]]), [30, 90], [14, 60, 90, 365]).tolist()
+    [[10.0, 25.0, 40.0, 40.0]]
+    """
+    rising = np.maximum.accumulate(known, axis=1)
+    answers = np.empty((len(rising), len(horizons_days)))
+    for column, horizon_days in enumerate(horizons_days):
+        held = min(max(horizon_days, grid_days[0]), grid_days[-1])
+        right = int(np.searchsorted(grid_days, held))
+        left = max(right - 1, 0)
+        width = max(grid_days[right] - grid_days[left], 1)
+        share = (held - grid_days[left]) / width if right > left else 1.0
+        answers[:, column] = (1.0 - share) * rising[:, left] + share * rising[:, right]
+    return answers
+
+
+def extended_growth_curve(
+    known: Floats, features: pd.DataFrame, *, grid_days: Sequence[int], horizons_days: Sequence[int],
+    extension: BgNbd,
+) -> Floats:  # fmt: skip
+    """Interpolate up to the last grid point; beyond, grow as BTYD's expected orders given at least one do."""
+    last_days = max(grid_days)
+    answers = growth_curve(known, grid_days, horizons_days)
+    if max(horizons_days, default=0) <= last_days:
+        return answers
+    purchases = PurchaseHistories.from_features(features)
+    base = orders_given_one(extension, purchases, last_days)
+    for column, horizon_days in enumerate(horizons_days):
+        if horizon_days > last_days:
+            beyond = orders_given_one(extension, purchases, horizon_days)
+            answers[:, column] *= np.maximum(beyond / base, 1.0)
+    return answers
+
+
+def orders_given_one(btyd: BgNbd, purchases: PurchaseHistories, horizon_days: int) -> Floats:
+    """Return BTYD's expected orders given at least one; 1 where one is next to impossible."""
+    chance = btyd.order_probability(purchases, horizon_days, unit="days")
+    expected = btyd.expected_orders(purchases, horizon_days, unit="days")
+    return np.where(chance > 1e-12, expected / chance.clip(min=1e-12), 1.0).clip(min=1.0)
+
+
+def rising_product(chance: Floats, given_order: Floats, horizons_days: Sequence[int]) -> Floats:
+    """Multiply P(order) and what an order brings, and keep it from falling with the horizon."""
+    order = np.argsort(np.asarray(horizons_days), kind="stable")
+    answers = np.empty_like(given_order)
+    answers[:, order] = np.maximum.accumulate((chance * given_order)[:, order], axis=1)
+    return answers
+
+
+def held_out(index: pd.Index) -> NDArray[np.bool_]:
+    """Choose about a third of the customers of an index (level customer_id), always the same ones."""
+    customers, positions = np.unique(
+        index.get_level_values("customer_id").to_numpy(dtype=str), return_inverse=True
+    )
+    chosen = np.array([zlib.crc32(b"held-out/" + customer.encode()) % 3 == 0 for customer in customers])
+    return chosen[positions] if len(chosen) else np.zeros(len(index), dtype=bool)

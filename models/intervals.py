@@ -52,7 +52,7 @@ class SpendSpread:
         return self
 
     def interval(self, expected: Floats, order_probability: Floats, horizon_days: int) -> dict[str, Floats]:
-        """Return low, median, high (marginal p10, p50, p90), spend_if_order_low and _high (p10, p90 given an order).
+        """Return low, median, high (marginal p10, p50, p90) and spend_if_order_low, _high (p10, p90).
 
         `expected` is the spend expected if there is an order. No bound is below 0.
         """

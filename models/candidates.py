@@ -1,0 +1,63 @@
+"""Every recipe that may become champion: made from the settings, or found by name when a bundle is read."""
+
+import importlib
+from typing import Any
+
+from features.settings import BoostingSettings, Settings
+from models.baselines import BaseRateChurn, BtydChurn, RecencyChurn
+from models.boosting import Recipe
+from models.churn import HorizonChurn
+from models.clv import HurdleClv
+from models.clv_baselines import BtydClv, FormulaClv, PastSpendClv
+from models.contract import ChurnModel, ClvModel
+from models.registry_names import Task
+
+__all__ = ["churn_candidates", "clv_candidates", "model_class", "recommender_candidates"]
+
+
+def recommender_candidates(settings: Settings) -> dict[str, Any]:
+    """Return unfitted recommenders by name."""
+    module = importlib.import_module("models.recommender.candidates")
+    return dict(module.recommender_candidates(settings))
+
+
+def churn_candidates(settings: Settings) -> dict[str, ChurnModel]:
+    """Return unfitted churn recipes by name, the main one first."""
+    models: list[ChurnModel] = [
+        HorizonChurn(recipe=_recipe(settings, settings.churn.boosting)),
+        BtydChurn(),
+        RecencyChurn(),
+        BaseRateChurn(),
+    ]
+    return {model.name: model for model in models}
+
+
+def clv_candidates(settings: Settings) -> dict[str, ClvModel]:
+    """Return unfitted value recipes by name, the main one first."""
+    models: list[ClvModel] = [
+        HurdleClv(recipe=_recipe(settings, settings.clv.boosting)),
+        BtydClv(),
+        PastSpendClv(),
+        FormulaClv(lifespan_days=settings.clv.lifespan_days_default),
+    ]
+    return {model.name: model for model in models}
+
+
+def model_class(kind: Task, name: str) -> type[Any] | None:
+    """Return the class of a candidate, or None where there is none of that kind and name."""
+    makers: dict[Task, Any] = {
+        "churn": churn_candidates,
+        "clv": clv_candidates,
+        "recommender": recommender_candidates,
+    }
+    candidates = makers[kind](Settings()) if kind in makers else {}
+    return type(candidates[name]) if name in candidates else None
+
+
+def _recipe(settings: Settings, boosting: BoostingSettings) -> Recipe:
+    return Recipe(
+        boosting=boosting,
+        snapshots_min=settings.churn.supported_snapshots_min,
+        outcomes_min=settings.churn.supported_outcomes_min,
+        seed=settings.seed,
+    )

@@ -1,0 +1,200 @@
+"""Customer lifetime value by machine learning: a hurdle, (1 - churn) x E[spend | an order within h].
+
+The first factor comes from the churn model. The second is one LightGBM (gamma objective) on the buyers' rows
+of every known horizon, with the horizon as a column that may only raise it; a third, small one counts orders
+the same way. Beyond the last supported horizon both grow as BTYD's expected orders given one do. CLV never
+falls with the horizon.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import ClassVar, Self
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.examples import Examples
+from models.boosting import HorizonBooster, Objective, Recipe
+from models.btyd import BgNbd, PurchaseHistories, fit_btyd
+from models.contract import Method, NotEnoughDataError, Scalar
+from models.horizon import (
+    Floats,
+    HorizonRows,
+    as_matrix,
+    check_features,
+    extended_growth_curve,
+    held_out,
+    require_supported,
+    rising_product,
+    stack_rows,
+)
+from models.intervals import SpendSpread, spread_frame
+from models.plain import read_arrays, read_state, write_arrays, write_state
+
+SPEND_FILE = "spend.txt"
+ORDERS_FILE = "orders.txt"
+# Spend at or below 0 (returns above purchases) is learnt as this share of the usual spend; the level makes up
+# for it.
+_FLOOR_SHARE = 0.01
+
+
+class HurdleClv:
+    """Expected spend within h for every h at once."""
+
+    name: ClassVar[str] = "hurdle"
+    method: ClassVar[Method] = "ml"
+
+    feature_names_: tuple[str, ...]
+    grid_days_: tuple[int, ...]
+    supported_days_: int
+    level_: float
+    extension_: BgNbd
+    spread_: SpendSpread
+    spend_: HorizonBooster
+    orders_: HorizonBooster
+
+    def __init__(self, *, recipe: Recipe | None = None) -> None:
+        self.recipe = recipe
+
+    def params(self) -> dict[str, Scalar]:
+        """Return the recipe, flat."""
+        return (self.recipe or Recipe()).params()
+
+    def fit(self, examples: Examples) -> Self:
+        """Learn spend and orders given an order, their level, spread and extension.
+
+        Raises `NotEnoughDataError` where no horizon is supported or no buyer spent anything.
+        """
+        recipe = self.recipe or Recipe()
+        self.grid_days_ = require_supported(
+            examples.labels, snapshots_min=recipe.snapshots_min, outcomes_min=recipe.outcomes_min
+        )
+        self.supported_days_ = max(self.grid_days_)
+        self.feature_names_ = tuple(examples.features.columns)
+        spend = stack_rows(examples, self.grid_days_, label="spend", buyers_only=True)
+        self._learn_spread(spend, held_out(examples.features.index)[spend.positions])
+        self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
+        orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
+        further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
+        self.orders_ = self._booster("poisson", _lighter(recipe)).fit(further, self.feature_names_)
+        self.extension_ = fit_btyd(PurchaseHistories.from_features(examples.current))
+        return self
+
+    def predict(
+        self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizons_days: Sequence[int]
+    ) -> pd.DataFrame:
+        """Return expected spend, one column a horizon, not falling with it; unbought horizons are 0."""
+        given_order = self._spend_if_order(features, horizons_days)
+        chance = order_probability[list(horizons_days)].to_numpy(dtype=np.float64)
+        answers = rising_product(chance, given_order, horizons_days)
+        return pd.DataFrame(answers, index=features.index, columns=list(horizons_days))
+
+    def predict_interval(
+        self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizon_days: int
+    ) -> pd.DataFrame:
+        """Return the marginal and the conditional interval; see `models.intervals`."""
+        expected = self._spend_if_order(features, [horizon_days])[:, 0]
+        chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
+        return spread_frame(self.spread_.interval(expected, chance, horizon_days), features.index)
+
+    def predict_order_count(
+        self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizon_days: int
+    ) -> "pd.Series[float]":
+        """Return P(order) x expected orders given one; never below P(order)."""
+        check_features(features, self.feature_names_)
+        known = 1.0 + np.exp(self.orders_.margins(as_matrix(features), self.grid_days_))
+        given_order = self._extended(known, features, [horizon_days])[:, 0]
+        chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
+        return pd.Series(chance * given_order, index=features.index, name="order_count")
+
+    def save(self, folder: Path) -> None:
+        """Write `state.json`, `arrays.npz`, `spend.txt` and `orders.txt`."""
+        self.spend_.save(folder / SPEND_FILE)
+        self.orders_.save(folder / ORDERS_FILE)
+        write_arrays(folder, self.spread_.arrays())
+        state = {
+            "recipe": self.params(),
+            "feature_names": list(self.feature_names_),
+            "grid_days": list(self.grid_days_),
+            "level": self.level_,
+            "extension": self.extension_.state(),
+        }
+        write_state(folder, state)
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        state = read_state(folder)
+        recipe = Recipe.from_params(state["recipe"])
+        model = cls(recipe=recipe)
+        model.feature_names_ = tuple(state["feature_names"])
+        model.grid_days_ = tuple(state["grid_days"])
+        model.supported_days_ = max(model.grid_days_)
+        model.level_ = state["level"]
+        model.extension_ = BgNbd.from_state(state["extension"])
+        model.spread_ = SpendSpread.from_arrays(read_arrays(folder))
+        model.spend_ = model._booster("gamma", recipe).load(folder / SPEND_FILE)
+        model.orders_ = model._booster("poisson", _lighter(recipe)).load(folder / ORDERS_FILE)
+        return model
+
+    def _learn_spread(self, spend: HorizonRows, unseen: NDArray[np.bool_]) -> None:
+        """Measure level and spread on customers that a lighter twin of the spend model was not fitted on."""
+        recipe = _lighter(self.recipe or Recipe())
+        positive = _positive(spend)
+        twin = self._booster("gamma", recipe).fit(_chosen(positive, ~unseen), self.feature_names_)
+        tested = _chosen(spend, unseen)
+        expected = np.exp(twin.booster_.predict(tested.matrix, raw_score=True))
+        self.level_ = _level(expected, tested.target)
+        pairs = {}
+        for horizon_days in self.grid_days_:
+            chosen = tested.horizons_days == horizon_days
+            pairs[horizon_days] = (self.level_ * expected[chosen], tested.target[chosen])
+        self.spread_ = SpendSpread().fit(pairs)
+
+    def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
+        check_features(features, self.feature_names_)
+        known = self.level_ * np.exp(self.spend_.margins(as_matrix(features), self.grid_days_))
+        return self._extended(known, features, horizons_days)
+
+    def _extended(self, known: Floats, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
+        return extended_growth_curve(
+            known, features, grid_days=self.grid_days_, horizons_days=horizons_days, extension=self.extension_
+        )
+
+    @staticmethod
+    def _booster(objective: Objective, recipe: Recipe) -> HorizonBooster:
+        return HorizonBooster(objective=objective, direction=1, recipe=recipe)
+
+
+def _lighter(recipe: Recipe) -> Recipe:
+    """Return the same recipe with a quarter of the trees and three times their weight."""
+    boosting = recipe.boosting
+    light = boosting.model_copy(
+        update={
+            "tree_count": max(1, boosting.tree_count // 4),
+            "learning_rate": min(1.0, 3.0 * boosting.learning_rate),
+        }
+    )
+    return replace(recipe, boosting=light)
+
+
+def _positive(spend: HorizonRows) -> HorizonRows:
+    """Lift spend to a small share of the usual one: the gamma objective takes nothing at or below 0."""
+    positive = spend.target[spend.target > 0]
+    if not len(positive):
+        raise NotEnoughDataError(
+            "nobody spent anything within a known horizon; value cannot be learnt from it"
+        )
+    return replace(spend, target=spend.target.clip(min=_FLOOR_SHARE * float(np.median(positive))))
+
+
+def _chosen(rows: HorizonRows, keep: NDArray[np.bool_]) -> HorizonRows:
+    return HorizonRows(rows.matrix[keep], rows.target[keep], rows.horizons_days[keep], rows.positions[keep])
+
+
+def _level(expected: Floats, actual: Floats) -> float:
+    """Return total actual / total expected spend: 1 where there is nothing to compare."""
+    total = float(expected.sum())
+    return max(float(actual.sum()) / total, 1e-3) if total > 0 else 1.0
