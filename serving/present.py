@@ -6,8 +6,8 @@ from typing import Any
 
 import orjson
 
-from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
 from features.slots import REASON_NUMBERS, REASONS, Slot
+from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
 from serving.store import Item, RunMeta, StoredRow
 from serving.wording import Wording
 

@@ -29,13 +29,13 @@ _SQL_TYPES: dict[Kind, str] = {
 
 NULL_REASONS: dict[str, str] = {
     "beyond_365_days": "the churn curve does not fall that far within a year",
-    "horizon_not_served": "the model was not asked for this horizon",
     "method_has_none": "the method that made this score has no such part",
     "no_consent_data": "the shop's data does not say",
     "no_model": "there is no champion for this yet",
     "no_product": "the order lines name no product",
     "not_found": "no such customer in this score run",
     "not_graded": "the grade needs a scorecard that this run does not have",
+    "no_repeat_orders": "nobody in the shop has ordered twice",
     "not_lapsed": "only a lapsed customer can be reactivated",
     "one_order": "a gap needs at least two orders",
     "too_few_customers": "the shop is too small to be ranked in fifths",

@@ -78,7 +78,8 @@ class Control:
         kept = {run.score_run_id for run in self.list_runs()[: self._kept_runs]} | {self.live_run_id()}
         with self._writing() as connection:
             marks = ",".join("?" * len(kept))
-            connection.execute(f"DELETE FROM runs WHERE score_run_id NOT IN ({marks})", sorted(kept))  # noqa: S608
+            query = f"DELETE FROM runs WHERE score_run_id NOT IN ({marks})"  # noqa: S608 - marks only
+            connection.execute(query, sorted(kept))
         for path in runs.glob("*.sqlite"):
             if path.stem not in kept:
                 path.unlink(missing_ok=True)

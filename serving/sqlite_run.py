@@ -5,8 +5,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from serving.rows import STORED, STORED_NAMES
 from features.slots import Slot, unpack_slots
+from serving.rows import STORED, STORED_NAMES
 from serving.store import SCHEMA_VERSION, Item, Member, RunMeta, StoredRow, StoreError
 
 FALLBACK_CUSTOMER = ""

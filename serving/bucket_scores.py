@@ -1,0 +1,137 @@
+"""The scores that depend on one customer alone: a bucket of features and facts in, typed rows out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from models.contract import ChurnModel, ClvModel
+from serving.horizons import Floats, churn_horizons, clv_horizons, days_until
+from serving.reason_rows import build_reasons
+from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
+
+_SHARES = {"next_order_p25_date": 0.25, "next_order_p50_date": 0.5, "next_order_p75_date": 0.75}
+_SIGNIFICANT_DIGITS = 9
+_CENT_DIGITS = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Predictors:
+    """The fitted champions of churn and value, and the horizons that they serve."""
+
+    churn: ChurnModel
+    clv: ClvModel
+    headline_days: int
+    clv_days: int
+
+    @property
+    def asked_days(self) -> tuple[int, ...]:
+        """Every horizon at which churn is asked for."""
+        return churn_horizons(self.headline_days, self.clv_days)
+
+
+def score_bucket(
+    features: pd.DataFrame, facts: pl.DataFrame, predictors: Predictors, *, as_of: date
+) -> pl.DataFrame:
+    """Return a bucket's own scores: the facts, the predictions and the reasons of each customer.
+
+    `features` has the index customer_id and one column a feature; `facts` is `serving.facts.read_facts` of
+    the same bucket. Money is rounded to cents, probabilities to nine significant digits.
+    """
+    churn = predictors.churn.predict(features, horizons_days=predictors.asked_days)
+    columns = {
+        "customer_id": features.index.to_list(),
+        "recency_days": features["recency_days"].to_numpy(),
+        "order_count": features["order_count"].to_numpy(),
+        "spend_total": features["spend_total"].to_numpy(),
+        **_churn_columns(churn, predictors),
+        **_value_columns(features, churn, predictors),
+        **_date_columns(churn, as_of),
+        "reasons": build_reasons(predictors.churn, features, churn[predictors.headline_days]),
+    }
+    return pl.DataFrame(columns).join(facts, on="customer_id", how="left", maintain_order="left")
+
+
+def _churn_columns(churn: pd.DataFrame, predictors: Predictors) -> dict[str, Floats | list[bool]]:
+    columns: dict[str, Floats | list[bool]] = {
+        f"churn_probability_{days}": _digits(churn[days]) for days in HORIZONS_DAYS
+    }
+    columns["churn_probability"] = _digits(churn[predictors.headline_days])
+    served = max(*HORIZONS_DAYS, predictors.headline_days, predictors.clv_days)
+    columns["extrapolated"] = [served > predictors.churn.supported_days_] * len(churn)
+    return columns
+
+
+def _value_columns(features: pd.DataFrame, churn: pd.DataFrame, predictors: Predictors) -> dict[str, Floats]:
+    clv, last, headline = predictors.clv, predictors.clv_days, predictors.headline_days
+    horizons = list(clv_horizons(headline, last))
+    chance = 1.0 - churn[horizons]
+    spend = clv.predict(features, order_probability=chance, horizons_days=horizons)
+    interval = clv.predict_interval(features, order_probability=chance, horizon_days=last)
+    orders = clv.predict_order_count(features, order_probability=chance, horizon_days=last)
+    at_stake = churn[headline].to_numpy() * _spend_if_order(features, churn[headline], spend[headline], clv)
+    columns = {f"predicted_clv_{days}": _cents(spend[days]) for days in CLV_HORIZONS_DAYS}
+    return {
+        **columns,
+        "predicted_clv": _cents(spend[last]),
+        "predicted_clv_low": _cents(interval["low"]),
+        "predicted_clv_median": _cents(interval["median"]),
+        "predicted_clv_high": _cents(interval["high"]),
+        "spend_if_order_low": _cents(interval["spend_if_order_low"]),
+        "spend_if_order_high": _cents(interval["spend_if_order_high"]),
+        "predicted_number_of_orders": np.round(_floats(orders), 3),
+        "value_at_risk": _cents(at_stake),
+    }
+
+
+def _spend_if_order(
+    features: pd.DataFrame, churn: "pd.Series[float]", spend: "pd.Series[float]", clv: ClvModel
+) -> Floats:
+    """Return expected spend within the headline horizon, given an order.
+
+    A hurdle says so itself, asked with a certain order. A method with its own idea of the order's chance
+    answers the same as before; then it is the mean order value times the expected orders given one (Poisson
+    with the churn probability as its chance of none).
+    """
+    days = int(churn.name)  # type: ignore[call-overload]
+    certain = pd.DataFrame({days: np.ones(len(churn))}, index=churn.index)
+    answers = clv.predict(features, order_probability=certain, horizons_days=[days])
+    given_order = _floats(answers[days])
+    if not np.allclose(given_order, _floats(spend)):
+        return given_order
+    rate = -np.log(np.clip(_floats(churn), 1e-9, 1 - 1e-9))
+    order_value = np.nan_to_num(_floats(features["mean_order_value"])).clip(min=0.0)
+    return np.asarray(order_value * rate / -np.expm1(-rate), dtype=np.float64)
+
+
+def _date_columns(churn: pd.DataFrame, as_of: date) -> dict[str, pl.Series]:
+    within_a_year = [int(days) for days in churn.columns if int(days) <= HORIZONS_DAYS[-1]]
+    curve = churn[within_a_year].to_numpy(dtype=np.float64)
+    dates = {
+        name: _dates(days_until(curve, within_a_year, ordered_share=share), as_of)
+        for name, share in _SHARES.items()
+    }
+    return {**dates, "expected_date_of_next_order": dates["next_order_p50_date"]}
+
+
+def _dates(days: Floats, as_of: date) -> pl.Series:
+    """Turn "within n days" into the last day of that window; missing stays missing."""
+    offsets = pl.Series(days).fill_nan(None).cast(pl.Int64)
+    return (pl.lit(as_of) + pl.duration(days=pl.lit(offsets) - 1)).pipe(pl.select).to_series().cast(pl.Date)
+
+
+def _floats(values: "pd.Series[Any]") -> Floats:
+    return np.asarray(values.to_numpy(), dtype=np.float64)
+
+
+def _digits(values: "pd.Series[float]") -> Floats:
+    return np.asarray(pl.Series(_floats(values)).round_sig_figs(_SIGNIFICANT_DIGITS).to_numpy())
+
+
+def _cents(values: "pd.Series[float] | Floats | Sequence[float]") -> Floats:
+    # Adding 0.0 turns -0.0 into 0.0.
+    return np.asarray(np.round(np.asarray(values, dtype=np.float64), _CENT_DIGITS) + 0.0)

@@ -1,0 +1,72 @@
+"""A scoring run as files: `scores.parquet` with the flat names, `recommendations.parquet` in rows."""
+
+from pathlib import Path
+from typing import Self
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from serving.present import run_constants
+from serving.rows import BY_NAME, NAMES, RUN_NAMES
+from serving.sqlite_run import FALLBACK_CUSTOMER
+from serving.store import RunMeta
+
+_RECOMMENDATIONS = pa.schema(
+    [
+        ("customer_id", pa.string()),
+        ("kind", pa.string()),
+        ("rank", pa.int32()),
+        ("product_id", pa.string()),
+        ("score", pa.float64()),
+        ("reason", pa.string()),
+    ]
+)
+_TYPES = {
+    "string": pl.String,
+    "integer": pl.Int64,
+    "number": pl.Float64,
+    "date": pl.Date,
+    "boolean": pl.Boolean,
+}
+
+
+def write_scores(rows: pl.DataFrame, meta: RunMeta, folder: Path) -> Path:
+    """Write `scores.parquet`: one row a customer, the flat names in order, typed; replaces an older one."""
+    constants = dict(zip(RUN_NAMES, run_constants(meta), strict=True))
+    columns = [pl.lit(constants[name]).alias(name) if name in constants else pl.col(name) for name in NAMES]
+    flat = rows.select(columns).with_columns(
+        pl.col(name).cast(_TYPES[BY_NAME[name].kind]) for name in NAMES if BY_NAME[name].kind in _TYPES
+    )
+    instants = [name for name in NAMES if BY_NAME[name].kind == "datetime" and flat.schema[name] == pl.String]
+    flat = flat.with_columns(pl.col(instants).str.to_datetime(time_unit="us", time_zone="UTC"))
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".scores.parquet.partial"
+    flat.write_parquet(partial, compression="zstd")
+    return partial.replace(folder / "scores.parquet")
+
+
+class RecommendationFile:
+    """Writes `recommendations.parquet` a table at a time; an older file is replaced at the end."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._path = folder / "recommendations.parquet"
+        self._partial = folder / ".recommendations.parquet.partial"
+        self._writer = pq.ParquetWriter(self._partial, _RECOMMENDATIONS, compression="zstd")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        self._writer.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+    def write(self, table: pd.DataFrame) -> None:
+        """Add the lists of some customers (columns of `models.recommender.contract.LIST_COLUMNS`)."""
+        rows = table.loc[table["customer_id"] != FALLBACK_CUSTOMER, _RECOMMENDATIONS.names]
+        self._writer.write_table(pa.Table.from_pandas(rows, schema=_RECOMMENDATIONS, preserve_index=False))

@@ -1,0 +1,65 @@
+"""What a score row says about the past: exact counts and money of a bucket of customers."""
+
+import polars as pl
+
+from features.history import MONEY_SCALE, History
+from features.snapshot import Snapshot
+
+_MICROSECONDS_A_DAY = 86_400_000_000
+
+
+def read_facts(history: History, snapshot: Snapshot, *, bucket: int, basis: str) -> pl.DataFrame:
+    """Return one row per customer of a bucket who ordered before the snapshot, sorted by `customer_id`.
+
+    `last_order_at`                aware UTC
+    `historic_number_of_orders`    orders, never lines; returns are none
+    `average_days_between_orders`  null after a single order
+    `historic_clv`                 money on the shop's basis, major units, to the cent
+    `average_order_value`          that over the orders
+    `email_consent`                null where it is not known
+    """
+    lines = _known_lines(history, snapshot, bucket)
+    orders = (
+        lines.filter(~pl.col("is_return"))
+        .group_by("customer_id", "order_id")
+        .agg(pl.col("ordered_days").min())
+    )
+    rhythm = orders.group_by("customer_id").agg(
+        pl.len().alias("order_count"),
+        pl.col("ordered_days").min().alias("first_days"),
+        pl.col("ordered_days").max().alias("last_days"),
+    )
+    counted = pl.lit(True) if basis == "net" else ~pl.col("is_return")
+    money = lines.filter(counted).group_by("customer_id").agg(pl.col("amount_minor").sum())
+    joined = rhythm.join(money, on="customer_id", how="left").join(
+        _consent(history), on="customer_id", how="left"
+    )
+    return joined.select("customer_id", *_facts()).sort("customer_id").collect()
+
+
+def _known_lines(history: History, snapshot: Snapshot, bucket: int) -> pl.LazyFrame:
+    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket]))
+    known = pl.col("ordered_days") < snapshot.end_days
+    if snapshot.start_days is not None:
+        known &= pl.col("ordered_days") >= snapshot.start_days
+    return lines.filter(known)
+
+
+def _consent(history: History) -> pl.LazyFrame:
+    return history.read("customers").lazy().select("customer_id", "email_consent")
+
+
+def _facts() -> list[pl.Expr]:
+    orders, spend = pl.col("order_count"), pl.col("amount_minor").fill_null(0) / MONEY_SCALE
+    gaps = pl.when(orders > 1).then((pl.col("last_days") - pl.col("first_days")) / (orders - 1))
+    instant = (
+        (pl.col("last_days") * _MICROSECONDS_A_DAY).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
+    )
+    return [
+        instant.alias("last_order_at"),
+        orders.cast(pl.Int64).alias("historic_number_of_orders"),
+        gaps.round(2).alias("average_days_between_orders"),
+        spend.round(2).alias("historic_clv"),
+        (spend / orders).round(2).alias("average_order_value"),
+        pl.col("email_consent"),
+    ]

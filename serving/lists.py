@@ -1,0 +1,140 @@
+"""Recommendation lists of a whole shop, a bucket of customers at a time, and the products that they show."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import polars as pl
+
+from features.history import MONEY_SCALE, History
+from features.interactions import build_interactions
+from features.settings import Settings
+from features.slots import KINDS, NO_EVIDENCE, NO_VALUE, REASON_NUMBERS, REASONS, SOURCES, VALUE_MAX
+from features.snapshot import Snapshot
+from models.recommender.contract import Kind, Recommender
+from serving.sqlite_run import FALLBACK_CUSTOMER
+from serving.store import Item
+
+_RECORD = np.dtype(
+    [
+        ("item", "<u4"),
+        ("score", "<f4"),
+        ("evidence", "<u4"),
+        ("reason", "u1"),
+        ("source", "u1"),
+        ("value", "<i2"),
+    ]
+)
+_NO_PRODUCT = "no_product"
+
+
+@dataclass(frozen=True, slots=True)
+class ListMaker:
+    """Makes lists with a fitted recommender, or none where the shop has no such champion."""
+
+    history: History
+    snapshot: Snapshot
+    settings: Settings
+    recommender: Recommender | None
+    items: list[Item] = field(default_factory=list)
+
+    @property
+    def unavailable(self) -> dict[str, str]:
+        """Why a kind has no lists: kind -> reason."""
+        if self.recommender is None:
+            return dict.fromkeys(KINDS, _NO_PRODUCT)
+        found = {kind: self.recommender.unavailable(kind) for kind in KINDS}
+        return {kind: reason for kind, reason in found.items() if reason is not None}
+
+    def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[pd.DataFrame]:
+        """Yield the lists of each bucket's customers, and at last those of somebody unknown (customer "")."""
+        if self.recommender is None:
+            return
+        for bucket, customer_ids in enumerate(customers_by_bucket):
+            if customer_ids:
+                yield self._lists([bucket], customer_ids, KINDS)
+        yield self._lists([0], [FALLBACK_CUSTOMER], ("for_you",))
+
+    def pack(self, table: pd.DataFrame) -> Iterator[tuple[str, str, bytes]]:
+        """Yield (customer_id, kind, packed slots) of a table in which each list's rows stand together."""
+        numbers = {item.product_id: item.item_no for item in self.items}
+        records = _records(table, numbers)
+        starts = np.flatnonzero(_begins(table))
+        ends = np.append(starts[1:], len(table))
+        customers, kinds = table["customer_id"].to_numpy(), table["kind"].to_numpy()
+        for start, end in zip(starts, ends, strict=True):
+            yield str(customers[start]), str(kinds[start]), records[start:end].tobytes()
+
+    def _lists(
+        self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[Kind]
+    ) -> pd.DataFrame:
+        assert self.recommender is not None  # noqa: S101 - `tables` asks first
+        interactions = build_interactions(
+            self.history, self.snapshot, settings=self.settings, buckets=buckets
+        )
+        return self.recommender.recommend(
+            interactions.filter(pl.col("customer_id").is_in(list(customer_ids))),
+            customer_ids=customer_ids,
+            snapshot=self.snapshot,
+            kinds=kinds,
+            depth=self.settings.recommender.stored_depth,
+        )
+
+
+def make_lists(
+    history: History,
+    snapshot: Snapshot,
+    recommender: Recommender | None,
+    *,
+    settings: Settings,
+) -> ListMaker:
+    """Return a maker of lists for the customers of a snapshot."""
+    items = [] if recommender is None else build_item_cards(history, recommender.items())
+    return ListMaker(history, snapshot, settings, recommender, items)
+
+
+def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
+    """Return the products of a recommender as lists show them.
+
+    The price is the list price, else the median price paid for one; `items` has the index item_no and at
+    least product_id and unit_price_minor.
+    """
+    own = pl.DataFrame(
+        {
+            "item_no": [int(number) for number in items.index],
+            "product_id": items["product_id"].astype(str).to_list(),
+            "paid_minor": pl.Series(items["unit_price_minor"].to_numpy(dtype=np.float64)).fill_nan(None),
+        }
+    )
+    known = history.read("products").unique("product_id", keep="last")
+    price = pl.coalesce(pl.col("list_price_minor").cast(pl.Float64), "paid_minor") / MONEY_SCALE
+    cards = own.join(known, on="product_id", how="left").with_columns(price.round(2).alias("price"))
+    return [
+        Item(**row) for row in cards.select(list(Item.model_fields)).sort("item_no").iter_rows(named=True)
+    ]
+
+
+def _records(table: pd.DataFrame, numbers: dict[str, int]) -> "np.ndarray[Any, Any]":
+    """Turn a table of lists into packed records, in its order (the layout of `features.slots`)."""
+    records = np.zeros(len(table), dtype=_RECORD)
+    records["item"] = table["product_id"].map(numbers).to_numpy()
+    records["score"] = table["score"].to_numpy(dtype=np.float32)
+    records["evidence"] = (
+        table["evidence_product_id"].map(numbers).fillna(NO_EVIDENCE).to_numpy(dtype=np.uint32)
+    )
+    reasons = table["reason"].map(REASON_NUMBERS).to_numpy()
+    records["reason"] = reasons
+    records["source"] = table["source"].map({source: n for n, source in enumerate(SOURCES)}).to_numpy()
+    scales = np.array([reason.scale for reason in REASONS])[reasons.astype(int)]
+    values = np.round(pd.to_numeric(table["value"]).to_numpy(dtype=np.float64) * scales)
+    records["value"] = np.where(
+        np.isnan(values), NO_VALUE, np.clip(np.nan_to_num(values), -VALUE_MAX, VALUE_MAX)
+    )
+    return records
+
+
+def _begins(table: pd.DataFrame) -> "np.ndarray[Any, Any]":
+    keys = table[["customer_id", "kind"]]
+    return (keys != keys.shift()).any(axis=1).to_numpy()

@@ -1,0 +1,159 @@
+"""Champions from the MLflow registry: found by alias and tags, downloaded, checked, loaded.
+
+No MLflow model is ever loaded (a model folder can run code): only its data-only bundle is read, after its
+manifest was checked and a child process predicted its golden rows.
+"""
+
+import json
+import logging
+import os
+import shutil
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+import mlflow
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+
+from features.errors import UserError
+from features.families import FEATURE_NAMES
+from features.settings import Layout
+from models import registry_names as names
+from models.bundle import Bundle, check_bundle, read_bundle
+from serving.store import ChampionCard
+
+
+class RegistryError(UserError):
+    """MLflow cannot be used, or holds no version that may score."""
+
+
+@dataclass(frozen=True, slots=True)
+class Champion:
+    """A registered version that may score, and its loaded bundle."""
+
+    task: names.Task
+    version: int
+    run_id: str
+    candidate: str
+    method: str
+    data_until: date
+    headline_days: int
+    scorecard: dict[str, Any]
+    bundle: Bundle
+
+    @property
+    def card(self) -> ChampionCard:
+        """What a score run keeps of it."""
+        return ChampionCard(
+            name=names.REGISTERED[self.task],
+            version=self.version,
+            method=self.method,
+            candidate=self.candidate,
+            mlflow_run_id=self.run_id,
+            data_until=self.data_until,
+            beats_baseline=self.scorecard.get("beats_baseline"),
+            grade=self.scorecard.get("grade"),
+            scorecard=self.scorecard,
+        )
+
+
+def load_champion(layout: Layout, task: names.Task, *, as_of: date) -> Champion | None:
+    """Return the version that scores a date: the champion if it was fitted before it, else the newest passed.
+
+    None where the task has no passed version at all. Raises `RegistryError` where every passed version has
+    seen data on or after the date, and `models.bundle.BundleError` where the bundle is damaged.
+    """
+    client = _connect(layout)
+    passed = _passed_versions(client, task)
+    if not passed:
+        return None
+    known = [version for version in passed if _data_until(version) <= as_of]
+    if not known:
+        oldest = min(passed, key=_data_until)
+        raise RegistryError(
+            f"no {task} model may score {as_of}: the oldest passed one, version {oldest.version}, has seen "
+            f"data until {_data_until(oldest)}; run `make train evaluate promote AS_OF={as_of}` first"
+        )
+    chosen = _champion_of(client, task, known) or max(known, key=lambda v: (_data_until(v), int(v.version)))
+    return _load(client, layout, task, chosen)
+
+
+def _connect(layout: Layout) -> MlflowClient:
+    logging.getLogger("mlflow").setLevel(logging.WARNING)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(layout.mlflow / 'mlflow.db').resolve()}"
+    if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
+        raise RegistryError(f"no models in {uri}; run `make train evaluate promote` first")
+    mlflow.set_tracking_uri(uri)
+    mlflow.set_registry_uri(uri)
+    return MlflowClient()
+
+
+def _passed_versions(client: MlflowClient, task: names.Task) -> list[Any]:
+    try:
+        found = client.search_model_versions(f"name = '{names.REGISTERED[task]}'", max_results=10_000)
+    except MlflowException as error:
+        reason = str(error).splitlines()[0]
+        raise RegistryError(f"MLflow at {mlflow.get_tracking_uri()} cannot be used: {reason}") from None
+    return [version for version in found if version.tags.get(names.TAG_PASSED) == "true"]
+
+
+def _champion_of(client: MlflowClient, task: names.Task, known: list[Any]) -> Any | None:  # noqa: ANN401
+    try:
+        champion = client.get_model_version_by_alias(names.REGISTERED[task], names.CHAMPION)
+    except MlflowException:
+        return None
+    return next((version for version in known if version.version == champion.version), None)
+
+
+def _data_until(version: Any) -> date:  # noqa: ANN401 - MLflow is untyped
+    return date.fromisoformat(version.tags[names.TAG_DATA_UNTIL])
+
+
+def _load(client: MlflowClient, layout: Layout, task: names.Task, version: Any) -> Champion:  # noqa: ANN401
+    tags = version.tags
+    folder = _download(client, layout, task, version)
+    check_bundle(folder)
+    return Champion(
+        task=task,
+        version=int(version.version),
+        run_id=version.run_id or "",
+        candidate=tags[names.TAG_CANDIDATE],
+        method=tags[names.TAG_METHOD],
+        data_until=_data_until(version),
+        headline_days=int(tags[names.TAG_CHURN_HORIZON_DAYS]),
+        scorecard=json.loads(tags.get(names.TAG_SCORECARD, "{}")),
+        bundle=read_bundle(folder, feature_names=FEATURE_NAMES),
+    )
+
+
+def _download(client: MlflowClient, layout: Layout, task: names.Task, version: Any) -> Path:  # noqa: ANN401
+    """Return the local copy of a version's bundle; its manifest is checked on every use, so it may stay."""
+    cached = (
+        layout.root / "bundles" / f"{task}-{version.version}-{version.run_id or version.creation_timestamp}"
+    )
+    if cached.exists():
+        return cached
+    cached.parent.mkdir(parents=True, exist_ok=True)
+    with TemporaryDirectory(dir=cached.parent) as temporary:
+        try:
+            uri = client.get_model_version_download_uri(names.REGISTERED[task], version.version)
+            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary))
+        except (MlflowException, OSError) as error:
+            reason = str(error).splitlines()[0]
+            raise RegistryError(
+                f"version {version.version} of {task} cannot be downloaded: {reason}"
+            ) from None
+        bundles = [path for path in folder.rglob(names.BUNDLE_FOLDER) if path.is_dir()]
+        if len(bundles) != 1:
+            raise RegistryError(
+                f"the {task} model, version {version.version}, holds no bundle; train it again"
+            )
+        shutil.move(bundles[0], cached)
+    return cached

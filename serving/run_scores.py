@@ -1,0 +1,140 @@
+"""The scores that depend on the whole shop: usual risk, bands, percentiles, RFM, the at-risk list."""
+
+import json
+from dataclasses import dataclass
+from datetime import date
+
+import narwhals as nw
+import polars as pl
+
+from features.rfm import build_rfm
+from features.settings import RiskSettings
+from serving.risk import RiskCuts, lifecycle_stage, risk_band, risk_cuts
+from serving.rows import NULLABLE_NAMES, STORED_NAMES
+from serving.store import AudienceCounts
+
+_QUINTILE_CUSTOMERS_MIN = 5
+_RFM = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
+_NULL_REASONS = {
+    "average_days_between_orders": "one_order",
+    "email_consent": "no_consent_data",
+    "expected_date_of_next_order": "beyond_365_days",
+    "lapsed": "no_repeat_orders",
+    "next_order_p25_date": "beyond_365_days",
+    "next_order_p50_date": "beyond_365_days",
+    "next_order_p75_date": "beyond_365_days",
+    "reactivation_probability": "not_lapsed",
+    "reasons": "method_has_none",
+    **dict.fromkeys(_RFM, "too_few_customers"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunLabels:
+    """What is the same in every row of a run but stored with it."""
+
+    as_of: date
+    churn_method: str
+    clv_method: str
+    grade: str | None
+    beats_baseline: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class RunScores:
+    """A run's rows (columns `rows.STORED_NAMES`), the shop's cut points and the at-risk list in its order."""
+
+    rows: pl.DataFrame
+    cuts: RiskCuts
+    at_risk: pl.DataFrame
+    at_risk_counts: AudienceCounts
+
+
+def complete_scores(
+    bucket_rows: pl.DataFrame, labels: RunLabels, *, risk: RiskSettings, lapsed_after_days: float | None
+) -> RunScores:
+    """Turn the rows of all buckets (`serving.bucket_scores`) into the run's rows."""
+    rows = _with_lapsed(bucket_rows, lapsed_after_days)
+    usual = rows.filter(~pl.col("lapsed").fill_null(value=False))["churn_probability"].mean()
+    cuts = risk_cuts(None if usual is None else round(float(usual), 6), risk)  # type: ignore[arg-type]
+    rows = rows.with_columns(risk_band(cuts), _percentile(), _total_clv()).with_columns(lifecycle_stage())
+    rows = _with_labels(_with_rfm(rows), labels)
+    finished = _with_null_reasons(rows).select(STORED_NAMES).sort("customer_id")
+    at_risk, counts = _at_risk(finished)
+    return RunScores(finished, cuts, at_risk, counts)
+
+
+def _with_lapsed(rows: pl.DataFrame, lapsed_after_days: float | None) -> pl.DataFrame:
+    threshold = pl.lit(lapsed_after_days, dtype=pl.Float64)
+    back = (1.0 - pl.col("churn_probability")).round_sig_figs(9)
+    return rows.with_columns((pl.col("recency_days") > threshold).alias("lapsed")).with_columns(
+        pl.when(pl.col("lapsed")).then(back).alias("reactivation_probability")
+    )
+
+
+def _percentile() -> pl.Expr:
+    """Whole percent of customers with a strictly lower risk, 0 to 99."""
+    lower = pl.col("churn_probability").rank("min") - 1
+    return (100 * lower // pl.len()).cast(pl.Int64).alias("churn_percentile")
+
+
+def _total_clv() -> pl.Expr:
+    return (pl.col("historic_clv") + pl.col("predicted_clv")).round(2).alias("total_clv")
+
+
+def _with_rfm(rows: pl.DataFrame) -> pl.DataFrame:
+    if rows.height < _QUINTILE_CUSTOMERS_MIN:
+        scores = [pl.lit(None, dtype=pl.Int64).alias(name) for name in _RFM[:3]]
+        return rows.with_columns(*scores, pl.lit(None, dtype=pl.String).alias(_RFM[3]))
+    inputs = rows.select("customer_id", "recency_days", "order_count", "spend_total")
+    table = nw.from_native(inputs.lazy())
+    scores_table: pl.DataFrame = build_rfm(table).collect("polars").to_native()
+    return rows.join(scores_table.select("customer_id", *_RFM), on="customer_id", how="left")
+
+
+def _with_labels(rows: pl.DataFrame, labels: RunLabels) -> pl.DataFrame:
+    quality = json.dumps({"grade": labels.grade, "beats_baseline": labels.beats_baseline})
+    return rows.with_columns(
+        pl.lit("ok").alias("status"),
+        pl.lit(labels.churn_method).alias("method"),
+        pl.lit(labels.clv_method).alias("clv_method"),
+        pl.lit(labels.as_of).alias("as_of"),
+        pl.lit(quality).alias("quality"),
+    )
+
+
+def _with_null_reasons(rows: pl.DataFrame) -> pl.DataFrame:
+    """Explain every null; rows share few patterns of nulls, so each pattern is written once."""
+    nullable = [name for name in NULLABLE_NAMES if name in rows.columns]
+    flags = [
+        pl.when(pl.col(name).is_null()).then(pl.lit(f"{name} ")).otherwise(pl.lit("")) for name in nullable
+    ]
+    marked = rows.with_columns(pl.concat_str(flags).alias("_nulls"))
+    patterns = marked["_nulls"].unique()
+    written = {pattern: _explanation(pattern.split(), rows) for pattern in patterns}
+    return marked.with_columns(
+        pl.col("_nulls").replace_strict(written, return_dtype=pl.String).alias("null_reasons")
+    )
+
+
+def _explanation(names: list[str], rows: pl.DataFrame) -> str:
+    reasons = {name: _NULL_REASONS.get(name, "no_model") for name in names}
+    if rows["quality"].item(0) and json.loads(rows["quality"].item(0))["grade"] is None:
+        reasons["quality.grade"] = "not_graded"
+    return json.dumps(reasons)
+
+
+def _at_risk(rows: pl.DataFrame) -> tuple[pl.DataFrame, AudienceCounts]:
+    """Return the list (band first, then value at risk, then id) and how many consent left out."""
+    candidates = rows.filter((pl.col("risk_band") == "high") & ~pl.col("lapsed").fill_null(value=False))
+    refused = pl.col("email_consent").fill_null(value=True).not_()
+    members = candidates.filter(~refused).sort(
+        "value_at_risk", "customer_id", descending=[True, False], nulls_last=True
+    )
+    counts = AudienceCounts(
+        member_count=members.height,
+        refused_count=candidates.height - members.height,
+        unknown_consent_count=members["email_consent"].null_count(),
+        value_at_risk_total=round(float(members["value_at_risk"].sum()), 2),
+    )
+    return members.select("customer_id"), counts

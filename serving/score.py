@@ -1,0 +1,162 @@
+"""`make score`: champions + the newest snapshot -> one score row a customer, one published score run.
+
+    python -m serving.score [--as-of 2011-09-10] [--out dir] [--var var]
+
+Nothing dated on or after the date is read. The date defaults to the day after the newest order; an earlier
+one writes files and never replaces the live run.
+"""
+
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.cohort import default_as_of
+from features.console import Announce, progress, run_command
+from features.errors import UserError
+from features.history import History
+from features.settings import Layout, Settings, load_settings
+from features.snapshot import Snapshot, instant_of
+from serving.exports import RecommendationFile, write_scores
+from serving.registry import Champion, RegistryError, load_champion
+from serving.scoring import ScoredRun, Scorers, score_shop
+from serving.sqlite_store import SqliteStore
+from serving.store import RunMeta, RunWriter
+
+
+class ScoreError(UserError):
+    """A scoring run cannot be made as asked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What to score: a history as of a date, and where to."""
+
+    layout: Layout
+    settings: Settings
+    history: History
+    snapshot: Snapshot
+    out: Path | None
+    is_past: bool
+
+
+def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Request:
+    """Open the history for a date; raises `ScoreError` for a past date without `out`."""
+    settings = load_settings()
+    history = History.open(layout.history)
+    newest = default_as_of(history, settings.shop.time_zone)
+    day = newest if as_of is None else _parse_date(as_of)
+    if day < newest and out is None:
+        raise ScoreError(
+            f"AS_OF={day} lies before the newest data ({newest}): such a run never goes live; "
+            "name a folder for its files with OUT=dir"
+        )
+    snapshot = Snapshot(day, settings.shop.time_zone, settings.features.observation_days or None)
+    _check_begun(history, snapshot)
+    return Request(layout, settings, history, snapshot, out, is_past=day < newest)
+
+
+def run_scoring(request: Request, announce: Announce) -> RunMeta:
+    """Score a request: publish unless its date is past, write files where asked."""
+    with ExitStack() as stack:
+        # Begun before the work, so that a second scoring run stops at once instead of after it.
+        store = SqliteStore.of(request.layout)
+        writer = None if request.is_past else stack.enter_context(store.begin_run())
+        announce("champions")
+        scorers = load_scorers(request.layout, as_of=request.snapshot.date)
+        scored = score_shop(
+            request.history, request.snapshot, scorers, settings=request.settings, announce=announce
+        )
+        announce("recommendations")
+        write_lists(scored, writer, request.out)
+        announce("publishing" if writer else "writing")
+        meta = publish(scored, writer) if writer else scored.meta
+        if request.out is not None:
+            write_scores(scored.scores.rows, meta, request.out)
+    return meta
+
+
+def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> None:
+    """Make every list once, and write it to the run, the file, or both."""
+    with ExitStack() as stack:
+        file = None if out is None else stack.enter_context(RecommendationFile(out))
+        for table in scored.list_tables():
+            if writer is not None:
+                writer.write_recommendations(scored.lists.pack(table))
+            if file is not None:
+                file.write(table)
+
+
+def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
+    """Load the champions; churn and value must be there, the recommender may be missing."""
+    found: dict[str, Champion | None] = {
+        "churn": load_champion(layout, "churn", as_of=as_of),
+        "clv": load_champion(layout, "clv", as_of=as_of),
+        "recommender": load_champion(layout, "recommender", as_of=as_of),
+    }
+    churn, clv = found["churn"], found["clv"]
+    if churn is None or clv is None:
+        missing = " and ".join(task for task in ("churn", "clv") if found[task] is None)
+        raise RegistryError(f"there is no {missing} champion yet; run `make train evaluate promote` first")
+    return Scorers(churn, clv, found["recommender"])
+
+
+def publish(scored: ScoredRun, writer: RunWriter) -> RunMeta:
+    """Write the rows of a scored shop beside its lists, and make the run the live one."""
+    writer.write_scores(scored.stored_rows())
+    writer.write_items(scored.lists.items)
+    writer.write_audience("at-risk", scored.scores.at_risk["customer_id"])
+    return writer.publish(scored.meta)
+
+
+def _parse_date(text: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise ScoreError(f"AS_OF={text} is no date; write it as 2026-11-22") from None
+
+
+def _check_begun(history: History, snapshot: Snapshot) -> None:
+    first = history.manifest.first_order_days
+    if first is None or first >= snapshot.end_days:
+        begins = "no order at all" if first is None else f"orders from {instant_of(first).date()} on"
+        raise ScoreError(f"nobody had ordered before {snapshot.date}: the history holds {begins}")
+
+
+def _command(
+    *,
+    as_of: Annotated[str | None, typer.Option(help="as if that day were today (ISO date)")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="also write scores.parquet and recommendations.parquet")
+    ] = None,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Score every customer with the champions and publish the run; a past date only writes files."""
+    request = open_request(Layout(var), as_of=as_of, out=out)
+    with progress("score", total=5 + request.history.manifest.bucket_count) as announce:
+        meta = run_scoring(request, announce)
+    sys.stdout.write(summary(meta, is_past=request.is_past))
+
+
+def summary(meta: RunMeta, *, is_past: bool) -> str:
+    """Say in two lines what a run found."""
+    live = "not published: the date is past" if is_past else f"live as {meta.score_run_id}"
+    counts = meta.audiences["at-risk"]
+    lines = [f"as of {meta.as_of} · {meta.customer_count} customers · {live}"]
+    if meta.usual_churn_probability is not None and meta.high_from_probability is not None:
+        lines.append(
+            f"usual churn risk {meta.usual_churn_probability:.1%} within {meta.churn_horizon_days} days, high from "
+            f"{meta.high_from_probability:.1%} · {counts.member_count} at risk, "
+            f"{counts.value_at_risk_total} {meta.currency} at stake"
+        )
+    return "\n".join(lines) + "\n"
+
+
+if __name__ == "__main__":
+    run_command(_command)

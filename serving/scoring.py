@@ -1,0 +1,136 @@
+"""Scoring a whole shop as of a snapshot, a bucket of customers at a time."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pandas as pd
+import polars as pl
+
+from features.build import compute_features, read_tables, shop_facts
+from features.cohort import read_return_gaps
+from features.console import Announce
+from features.history import History
+from features.settings import Settings
+from features.snapshot import Snapshot
+from serving.bucket_scores import Predictors, score_bucket
+from serving.facts import read_facts
+from serving.lists import ListMaker, make_lists
+from serving.registry import Champion
+from serving.rows import STORED
+from serving.run_scores import RunLabels, RunScores, complete_scores
+from serving.store import RunMeta
+
+
+@dataclass(frozen=True, slots=True)
+class Scorers:
+    """The champions of a run; a shop without product ids has no recommender."""
+
+    churn: Champion
+    clv: Champion
+    recommender: Champion | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRun:
+    """A scored shop; its lists are made when they are asked for, a bucket at a time."""
+
+    scores: RunScores
+    meta: RunMeta
+    lists: ListMaker
+    customers_by_bucket: list[list[str]]
+
+    def stored_rows(self) -> Iterator[tuple[Any, ...]]:
+        """Yield rows as the store takes them: dates and instants as ISO text, booleans as 0 and 1."""
+        columns = [_stored_expression(column.name, column.kind) for column in STORED]
+        return self.scores.rows.select(columns).iter_rows()
+
+    def list_tables(self) -> Iterator[pd.DataFrame]:
+        """Yield the recommendation lists, a bucket at a time."""
+        return self.lists.tables(self.customers_by_bucket)
+
+
+def score_shop(
+    history: History, snapshot: Snapshot, scorers: Scorers, *, settings: Settings, announce: Announce
+) -> ScoredRun:
+    """Score every customer who ordered before a snapshot with the champions."""
+    announce("the shop as a whole")
+    shop = shop_facts(read_tables(history, engine=settings.features.engine, snapshot=snapshot), snapshot)
+    gaps = read_return_gaps(history, snapshot)
+    predictors = _predictors(scorers, settings)
+    parts: list[pl.DataFrame] = []
+    customers_by_bucket: list[list[str]] = []
+    for bucket in range(history.manifest.bucket_count):
+        announce(f"bucket {bucket + 1} of {history.manifest.bucket_count}")
+        own = read_tables(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
+        features = compute_features(own, snapshot, settings=settings, shop=shop)
+        customers_by_bucket.append(features["customer_id"].to_list())
+        if features.height:
+            facts = read_facts(history, snapshot, bucket=bucket, basis=settings.shop.clv_basis)
+            parts.append(score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date))
+    scores = complete_scores(
+        pl.concat(parts), _labels(scorers, snapshot), risk=settings.risk, lapsed_after_days=gaps.p95_days
+    )
+    recommender = scorers.recommender.bundle.model if scorers.recommender else None
+    lists = make_lists(history, snapshot, recommender, settings=settings)
+    meta = _meta(scores, scorers, settings, snapshot=snapshot, currency=history.manifest.currency).model_copy(
+        update={"lapsed_after_days": gaps.p95_days, "unavailable_kinds": lists.unavailable}
+    )
+    return ScoredRun(scores, meta, lists, customers_by_bucket)
+
+
+def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
+    return Predictors(
+        churn=scorers.churn.bundle.model,
+        clv=scorers.clv.bundle.model,
+        headline_days=scorers.churn.headline_days,
+        clv_days=settings.clv.horizon_days,
+    )
+
+
+def _labels(scorers: Scorers, snapshot: Snapshot) -> RunLabels:
+    card = scorers.churn.card
+    return RunLabels(snapshot.date, card.method, scorers.clv.method, card.grade, card.beats_baseline)
+
+
+def _as_pandas(features: pl.DataFrame) -> pd.DataFrame:
+    values = features.drop("customer_id", "as_of").cast(pl.Float64).fill_null(float("nan"))
+    index = pd.Index(features["customer_id"].to_list(), name="customer_id", dtype=object)
+    return pd.DataFrame(values.to_numpy(order="c"), index=index, columns=values.columns)
+
+
+def _meta(
+    scores: RunScores, scorers: Scorers, settings: Settings, *, snapshot: Snapshot, currency: str
+) -> RunMeta:
+    newest = scores.rows["last_order_at"].max()
+    champions = {"churn": scorers.churn, "clv": scorers.clv, "recommender": scorers.recommender}
+    return RunMeta(
+        as_of=snapshot.date,
+        scored_at=datetime.now(UTC).replace(microsecond=0),
+        currency=currency,
+        clv_basis=settings.shop.clv_basis,
+        time_zone=settings.shop.time_zone,
+        customer_count=scores.rows.height,
+        newest_order_at=newest,  # type: ignore[arg-type]
+        churn_horizon_days=scorers.churn.headline_days,
+        clv_horizon_days=settings.clv.horizon_days,
+        usual_churn_probability=scores.cuts.usual,
+        medium_from_probability=scores.cuts.medium_from,
+        high_from_probability=scores.cuts.high_from,
+        medium_from_times_usual=settings.risk.medium_from_times_usual,
+        high_from_times_usual=settings.risk.high_from_times_usual,
+        models={task: champion.card for task, champion in champions.items() if champion},
+        audiences={"at-risk": scores.at_risk_counts},
+    )
+
+
+def _stored_expression(name: str, kind: str) -> pl.Expr:
+    column = pl.col(name)
+    if kind == "date":
+        return column.dt.strftime("%Y-%m-%d")
+    if kind == "datetime":
+        return column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if kind == "boolean":
+        return column.cast(pl.Int64)
+    return column
