@@ -20,12 +20,13 @@ from features.interactions import build_purchases
 from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
+from models.recommender.material import build_material
 from training import verdicts
 from training.attach import attach_scorecard
 from training.context import Context, open_context
 from training.origins import rolling_origins
 from training.pages import draw_figures, write_scorecard
-from training.recommender_rounds import RecommenderRound, material_at, recommender_round
+from training.recommender_rounds import RecommenderRound, recommender_round
 from training.rounds import Backtest, churn_round, clv_round, pivot
 from training.scorecard import Scorecard, scorecard_text
 from training.tracking import connect, git_revision
@@ -69,7 +70,9 @@ def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], a
     """Judge value with the order probabilities of the churn recipe that won, as scoring will use them."""
     winner = verdicts.churn_verdict(context, result.churn)
     tables = []
-    for origin, examples in kept.items() if winner else ():
+    if winner is None:
+        return
+    for origin, examples in kept.items():
         announce(f"value as of {origin}")
         horizons = _known_horizons(context, examples)
         outcomes = context.builder.outcomes(
@@ -100,7 +103,7 @@ def _judge_recommender(context: Context, result: Backtest, announce: Announce) -
 
 def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:
     settings = context.settings
-    material = material_at(context.history, origin, settings=settings)
+    material = build_material(context.history, origin, settings=settings)
     end = origin.shifted(settings.recommender.outcome_days)
     purchases = build_purchases(context.history, origin, end).to_pandas()
     return recommender_round(recommender_candidates(settings), material, purchases)

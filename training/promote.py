@@ -213,7 +213,7 @@ def _command(
         _print_champions(client)
         return
     if rollback:
-        moves = roll_back(client, task=task)  # type: ignore[arg-type]
+        moves = roll_back(client, task=task)
     else:
         moves = promote(client, read_scorecard(layout, as_of=_date(layout, as_of)))
     for move in moves:

@@ -1,22 +1,16 @@
-"""What recommenders learn from at an origin, and one round of their back-test."""
+"""One round of the recommenders' back-test: at one origin each is refitted and judged on what was bought."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pandas as pd
 
-from features.history import History
-from features.interactions import build_interactions, build_purchases
-from features.items import build_items
-from features.settings import Settings
-from features.snapshot import Snapshot
 from models.contract import NotEnoughDataError
-from models.recommender.contract import Recommender, RecommenderMaterial, Rehearsal
+from models.recommender.contract import Recommender, RecommenderMaterial
 from training.metrics_recommender import customer_metrics, recall_by_k
 
 JUDGED_K = 10
 RECALL_KS = (1, 3, 5, 10, 20)
-REHEARSAL_COUNT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,32 +23,6 @@ class RecommenderRound:
     metrics: pd.DataFrame
     recalls: dict[str, dict[int, float]]
     left_out: dict[str, str]
-
-
-def material_at(history: History, origin: Snapshot, *, settings: Settings) -> RecommenderMaterial:
-    """Collect what a recommender may learn at an origin: its purchases, and earlier windows as rehearsals."""
-    outcome_days = settings.recommender.outcome_days
-    first = history.manifest.first_order_days
-    rehearsals = []
-    for number in range(1, REHEARSAL_COUNT + 1):
-        start = origin.shifted(-outcome_days * number)
-        if first is None or start.end_days - first < settings.churn.history_days_min:
-            break
-        rehearsals.append(
-            Rehearsal(
-                snapshot=start,
-                interactions=build_interactions(history, start, settings=settings),
-                items=build_items(history, start, settings=settings),
-                purchases=build_purchases(history, start, start.shifted(outcome_days)),
-            )
-        )
-    return RecommenderMaterial(
-        origin=origin,
-        outcome_days=outcome_days,
-        interactions=build_interactions(history, origin, settings=settings),
-        items=build_items(history, origin, settings=settings),
-        rehearsals=tuple(rehearsals),
-    )
 
 
 def recommender_round(

@@ -16,10 +16,10 @@ from features.examples import Examples
 from features.settings import Layout, Settings, load_settings
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
 from models.contract import NotEnoughDataError
+from models.recommender.material import build_material
 from models.registry_names import Task
 from training.cards import model_card
 from training.context import Context, keep_headline_days, open_context
-from training.recommender_rounds import material_at
 from training.tracking import Challenger, Training, connect, register
 
 
@@ -39,7 +39,7 @@ def train(
         material: Any = examples
         if task == "recommender":
             announce("purchases by customer and item")
-            material = material_at(context.history, context.as_of, settings=context.settings)
+            material = build_material(context.history, context.as_of, settings=context.settings)
         for name, candidate in candidates.items():
             announce(f"{task}: {name}")
             try:

@@ -89,11 +89,12 @@ def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdi
 def _judged_everywhere(losses: pd.DataFrame) -> pd.DataFrame:
     """Keep the recipes that could be fitted at as many origins as the best, and the origins they share."""
     newest = losses["origin"].max()
-    usable = losses.groupby("candidate")["origin"].transform("max") == newest
-    rows = losses[usable]
+    usable = set(losses.loc[losses["origin"] == newest, "candidate"])
+    rows = losses[losses["candidate"].isin(usable)]
     counts = rows.groupby("origin")["candidate"].nunique()
     shared = counts.index[counts == rows["candidate"].nunique()]
-    return rows[rows["origin"].isin(shared)]
+    kept: pd.DataFrame = rows[rows["origin"].isin(shared)]
+    return kept
 
 
 def _result(
