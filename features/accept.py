@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import polars as pl
@@ -105,7 +105,7 @@ def _future_from(now: datetime, time_zone: str) -> datetime:
     """Return the first instant that is later than tomorrow, in the shop's days."""
     zone = ZoneInfo(time_zone)
     day = now.astimezone(zone).date() + timedelta(days=2)
-    return datetime(day.year, day.month, day.day, tzinfo=zone)
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def _with_reasons(lines: pl.DataFrame, future_from: datetime) -> pl.DataFrame:

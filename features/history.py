@@ -134,10 +134,8 @@ class History:
             raise HistoryError(f"no history in {root}; run `make data FILE=orders.csv` first")
         try:
             manifest = Manifest.model_validate_json(path.read_text(encoding="utf-8"))
-        except ValueError as error:
-            raise HistoryError(
-                f"{path} is damaged ({error}); load the orders again with MODE=replace"
-            ) from None
+        except ValueError:
+            raise HistoryError(f"{path} is damaged; load the orders again with MODE=replace") from None
         missing = [name for names in manifest.files.values() for name in names if not (root / name).exists()]
         if missing:
             raise HistoryError(f"{root} lacks {missing[0]}; load the orders again with MODE=replace")

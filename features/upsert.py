@@ -15,7 +15,7 @@ from typing import Literal
 import polars as pl
 
 from features.accept import Accepted
-from features.history import STORED_SCHEMAS, GenerationWriter, History, bucket_of
+from features.history import STORED_SCHEMAS, GenerationWriter, History, HistoryError, bucket_of
 from features.report import OrderChanges
 
 Mode = Literal["upsert", "replace"]
@@ -44,9 +44,16 @@ class Outcome:
     is_changed: bool
 
 
-def open_previous(root: Path) -> History | None:
-    """Open the history that a load adds to; None where there is none yet."""
-    return History.open(root) if (root / "manifest.json").exists() else None
+def open_previous(root: Path, *, mode: Mode = "upsert") -> History | None:
+    """Open the history that a load adds to; None where there is none, or a damaged one is to be replaced."""
+    if not (root / "manifest.json").exists():
+        return None
+    try:
+        return History.open(root)
+    except HistoryError:
+        if mode == "replace":
+            return None
+        raise
 
 
 def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcome:
@@ -55,7 +62,7 @@ def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcom
     `loaded_at` is kept on new and changed rows; products and customers of the first load carry none, for the
     day of a bulk load says nothing about when they were known.
     """
-    previous = open_previous(root)
+    previous = open_previous(root, mode=mode)
     base = previous if mode == "upsert" else None
     lines = (
         load.accepted.lines

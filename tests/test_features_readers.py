@@ -1,0 +1,153 @@
+"""Files to text: encodings, delimiters, quotes, and one clear error for what is no table."""
+
+import gzip
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+import xlsxwriter
+
+from features.readers import read_delimited, read_parquet, read_xlsx
+from features.report import DataError
+
+IDS = [
+    "00123",
+    "NA",
+    "null",
+    "=1+1",
+    " a",
+    "a/b",
+    "김철수",
+    "\u00e9",
+    "e\u0301",
+    "a\nb",
+    'say "hi"',
+    "NaN",
+    "1e5",
+    "#x",
+]
+
+
+def written(folder: Path, content: bytes | str, name: str = "orders.csv") -> Path:
+    path = folder / name
+    path.write_bytes(content.encode() if isinstance(content, str) else content)
+    return path
+
+
+def test_ids_survive_a_csv_file_byte_for_byte(tmp_path: Path) -> None:
+    path = tmp_path / "ids.csv"
+    pl.DataFrame({"customer_id": IDS, "n": range(len(IDS))}).write_csv(path)
+    rows = read_delimited(path)
+    assert [text.encode() for text in rows["customer_id"]] == [text.encode() for text in IDS]
+    assert rows["row"].to_list() == list(range(2, 2 + len(IDS)))
+
+
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        "이름,값\n김철수,1\n".encode(),
+        "\ufeff이름,값\n김철수,1\n".encode(),
+        "이름,값\n김철수,1\n".encode("utf-16"),
+        "이름,값\n김철수,1\n".encode("cp949"),
+        gzip.compress("이름,값\n김철수,1\n".encode()),
+        "이름;값\r\n김철수;1\r\n".encode(),
+        "이름\t값\n김철수\t1".encode(),
+        "이름,값\n\n김철수,1\n,\n".encode(),
+    ],
+    ids=["utf-8", "bom", "utf-16", "cp949", "gzip", "semicolon, crlf", "tab", "empty rows"],
+)
+def test_encodings_and_delimiters_are_detected(tmp_path: Path, encoded: bytes) -> None:
+    rows = read_delimited(written(tmp_path, encoded))
+    assert rows.drop("row").to_dicts() == [{"이름": "김철수", "값": "1"}]
+
+
+def test_a_set_encoding_and_delimiter_count(tmp_path: Path) -> None:
+    path = written(tmp_path, "a#b\n£1#2\n".encode("cp1252"))
+    assert read_delimited(path, encoding="cp1252", delimiter="#").drop("row").to_dicts() == [
+        {"a": "£1", "b": "2"}
+    ]
+
+
+def test_only_an_empty_cell_is_null(tmp_path: Path) -> None:
+    rows = read_delimited(written(tmp_path, 'a,b\n,""\n" ",0\n'))
+    assert rows.drop("row").rows() == [(" ", "0")]
+
+
+@pytest.mark.parametrize(
+    ("content", "name"),
+    [
+        (b"", "empty_file"),
+        (b"\n\n", "empty_file"),
+        (b"a,b\n1,\x00\n", "nul_bytes"),
+        (b"PAR1\x15\x04", "not_text"),
+        (b"PK\x03\x04\x14", "not_text"),
+        (b"a,b\n1,2,3\n4\n", "ragged_rows"),
+        (b'a,b\n"1,2\n3,4\n', "ragged_rows"),
+        (b"a,a\n1,2\n", "repeated_column"),
+        (b"a,b\n\xff\xff\x80,2\n", "unknown_encoding"),
+        (b"\x1f\x8b\x00broken", "unreadable_file"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(tmp_path: Path, content: bytes, name: str) -> None:
+    with pytest.raises(DataError) as caught:
+        read_delimited(written(tmp_path, content))
+    assert [finding.name for finding in caught.value.report.errors] == [name]
+    assert "\n" not in str(caught.value)
+
+
+def test_ragged_rows_are_named_and_not_shown(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"2 rows do not have the header's 2 columns \(rows 2, 4") as caught:
+        read_delimited(written(tmp_path, "a,b\nann@example.com,1,2\n1,2\n3\n"))
+    assert "ann@" not in str(caught.value)
+
+
+def test_a_wrong_encoding_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="not cp949"):
+        read_delimited(written(tmp_path, b"a\n\xff\n"), encoding="cp949")
+    with pytest.raises(DataError, match="not klingon"):
+        read_delimited(written(tmp_path, b"a\n1\n"), encoding="klingon")
+
+
+@pytest.mark.parametrize("read", [read_delimited, read_parquet, read_xlsx])
+def test_missing_files_and_folders_are_refused(tmp_path: Path, read: object) -> None:
+    for path in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(DataError):
+            read(path)  # type: ignore[operator]
+
+
+def test_parquet_keeps_its_types_and_text_stays(tmp_path: Path) -> None:
+    path = tmp_path / "orders.parquet"
+    source = pl.DataFrame(
+        {"id": IDS, "n": [1.0] * len(IDS), "kind": pl.Series(["x"] * len(IDS), dtype=pl.Categorical)}
+    )
+    source.write_parquet(path)
+    rows = read_parquet(path)
+    assert rows["id"].to_list() == IDS
+    assert rows.schema["n"] == pl.Float64
+    assert rows.schema["kind"] == pl.String
+    with pytest.raises(DataError, match="no readable Parquet"):
+        read_parquet(written(tmp_path, "a,b\n1,2\n"))
+
+
+def test_workbooks_are_read_as_shown_over_all_like_sheets(tmp_path: Path) -> None:
+    path = tmp_path / "orders.xlsx"
+    with xlsxwriter.Workbook(path) as book:
+        stamp = book.add_format({"num_format": "yyyy-mm-dd hh:mm"})
+        for name, customer in (("one", "00123"), ("two", "=1+1")):
+            sheet = book.add_worksheet(name)
+            sheet.write_row(0, 0, ["customer_id", "ordered_at", "amount"])
+            sheet.write_string(1, 0, customer)
+            sheet.write_datetime(1, 1, datetime(2026, 11, 22, 15, 5), stamp)
+            sheet.write_number(1, 2, 12.5)
+        book.add_worksheet("notes").write_row(0, 0, ["something", "else"])
+    rows = read_xlsx(path)
+    assert rows.drop("row").rows() == [
+        ("00123", "2026-11-22 15:05:00", "12.5"),
+        ("=1+1", "2026-11-22 15:05:00", "12.5"),
+    ]
+    assert read_xlsx(path, sheet="two")["customer_id"].to_list() == ["=1+1"]
+    with pytest.raises(DataError, match="no readable workbook or sheet"):
+        read_xlsx(path, sheet="three")
+    with pytest.raises(DataError, match="no readable workbook"):
+        read_xlsx(written(tmp_path, "a,b\n1,2\n"))
