@@ -27,16 +27,27 @@ from features.snapshot import Snapshot
 _EXACT_UNITS = frozenset({"orders", "money", "days"})
 
 
+# A part of the buckets is computed at a time, so that memory is bounded by this and not by the history.
+LINES_AT_ONCE = 3_000_000
+
+
 @dataclass(frozen=True, slots=True)
-class Tables:
-    """The rows that features are computed from, in memory and free of any snapshot."""
+class Part:
+    """The rows of some buckets' customers, in memory and free of any snapshot."""
 
     ledger: pl.DataFrame
     events: pl.DataFrame
     engine: str
 
-    def scan(self, table: pl.DataFrame) -> Frame:
-        """Return a lazy frame over a table on the chosen engine."""
+    def known(self, snapshot: Snapshot) -> tuple[Frame, Frame]:
+        """Return the ledger and event rows known at a snapshot, on the chosen engine."""
+        return known_rows(self._scan(self.ledger), snapshot), known_rows(self._scan(self.events), snapshot)
+
+    def scan_ledger(self) -> Frame:
+        """Return the whole ledger, on the chosen engine."""
+        return self._scan(self.ledger)
+
+    def _scan(self, table: pl.DataFrame) -> Frame:
         if self.engine == "duckdb":
             return nw.from_native(duckdb.from_arrow(table.to_arrow()))
         return nw.from_native(table.lazy())
@@ -57,51 +68,58 @@ def build_features(
     returned, not the shop-wide facts; `engine` overrides the settings' one.
     """
     chosen = engine or settings.features.engine
-    tables = read_tables(history, engine=chosen, snapshot=snapshot)
-    shop = shop_facts(tables, snapshot)
+    parts = read_parts(history, engine=chosen, snapshot=snapshot)
+    shop = measure_shop(parts, snapshot)
     if buckets is not None:
-        tables = read_tables(history, engine=chosen, snapshot=snapshot, buckets=buckets)
-    return compute_features(tables, snapshot, settings=settings, shop=shop)
+        parts = read_parts(history, engine=chosen, snapshot=snapshot, buckets=buckets)
+    return compute_features(parts, snapshot, settings=settings, shop=shop)
 
 
-def read_tables(
+def read_parts(
     history: History, *, engine: str, snapshot: Snapshot | None = None, buckets: Sequence[int] | None = None
-) -> Tables:
-    """Read the ledger and events, all or (with a snapshot) only what is known at it."""
-    lines = history.scan("order_lines", engine=engine, buckets=buckets).select(*LINE_COLUMNS)
-    if snapshot is not None:
-        lines = known_rows(lines, snapshot).drop("days_ago")
-    described = any(history.has_column("products", name) for name in ("category", "subcategory", "brand"))
-    products = history.scan("products", engine=engine) if described else None
-    events = event_rows(history.scan("events", engine=engine, buckets=buckets))
-    if snapshot is not None:
-        events = known_rows(events, snapshot).drop("days_ago")
-    return Tables(_collect(ledger_rows(lines, products)), _collect(events), engine)
+) -> list[Part]:
+    """Read ledgers and events, all or (with a snapshot) only what is known at it, some buckets at a time."""
+    chosen = list(range(history.manifest.bucket_count) if buckets is None else buckets)
+    lines_per_bucket = history.manifest.row_counts["order_lines"] / history.manifest.bucket_count
+    step = max(1, int(LINES_AT_ONCE / max(lines_per_bucket, 1)))
+    groups = [chosen[start : start + step] for start in range(0, len(chosen), step)]
+    return [_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups]
 
 
-def shop_facts(tables: Tables, snapshot: Snapshot) -> ShopFacts:
-    """Measure the whole shop as of a snapshot; `tables` must hold every bucket."""
-    known = known_rows(tables.scan(tables.ledger), snapshot)
-    events = known_rows(tables.scan(tables.events), snapshot)
-    return read_shop_facts(order_days(known, snapshot), [known, events])
+def measure_shop(parts: Sequence[Part], snapshot: Snapshot) -> ShopFacts:
+    """Measure the whole shop as of a snapshot; the parts must hold every bucket."""
+    return read_shop_facts((part.known(snapshot) for part in parts), snapshot)
 
 
 def compute_features(
-    tables: Tables, snapshot: Snapshot, *, settings: Settings, shop: ShopFacts
+    parts: Sequence[Part], snapshot: Snapshot, *, settings: Settings, shop: ShopFacts
 ) -> pl.DataFrame:
-    """Compute the feature table of the customers in `tables`, as `build_features` describes it."""
+    """Compute the feature table of the customers in the parts, as `build_features` describes it."""
     at = Moment(snapshot, settings.shop.clv_basis, shop)
-    known = known_rows(tables.scan(tables.ledger), snapshot)
-    days = order_days(known, snapshot)
+    tables = [_compute_part(*part.known(snapshot), at) for part in parts]
+    return _finish(pl.concat(tables), snapshot)
+
+
+def _read_part(history: History, buckets: Sequence[int], *, engine: str, snapshot: Snapshot | None) -> Part:
+    lines = history.scan("order_lines", engine=engine, buckets=buckets).select(*LINE_COLUMNS)
+    events = event_rows(history.scan("events", engine=engine, buckets=buckets))
+    if snapshot is not None:
+        lines = known_rows(lines, snapshot).drop("days_ago")
+        events = known_rows(events, snapshot).drop("days_ago")
+    products = None
+    if history.has_column("products", "category"):
+        products = history.scan("products", engine=engine)
+    return Part(_collect(ledger_rows(lines, products)), _collect(events), engine)
+
+
+def _compute_part(known: Frame, events: Frame, at: Moment) -> pl.DataFrame:
+    days = order_days(known, at.snapshot)
     customers = _aggregate(days, (family.days for family in FAMILIES), at)
     totals = _aggregate(known, (family.ledger for family in FAMILIES), at)
-    events = _aggregate(
-        known_rows(tables.scan(tables.events), snapshot), (family.events for family in FAMILIES), at
-    )
-    rows = customers.join(totals, on="customer_id", how="left").join(events, on="customer_id", how="left")
-    columns = list(chain.from_iterable(family.columns(at) for family in FAMILIES))
-    features = _collect(rows.select("customer_id", *columns))
-    return _finish(features, snapshot)
+    acts = _aggregate(events, (family.events for family in FAMILIES), at)
+    rows = customers.join(totals, on="customer_id", how="left").join(acts, on="customer_id", how="left")
+    columns = chain.from_iterable(family.columns(at) for family in FAMILIES)
+    return _collect(rows.select("customer_id", *columns))
 
 
 def _aggregate(rows: Frame, expressions: Iterable[Expressions], at: Moment) -> Frame:

@@ -32,7 +32,7 @@ class ReturnGaps:
 
 
 def build_cohort(history: History, snapshot: Snapshot, *, engine: str = "polars") -> pl.DataFrame:
-    """Build the cohort: `customer_id` (sorted) of everybody with an order known at the snapshot, and `as_of`."""
+    """Build the cohort: `customer_id` (sorted) of everybody with an order before it, and `as_of`."""
     rows: pl.DataFrame = (
         cohort_rows(_known_sales(history, snapshot, engine=engine)).collect("polars").to_native()
     )

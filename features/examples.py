@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
-from features.build import compute_features, read_tables, shop_facts
+from features.build import compute_features, measure_shop, read_parts
 from features.families import FEATURE_NAMES
 from features.history import History
 from features.labels import compute_labels, is_known
@@ -51,18 +51,18 @@ class ExampleBuilder:
     def __init__(self, history: History, settings: Settings) -> None:
         self.history = history
         self.settings = settings
-        self._tables = read_tables(history, engine=settings.features.engine)
+        self._parts = read_parts(history, engine=settings.features.engine)
         self._first_orders = self._read_first_orders()
         self._features: dict[Snapshot, pd.DataFrame] = {}
 
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
         """Return the cohort's features: index customer_id, sorted; one float column each, NaN if missing."""
         if snapshot not in self._features:
-            tables = self._tables
+            parts = self._parts
             if snapshot.observation_days is not None:
-                tables = read_tables(self.history, engine=self.settings.features.engine, snapshot=snapshot)
-            shop = shop_facts(tables, snapshot)
-            self._remember(snapshot, compute_features(tables, snapshot, settings=self.settings, shop=shop))
+                parts = read_parts(self.history, engine=self.settings.features.engine, snapshot=snapshot)
+            shop = measure_shop(parts, snapshot)
+            self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings, shop=shop))
         return self._features[snapshot].copy(deep=False)
 
     def outcomes(
@@ -73,7 +73,7 @@ class ExampleBuilder:
         NaN where `[D, D + h)` ends after `known_until`.
         """
         labels = compute_labels(
-            self._tables,
+            self._parts,
             snapshot,
             horizons_days=horizons_days,
             known_until=known_until,
@@ -140,10 +140,9 @@ class ExampleBuilder:
         return min(1.0, self.settings.churn.training_rows_max / max(total, 1))
 
     def _read_first_orders(self) -> npt.NDArray[np.float64]:
-        orders = self._tables.ledger.filter(pl.col("order_count") > 0)
-        return (
-            orders.group_by("customer_id").agg(pl.col("ordered_days").min())["ordered_days"].sort().to_numpy()
-        )
+        opened = [part.ledger.filter(pl.col("order_count") > 0) for part in self._parts]
+        firsts = pl.concat(opened).group_by("customer_id").agg(pl.col("ordered_days").min())
+        return firsts["ordered_days"].sort().to_numpy()
 
     def _remember(self, snapshot: Snapshot, features: pl.DataFrame) -> None:
         self._features[snapshot] = _to_pandas(features.drop("as_of"))

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 import narwhals as nw
 import polars as pl
 
-from features.build import Tables, read_tables
+from features.build import Part, read_parts
 from features.cohort import cohort_rows
 from features.history import MONEY_SCALE, History
-from features.orders import Frame, known_rows
+from features.orders import Frame
 from features.settings import Settings
 from features.snapshot import Snapshot
 
@@ -31,32 +31,37 @@ def build_labels(
     shop's basis (a return counts on its own date), in major units; `order_count_h` its orders. All are null
     where the window ends after `known_until`.
     """
-    tables = read_tables(history, engine=settings.features.engine)
+    parts = read_parts(history, engine=settings.features.engine)
     return compute_labels(
-        tables, snapshot, horizons_days=horizons_days, known_until=known_until, settings=settings
+        parts, snapshot, horizons_days=horizons_days, known_until=known_until, settings=settings
     )
 
 
 def compute_labels(
-    tables: Tables,
+    parts: Sequence[Part],
     snapshot: Snapshot,
     *,
     horizons_days: Sequence[int],
     known_until: Snapshot,
     settings: Settings,
 ) -> pl.DataFrame:
-    """Compute the labels of the customers in `tables`, as `build_labels` describes them."""
-    rows = tables.scan(tables.ledger)
-    cohort = cohort_rows(known_rows(rows, snapshot))
+    """Compute the labels of the customers in the parts, as `build_labels` describes them."""
     known = [h for h in horizons_days if is_known(snapshot, horizon_days=h, known_until=known_until)]
-    outcomes = _outcomes(rows, snapshot, known, net=settings.shop.clv_basis == "net")
-    labels = cohort.join(outcomes, on="customer_id", how="left").collect("polars").to_native()
-    return _finish(labels, snapshot, horizons_days)
+    net = settings.shop.clv_basis == "net"
+    labels = [_label_part(part, snapshot, known, net=net) for part in parts]
+    return _finish(pl.concat(labels), snapshot, horizons_days)
 
 
 def is_known(snapshot: Snapshot, *, horizon_days: int, known_until: Snapshot) -> bool:
     """Say whether the outcome window `[D, D + h)` is over at `known_until`."""
     return snapshot.outcome_end_days(horizon_days) <= known_until.end_days
+
+
+def _label_part(part: Part, snapshot: Snapshot, horizons_days: Sequence[int], *, net: bool) -> pl.DataFrame:
+    cohort = cohort_rows(part.known(snapshot)[0])
+    outcomes = _outcomes(part.scan_ledger(), snapshot, horizons_days, net=net)
+    labels: pl.DataFrame = cohort.join(outcomes, on="customer_id", how="left").collect("polars").to_native()
+    return labels
 
 
 def _outcomes(rows: Frame, snapshot: Snapshot, horizons_days: Sequence[int], *, net: bool) -> Frame:

@@ -1,15 +1,12 @@
 """From order lines to the ledger: the rows that every feature and label is computed from.
 
-The ledger holds one row per customer, instant and kind of entry, and each row says only what that instant
-added:
+The ledger holds one row per customer and instant, and each row says only what that instant added:
 
-    sale     the non-return lines of one order at one instant; `order_count` is 1 on the order's first
-    instant, else 0 return   the return lines of one order at one instant (a return carries its own, later
-    date) first    products, categories … that the customer had never bought before that instant
+    orders opened        an order opens at its first line that is no return, and never again
+    sales and returns    money, units and lines; a return counts at its own, later instant
+    first purchases      products and categories that the customer had never bought before
 
-So the ledger does not depend on a snapshot: what was known at D is its rows before D, whatever happened
-later. Sums over its rows give distinct products and orders without counting distinct values anew for every
-snapshot.
+So the ledger depends on no snapshot: what was known at D is its rows before D, whatever happened later. Sums over its rows give distinct orders and products without counting distinct values anew for every snapshot.
 """
 
 from typing import Any
@@ -43,19 +40,18 @@ LINE_COLUMNS = (
 )
 COUNT_COLUMNS = (
     "order_count",
+    "sale_count",
     "gross_minor",
-    "return_minor",
-    "return_count",
     "discount_minor",
     "quantity_minor",
     "line_count",
     "product_line_count",
-    "coupon_order_count",
-    "discounted_order_count",
+    "coupon_sale_count",
+    "discounted_sale_count",
+    "return_count",
+    "return_minor",
     "new_product_count",
     "new_category_count",
-    "new_subcategory_count",
-    "new_brand_count",
 )
 _HALF_MICROSECOND_DAYS = 0.5e-6 / 86_400
 
@@ -65,11 +61,14 @@ Frame = nw.LazyFrame[Any]
 def ledger_rows(lines: Frame, products: Frame | None) -> Frame:
     """Turn order lines into the ledger (columns `customer_id`, `ordered_days`, `COUNT_COLUMNS`).
 
-    `products` (product_id, category, subcategory, brand) may be None; its attributes describe the line's
-    product and count as known with the line.
+    `products` (product_id, category) may be None; a category describes the line's product and counts as known
+    with the line, whenever the product table was loaded. A sale is one order at one instant: nearly always
+    the whole order.
     """
-    parts = [_sales(lines), _returns(lines), *_firsts(lines, products)]
-    return nw.concat([_filled(part) for part in parts], how="vertical")
+    sold = lines.filter(~nw.col("is_return"))
+    parts = [_sales(sold), _returns(lines), _firsts(sold, products)]
+    together = nw.concat([_filled(part) for part in parts], how="vertical")
+    return together.group_by("customer_id", "ordered_days").agg(_sum(*COUNT_COLUMNS))
 
 
 def event_rows(events: Frame) -> Frame:
@@ -110,7 +109,7 @@ def order_days(known: Frame, snapshot: Snapshot) -> Frame:
     """
     opened = nw.when(nw.col("order_count") > 0).then(nw.lit(snapshot.end_days) - nw.col("ordered_days"))
     by_day = (
-        known.filter(nw.col("line_count") > 0)
+        known.filter(nw.col("sale_count") > 0)
         .with_columns(opened.alias("opened"))
         .group_by("customer_id", "days_ago")
         .agg(
@@ -129,59 +128,48 @@ def order_days(known: Frame, snapshot: Snapshot) -> Frame:
     )
 
 
-def _sales(lines: Frame) -> Frame:
-    instants = (
-        lines.filter(~nw.col("is_return"))
-        .group_by("customer_id", "order_id", "ordered_days")
-        .agg(
-            _sum("amount_minor").alias("gross_minor"),
-            _sum("discount_minor"),
-            _sum("quantity_minor"),
-            nw.len().cast(nw.Int64).alias("line_count"),
-            nw.col("product_id").count().cast(nw.Int64).alias("product_line_count"),
-            nw.col("coupon").count().cast(nw.Int64).alias("coupon_line_count"),
-        )
+def _sales(sold: Frame) -> Frame:
+    sales = sold.group_by("customer_id", "order_id", "ordered_days").agg(
+        _sum("amount_minor").alias("gross_minor"),
+        _sum("discount_minor", "quantity_minor"),
+        nw.len().cast(nw.Int64).alias("line_count"),
+        nw.col("product_id").count().cast(nw.Int64).alias("product_line_count"),
+        nw.col("coupon").count().alias("coupon_line_count"),
     )
-    opens = nw.col("ordered_days") == nw.col("ordered_days").min().over("customer_id", "order_id")
-    return instants.with_columns(_one_where(opens).alias("order_count")).with_columns(
-        (_one_where(nw.col("coupon_line_count") > 0) * nw.col("order_count")).alias("coupon_order_count"),
-        (_one_where(nw.col("discount_minor") > 0) * nw.col("order_count")).alias("discounted_order_count"),
+    return sales.with_columns(
+        _one_where(nw.col("line_count") > 0).alias("sale_count"),
+        _one_where(nw.col("coupon_line_count") > 0).alias("coupon_sale_count"),
+        _one_where(nw.col("discount_minor") > 0).alias("discounted_sale_count"),
     )
 
 
 def _returns(lines: Frame) -> Frame:
-    return (
-        lines.filter(nw.col("is_return"))
-        .group_by("customer_id", "order_id", "ordered_days")
-        .agg((-nw.col("amount_minor")).sum().cast(nw.Int64).alias("return_minor"))
-        .with_columns(nw.lit(1).cast(nw.Int64).alias("return_count"))
+    returns = lines.filter(nw.col("is_return")).group_by("customer_id", "order_id", "ordered_days")
+    returned = returns.agg(_sum("amount_minor").alias("amount"))
+    return returned.with_columns(
+        (nw.col("amount") * -1).alias("return_minor"), (nw.col("amount") * 0 + 1).alias("return_count")
     )
 
 
-def _firsts(lines: Frame, products: Frame | None) -> list[Frame]:
-    bought = (
-        lines.filter(~nw.col("is_return") & ~nw.col("product_id").is_null())
-        .group_by("customer_id", "product_id")
-        .agg(nw.col("ordered_days").min())
-    )
-    parts = [_count_firsts(bought, "new_product_count")]
-    if products is None:
-        return parts
-    described = bought.join(
-        products.select("product_id", "category", "subcategory", "brand"), on="product_id"
-    )
-    for attribute in ("category", "subcategory", "brand"):
-        firsts = (
-            described.filter(~nw.col(attribute).is_null())
-            .group_by("customer_id", attribute)
-            .agg(nw.col("ordered_days").min())
-        )
-        parts.append(_count_firsts(firsts, f"new_{attribute}_count"))
-    return parts
+def _firsts(sold: Frame, products: Frame | None) -> Frame:
+    """Count by customer and instant what was opened or bought there for the first time."""
+    first = nw.col("ordered_days").min()
+    bought = sold.filter(~nw.col("product_id").is_null()).group_by("customer_id", "product_id").agg(first)
+    parts = {
+        "order_count": sold.group_by("customer_id", "order_id").agg(first),
+        "new_product_count": bought,
+    }
+    if products is not None:
+        described = bought.join(products.select("product_id", "category"), on="product_id")
+        sorted_by_category = described.filter(~nw.col("category").is_null())
+        parts["new_category_count"] = sorted_by_category.group_by("customer_id", "category").agg(first)
+    marked = [_marked(rows, name, tuple(parts)) for name, rows in parts.items()]
+    return nw.concat(marked, how="vertical").group_by("customer_id", "ordered_days").agg(_sum(*parts))
 
 
-def _count_firsts(firsts: Frame, name: str) -> Frame:
-    return firsts.group_by("customer_id", "ordered_days").agg(nw.len().cast(nw.Int64).alias(name))
+def _marked(rows: Frame, name: str, names: tuple[str, ...]) -> Frame:
+    marks = [nw.lit(int(other == name)).cast(nw.Int64).alias(other) for other in names]
+    return rows.select("customer_id", "ordered_days", *marks)
 
 
 def _filled(part: Frame) -> Frame:
@@ -192,8 +180,8 @@ def _filled(part: Frame) -> Frame:
     return part.select("customer_id", "ordered_days", *counts)
 
 
-def _sum(column: str) -> nw.Expr:
-    return nw.col(column).sum().cast(nw.Int64).fill_null(0)
+def _sum(*columns: str) -> nw.Expr:
+    return nw.col(*columns).sum().cast(nw.Int64).fill_null(0)
 
 
 def _one_where(condition: nw.Expr) -> nw.Expr:

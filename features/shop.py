@@ -4,13 +4,14 @@ They turn a customer's days and money into "compared with this shop", so that a 
 grocery and in a furniture shop. Like every feature they hold only what was known before the snapshot.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import chain
 
 import narwhals as nw
+import polars as pl
 
-from features.orders import Frame
+from features.orders import Frame, order_days
+from features.snapshot import Snapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,16 +32,19 @@ class ShopFacts:
         return column in self.recorded
 
 
-def read_shop_facts(days: Frame, known: Sequence[Frame]) -> ShopFacts:
-    """Measure the shop on the order days and on the known ledger and event rows of one snapshot."""
-    usual = days.select(
-        nw.col("gap_days").median().alias("gap"), nw.col("gross_minor").median().alias("value")
-    )
-    row = usual.with_columns(nw.all().cast(nw.Float64)).collect("polars").to_native().row(0, named=True)
-    return ShopFacts(row["gap"], row["value"], frozenset(chain.from_iterable(map(_filled_columns, known))))
+def read_shop_facts(parts: Iterable[tuple[Frame, Frame]], snapshot: Snapshot) -> ShopFacts:
+    """Measure the shop on the ledger and event rows known at a snapshot, given in parts of its customers."""
+    measures = ("gap_days", "gross_minor")
+    usual: list[pl.DataFrame] = []
+    filled: set[str] = set()
+    for known, events in parts:
+        usual.append(order_days(known, snapshot).select(*measures).collect("polars").to_native())
+        filled.update(_filled_columns(known), _filled_columns(events))
+    gap, value = pl.concat(usual).select(pl.col(measures).median().cast(pl.Float64)).row(0)
+    return ShopFacts(gap, value, frozenset(filled))
 
 
 def _filled_columns(rows: Frame) -> list[str]:
     names = [name for name in rows.collect_schema().names() if name.endswith(("_count", "_minor"))]
     filled = rows.select((nw.col(*names) != 0).max()).collect("polars").to_native()
-    return [name for name in names if len(filled) and filled[name][0]]
+    return [name for name in names if filled[name][0]]

@@ -1,15 +1,14 @@
 """Breadth: how many different things a customer buys, and how much of it is bought again.
 
 Distinct counts are sums of first purchases (`features.orders`), so a product counts once, on the day it was
-first bought. Categories and brands come from the product table; without one they are missing for everybody.
+first bought. Categories come from the product table; without one they are missing for everybody.
 """
 
 import narwhals as nw
 
 from features.declare import Family, Feature, Moment, ratio, recorded, sum_where, within
 
-ATTRIBUTES = ("product", "category", "subcategory", "brand")
-PLURALS = {"product": "products", "category": "categories", "subcategory": "subcategories", "brand": "brands"}
+PLURALS = {"product": "products", "category": "categories"}
 
 FEATURES = (
     Feature("line_count", "lines", "all", "Order lines (returns left out)", "breadth"),
@@ -19,7 +18,7 @@ FEATURES = (
     Feature("line_value_mean", "money", "all", "Gross money per order line", "spend_level"),
     *(
         Feature(f"{name}_count", PLURALS[name], "all", f"Distinct {PLURALS[name]} bought", "breadth")
-        for name in ATTRIBUTES
+        for name in PLURALS
     ),
     *(
         Feature(
@@ -29,7 +28,7 @@ FEATURES = (
             f"{PLURALS[name].capitalize()} first bought then",
             "breadth",
         )
-        for name in ATTRIBUTES[:2]
+        for name in PLURALS
     ),
     Feature("new_products_per_order", "products/order", "all", "product_count / order_count", "breadth"),
     Feature(
@@ -47,14 +46,14 @@ def ledger(_: Moment) -> list[nw.Expr]:
         nw.col("quantity_minor").sum().alias("quantity"),
         sum_where(within(90), "line_count").alias("lines_90"),
         sum_where(within(90), "product_line_count").alias("product_lines_90"),
-        *(nw.col(f"new_{name}_count").sum().alias(f"{name}_firsts") for name in ATTRIBUTES),
-        *(sum_where(within(90), f"new_{name}_count").alias(f"{name}_firsts_90") for name in ATTRIBUTES[:2]),
+        *(nw.col(f"new_{name}_count").sum().alias(f"{name}_firsts") for name in PLURALS),
+        *(sum_where(within(90), f"new_{name}_count").alias(f"{name}_firsts_90") for name in PLURALS),
     ]
 
 
 def columns(at: Moment) -> list[nw.Expr]:
     """Name the features; what the shop does not record is missing."""
-    seen = {name: at.shop.records(f"new_{name}_count") for name in ATTRIBUTES}
+    seen = {name: at.shop.records(f"new_{name}_count") for name in PLURALS}
     return [
         nw.col("lines").alias("line_count"),
         ratio("lines", "orders").alias("lines_per_order"),
@@ -65,11 +64,11 @@ def columns(at: Moment) -> list[nw.Expr]:
         ratio("gross", "lines").alias("line_value_mean"),
         *(
             recorded(nw.col(f"{name}_firsts"), is_recorded=seen[name]).alias(f"{name}_count")
-            for name in ATTRIBUTES
+            for name in PLURALS
         ),
         *(
             recorded(nw.col(f"{name}_firsts_90"), is_recorded=seen[name]).alias(f"new_{name}_count_90")
-            for name in ATTRIBUTES[:2]
+            for name in PLURALS
         ),
         recorded(ratio("product_firsts", "orders"), is_recorded=seen["product"]).alias(
             "new_products_per_order"

@@ -34,6 +34,9 @@ FEATURES = (
 def ledger(_: Moment) -> list[nw.Expr]:
     """Sum returns, discounts and coupons."""
     return [
+        nw.col("sale_count").sum().alias("sales"),
+        sum_where(within(90), "sale_count").alias("sales_90"),
+        sum_where(within(180), "sale_count").alias("sales_180"),
         nw.col("return_count").sum().alias("returns"),
         sum_where(within(90), "return_count").alias("returns_90"),
         nw.col("return_minor").sum().alias("returned"),
@@ -41,10 +44,10 @@ def ledger(_: Moment) -> list[nw.Expr]:
         nw.when(nw.col("return_count") > 0).then(nw.col("days_ago")).min().alias("return_recency"),
         nw.col("discount_minor").sum().alias("discount"),
         sum_where(within(90), "discount_minor").alias("discount_90"),
-        nw.col("discounted_order_count").sum().alias("discounted_orders"),
-        sum_where(within(90), "discounted_order_count").alias("discounted_orders_90"),
-        nw.col("coupon_order_count").sum().alias("coupon_orders"),
-        sum_where(within(180), "coupon_order_count").alias("coupon_orders_180"),
+        nw.col("discounted_sale_count").sum().alias("discounted_sales"),
+        sum_where(within(90), "discounted_sale_count").alias("discounted_sales_90"),
+        nw.col("coupon_sale_count").sum().alias("coupon_sales"),
+        sum_where(within(180), "coupon_sale_count").alias("coupon_sales_180"),
     ]
 
 
@@ -61,14 +64,14 @@ def columns(at: Moment) -> list[nw.Expr]:
     discounts = {
         "discount_share": ratio("discount", nw.col("gross") + nw.col("discount")),
         "discount_share_90": ratio("discount_90", nw.col("gross_90") + nw.col("discount_90")),
-        "discounted_order_share": ratio("discounted_orders", "orders"),
-        "discounted_order_share_90": ratio("discounted_orders_90", "orders_90"),
+        "discounted_order_share": ratio("discounted_sales", "sales"),
+        "discounted_order_share_90": ratio("discounted_sales_90", "sales_90"),
     }
     coupons = {
-        "coupon_order_share": ratio("coupon_orders", "orders"),
-        "coupon_order_share_180": ratio("coupon_orders_180", "orders_180"),
+        "coupon_order_share": ratio("coupon_sales", "sales"),
+        "coupon_order_share_180": ratio("coupon_sales_180", "sales_180"),
     }
-    groups = ((returns, "return_count"), (discounts, "discount_minor"), (coupons, "coupon_order_count"))
+    groups = ((returns, "return_count"), (discounts, "discount_minor"), (coupons, "coupon_sale_count"))
     return [
         recorded(column, is_recorded=at.shop.records(source)).alias(name)
         for group, source in groups
