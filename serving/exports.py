@@ -29,6 +29,9 @@ _TYPES = {
     "number": pl.Float64,
     "date": pl.Date,
     "boolean": pl.Boolean,
+    "reasons": pl.String,
+    "null_reasons": pl.String,
+    "quality": pl.String,
 }
 
 

@@ -46,11 +46,11 @@ def risk_band(cuts: RiskCuts) -> pl.Expr:
     )
 
 
-def lifecycle_stage() -> pl.Expr:
+def lifecycle_stage(headline_days: int) -> pl.Expr:
     """Say where a customer stands; the first rule that fits counts.
 
     lapsed      silent longer than the 95th percentile of the shop's gaps
-    new         one order so far
+    new         one order so far, within the headline horizon
     slipping    risk band high, or silent for more than twice the customer's own mean gap
     active      everybody else
     """
@@ -58,7 +58,7 @@ def lifecycle_stage() -> pl.Expr:
     return (
         pl.when(pl.col("lapsed").fill_null(value=False))
         .then(pl.lit("lapsed"))
-        .when(pl.col("historic_number_of_orders") == 1)
+        .when((pl.col("historic_number_of_orders") == 1) & (pl.col("recency_days") <= headline_days))
         .then(pl.lit("new"))
         .when((pl.col("risk_band") == "high").fill_null(value=False) | silent.fill_null(value=False))
         .then(pl.lit("slipping"))

@@ -34,6 +34,7 @@ class RunLabels:
     """What is the same in every row of a run but stored with it."""
 
     as_of: date
+    headline_days: int
     churn_method: str
     clv_method: str
     grade: str | None
@@ -57,7 +58,9 @@ def complete_scores(
     rows = _with_lapsed(bucket_rows, lapsed_after_days)
     usual = rows.filter(~pl.col("lapsed").fill_null(value=False))["churn_probability"].mean()
     cuts = risk_cuts(None if usual is None else round(float(usual), 6), risk)  # type: ignore[arg-type]
-    rows = rows.with_columns(risk_band(cuts), _percentile(), _total_clv()).with_columns(lifecycle_stage())
+    rows = rows.with_columns(risk_band(cuts), _percentile(), _total_clv()).with_columns(
+        lifecycle_stage(labels.headline_days)
+    )
     rows = _with_labels(_with_rfm(rows), labels)
     finished = _with_null_reasons(rows).select(STORED_NAMES).sort("customer_id")
     at_risk, counts = _at_risk(finished)

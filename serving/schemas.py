@@ -145,6 +145,7 @@ class CurrentModels(Schema):
     customer_count: int
     churn_horizon_days: int | None
     clv_horizon_days: int | None
+    churn_supported_days: int | None
     usual_churn_probability: float | None
     medium_from_probability: float | None
     high_from_probability: float | None

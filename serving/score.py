@@ -22,7 +22,7 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.snapshot import Snapshot, instant_of
 from serving.exports import RecommendationFile, write_scores
-from serving.registry import Champion, RegistryError, load_champion
+from serving.registry import RegistryError, load_champions
 from serving.scoring import ScoredRun, Scorers, score_shop
 from serving.sqlite_store import SqliteStore
 from serving.store import RunMeta, RunWriter
@@ -93,16 +93,11 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
     """Load the champions; churn and value must be there, the recommender may be missing."""
-    found: dict[str, Champion | None] = {
-        "churn": load_champion(layout, "churn", as_of=as_of),
-        "clv": load_champion(layout, "clv", as_of=as_of),
-        "recommender": load_champion(layout, "recommender", as_of=as_of),
-    }
-    churn, clv = found["churn"], found["clv"]
-    if churn is None or clv is None:
-        missing = " and ".join(task for task in ("churn", "clv") if found[task] is None)
+    found = load_champions(layout, as_of=as_of)
+    missing = " and ".join(task for task in ("churn", "clv") if task not in found)
+    if missing:
         raise RegistryError(f"there is no {missing} champion yet; run `make train evaluate promote` first")
-    return Scorers(churn, clv, found["recommender"])
+    return Scorers(found["churn"], found["clv"], found.get("recommender"))
 
 
 def publish(scored: ScoredRun, writer: RunWriter) -> RunMeta:
@@ -151,8 +146,8 @@ def summary(meta: RunMeta, *, is_past: bool) -> str:
     lines = [f"as of {meta.as_of} · {meta.customer_count} customers · {live}"]
     if meta.usual_churn_probability is not None and meta.high_from_probability is not None:
         lines.append(
-            f"usual churn risk {meta.usual_churn_probability:.1%} within {meta.churn_horizon_days} days, high from "
-            f"{meta.high_from_probability:.1%} · {counts.member_count} at risk, "
+            f"usual churn risk {meta.usual_churn_probability:.1%} within {meta.churn_horizon_days} days, "
+            f"high from {meta.high_from_probability:.1%} · {counts.member_count} at risk, "
             f"{counts.value_at_risk_total} {meta.currency} at stake"
         )
     return "\n".join(lines) + "\n"

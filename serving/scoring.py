@@ -91,7 +91,14 @@ def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
 
 def _labels(scorers: Scorers, snapshot: Snapshot) -> RunLabels:
     card = scorers.churn.card
-    return RunLabels(snapshot.date, card.method, scorers.clv.method, card.grade, card.beats_baseline)
+    return RunLabels(
+        snapshot.date,
+        scorers.churn.headline_days,
+        card.method,
+        scorers.clv.method,
+        card.grade,
+        card.beats_baseline,
+    )
 
 
 def _as_pandas(features: pl.DataFrame) -> pd.DataFrame:
@@ -115,6 +122,7 @@ def _meta(
         newest_order_at=newest,  # type: ignore[arg-type]
         churn_horizon_days=scorers.churn.headline_days,
         clv_horizon_days=settings.clv.horizon_days,
+        churn_supported_days=scorers.churn.bundle.model.supported_days_,
         usual_churn_probability=scores.cuts.usual,
         medium_from_probability=scores.cuts.medium_from,
         high_from_probability=scores.cuts.high_from,

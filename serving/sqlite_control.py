@@ -1,5 +1,7 @@
 """`control.sqlite`: the list of runs and the pointer to the live one."""
 
+import os
+import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -23,7 +25,7 @@ WHERE r.published_at IS NOT NULL ORDER BY r.run_number DESC"""
 
 
 class Control:
-    """The pointer's file; every call opens it anew, so no process holds it."""
+    """The pointer's file; every call opens it anew, and every change replaces it whole."""
 
     def __init__(self, path: Path, *, kept_runs: int) -> None:
         self._path = path
@@ -53,7 +55,6 @@ class Control:
     def add_run(self, created_at: datetime) -> str:
         """Give out the next run id."""
         with self._writing() as connection:
-            connection.executescript(_SCHEMA)
             cursor = connection.execute("INSERT INTO runs (created_at) VALUES (?)", (created_at.isoformat(),))
             run_id = f"s_{cursor.lastrowid:04d}"
             connection.execute(
@@ -62,7 +63,7 @@ class Control:
         return run_id
 
     def make_live(self, score_run_id: str, *, published_at: datetime, customer_count: int) -> None:
-        """Move the pointer: one transaction, flushed to disk."""
+        """Move the pointer."""
         with self._writing() as connection:
             connection.execute(
                 "UPDATE runs SET published_at = ?, customer_count = ? WHERE score_run_id = ?",
@@ -88,24 +89,47 @@ class Control:
     def _reading(self) -> Iterator[sqlite3.Connection]:
         if not self._path.exists():
             raise self._nothing()
-        with self._guarded(f"file:{quote(str(self._path))}?mode=ro") as connection:
+        # Immutable: no lock is taken and no folder written, because a change is another file of this name.
+        with self._guarded(f"file:{quote(str(self._path))}?mode=ro&immutable=1") as connection:
             yield connection
 
     @contextmanager
     def _writing(self) -> Iterator[sqlite3.Connection]:
+        """Change a copy, then put it in place: readers see the old file or the new one, and so does a crash.
+
+        Only the holder of the publish lock writes.
+        """
         self._path.parent.mkdir(parents=True, exist_ok=True)
-        with self._guarded(f"file:{quote(str(self._path))}") as connection:
-            connection.execute("PRAGMA synchronous = FULL")
-            with connection:
-                yield connection
+        partial = self._path.with_suffix(".partial")
+        partial.unlink(missing_ok=True)
+        if self._path.exists():
+            shutil.copyfile(self._path, partial)
+        with self._guarded(f"file:{quote(str(partial))}") as connection:
+            connection.execute("PRAGMA journal_mode = OFF")
+            connection.executescript(_SCHEMA)
+            yield connection
+            connection.commit()
+        replace_durably(partial, self._path)
 
     @contextmanager
     def _guarded(self, uri: str) -> Iterator[sqlite3.Connection]:
         try:
-            with closing(sqlite3.connect(uri, uri=True, timeout=5)) as connection:
+            with closing(sqlite3.connect(uri, uri=True)) as connection:
                 yield connection
         except sqlite3.Error as error:
             raise StoreError(f"{self._path} cannot be used ({error})") from None
 
     def _nothing(self) -> NoRunError:
         return NoRunError(f"no score run in {self._path.parent}; run `make score` first")
+
+
+def replace_durably(partial: Path, final: Path) -> None:
+    """Flush a file and give it its name in one step; after this a power cut cannot take it away."""
+    with partial.open("rb") as stream:
+        os.fsync(stream.fileno())
+    partial.replace(final)
+    folder = os.open(final.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)

@@ -4,8 +4,8 @@
     scores/publish.lock            held while a run is made
     scores/runs/s_0042.sqlite      a published run; never changed
 
-A run is written under another name, checked, flushed and renamed; then one transaction moves the pointer. A
-process killed at any moment leaves the old run live.
+A run is written under another name, checked, flushed and renamed; then a new `control.sqlite` takes the old
+one's place. A process killed at any moment leaves the old run live.
 """
 
 from pathlib import Path

@@ -1,7 +1,6 @@
 """Making a run: a file of its own, checked and made durable before the one update that makes it live."""
 
 import fcntl
-import os
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
@@ -9,7 +8,7 @@ from pathlib import Path
 from typing import Self, TextIO
 
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
-from serving.sqlite_control import Control
+from serving.sqlite_control import Control, replace_durably
 from serving.sqlite_run import SCHEMA
 from serving.store import Item, PublishError, RunMeta
 
@@ -76,7 +75,8 @@ class SqliteRunWriter:
         self._connection.commit()
         self._check()
         self._connection.close()
-        _make_durable(self._partial, self._runs / f"{self.score_run_id}.sqlite")
+        self._partial.chmod(0o440)
+        replace_durably(self._partial, self._runs / f"{self.score_run_id}.sqlite")
         self._control.make_live(self.score_run_id, published_at=datetime.now(UTC), customer_count=count)
         self._control.remove_old_runs(self._runs)
         return final
@@ -119,16 +119,3 @@ def _remove_partial(runs: Path) -> None:
     """Remove what a killed run left; only the holder of the lock may."""
     for path in runs.glob("*.partial*"):
         path.unlink(missing_ok=True)
-
-
-def _make_durable(partial: Path, final: Path) -> None:
-    """Flush the file, then its name; after this a power cut cannot take the run away."""
-    with partial.open("rb") as stream:
-        os.fsync(stream.fileno())
-    partial.chmod(0o440)
-    partial.rename(final)
-    folder = os.open(final.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -86,6 +86,7 @@ class RunMeta(_Record):
     newest_order_at: datetime | None = None
     churn_horizon_days: int | None = None
     clv_horizon_days: int | None = None
+    churn_supported_days: int | None = None
     usual_churn_probability: float | None = None
     medium_from_probability: float | None = None
     high_from_probability: float | None = None

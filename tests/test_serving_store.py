@@ -1,0 +1,194 @@
+"""The contract of a score store, fulfilled by SQLite; and runs that are published whole or not at all."""
+
+import asyncio
+import os
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from serving_runs import LIST, NASTY_IDS, meta, publish, stored_row
+
+from features.settings import Layout
+from features.slots import pack_slots
+from serving.rows import STORED_NAMES
+from serving.sqlite_store import SqliteStore
+from serving.store import Item, NoRunError, PublishError, RunGoneError, ScoreRun, ScoreStore, StoreError
+
+
+@pytest.fixture(params=["sqlite"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> ScoreStore:
+    """Every store fulfils the same contract; another database is another parameter."""
+    return SqliteStore.of(Layout(tmp_path))
+
+
+def live(store: ScoreStore) -> ScoreRun:
+    return store.open_run(store.live_run_id())
+
+
+def test_an_empty_store_says_what_to_run(store: ScoreStore) -> None:
+    with pytest.raises(NoRunError, match="make score"):
+        store.live_run_id()
+    assert list(store.list_runs()) == []
+
+
+def test_what_was_written_is_read(store: ScoreStore, tmp_path: Path) -> None:
+    publish(tmp_path)
+    run = live(store)
+    for customer in NASTY_IDS:
+        row = asyncio.run(run.get_score(customer))
+        assert row == stored_row(customer)
+        lists = asyncio.run(run.get_recommendations(customer))
+        assert list(lists["for_you"]) == list(LIST)
+    assert asyncio.run(run.get_score("nobody")) is None
+    assert asyncio.run(run.get_recommendations("nobody")) == {}
+    assert asyncio.run(run.get_fallback())["for_you"][0].source == "fallback"
+    assert run.meta.score_run_id == "s_0001"
+    assert run.meta.customer_count == 2 + len(NASTY_IDS)
+    assert run.meta.as_of == meta().as_of
+    run.close()
+
+
+def test_items_are_found_by_number(store: ScoreStore, tmp_path: Path) -> None:
+    publish(tmp_path)
+    items = asyncio.run(live(store).get_items([1, 0, 99]))
+    assert {number: item.product_id for number, item in items.items()} == {0: "p/0", 1: "00007"}
+
+
+def test_members_come_in_order_and_pages_join(store: ScoreStore, tmp_path: Path) -> None:
+    ids = [f"c{number:03d}" for number in range(25)][::-1]
+    publish(tmp_path, ids)
+    run = live(store)
+    seen: list[str] = []
+    after = 0
+    while page := asyncio.run(run.list_members("at-risk", after=after, limit=7)):
+        seen += [member.row[STORED_NAMES.index("customer_id")] for member in page]
+        after = page[-1].position
+    assert seen == ids
+    assert asyncio.run(run.list_members("at-risk", clv_min=122.01)) == []
+    assert len(asyncio.run(run.list_members("at-risk", clv_min=122.0))) == 25
+    tops = asyncio.run(run.list_top_products(ids))
+    assert tops["c000"].product_id == "00007"
+
+
+def test_a_newer_run_goes_live_and_the_oldest_is_forgotten(store: ScoreStore, tmp_path: Path) -> None:
+    for _ in range(5):
+        publish(tmp_path, ["c1"])
+    assert [(run.score_run_id, run.is_live) for run in store.list_runs()] == [
+        ("s_0005", True),
+        ("s_0004", False),
+        ("s_0003", False),
+    ]
+    with pytest.raises(RunGoneError):
+        store.open_run("s_0002")
+
+
+def test_a_run_that_was_not_published_leaves_nothing(store: ScoreStore, tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"])
+    with suppress(ZeroDivisionError), store.begin_run() as writer:
+        writer.write_scores([stored_row("c2")])
+        _ = 1 / 0
+    assert store.live_run_id() == "s_0001"
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_two_publishers_at_once_one_wins(store: ScoreStore, tmp_path: Path) -> None:
+    with store.begin_run(), pytest.raises(PublishError, match="another scoring run"):
+        store.begin_run()
+    publish(tmp_path, ["c1"])
+    assert asyncio.run(live(store).get_score("c1"))
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ([stored_row("c1"), stored_row("c1")], "scored twice"),
+        ([stored_row("c1", predicted_clv=None)], "null without a reason"),
+    ],
+)
+def test_a_wrong_run_is_refused(store: ScoreStore, tmp_path: Path, rows: list[Any], message: str) -> None:
+    publish(tmp_path, ["before"])
+    with store.begin_run() as writer:
+        writer.write_scores(rows)
+        with pytest.raises(PublishError, match=message):
+            writer.publish(meta())
+    assert asyncio.run(live(store).get_score("before"))
+
+
+def test_an_empty_shop_can_be_published(store: ScoreStore, tmp_path: Path) -> None:
+    publish(tmp_path, [])
+    assert asyncio.run(live(store).list_members("at-risk")) == []
+
+
+def test_a_damaged_run_is_an_error_and_never_an_empty_answer(tmp_path: Path) -> None:
+    publish(tmp_path, [f"c{number}" for number in range(2000)])
+    store = SqliteStore.of(Layout(tmp_path))
+    path = tmp_path / "scores/runs/s_0001.sqlite"
+    path.chmod(0o600)
+    content = bytearray(path.read_bytes())
+    content[4096 * 20 :] = b"\x00" * (len(content) - 4096 * 20)
+    path.write_bytes(content)
+    with pytest.raises(StoreError):
+        asyncio.run(live(store).list_members("at-risk", limit=5000))
+    path.write_bytes(content[:100])
+    with pytest.raises(StoreError, match="make score"):
+        live(store)
+
+
+def test_a_run_of_another_layout_is_refused(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"], schema_version=99)
+    with pytest.raises(StoreError, match="layout 99"):
+        live(SqliteStore.of(Layout(tmp_path)))
+
+
+def test_a_published_run_cannot_be_written(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"])
+    path = tmp_path / "scores/runs/s_0001.sqlite"
+    assert path.stat().st_mode & 0o222 == 0
+    run = SqliteStore.of(Layout(tmp_path)).open_run("s_0001")
+    with pytest.raises(sqlite3.OperationalError, match="readonly"):
+        run._connection.execute("DELETE FROM scores")
+
+
+_PUBLISH_FOR_EVER = """
+import sys
+sys.path[:0] = [{tests!r}]
+from pathlib import Path
+from serving_runs import publish
+print("ready", flush=True)
+while True:
+    publish(Path({var!r}), [f"c{{n}}" for n in range(300)])
+"""
+
+
+@pytest.mark.parametrize("delay_seconds", [0.0, 0.013, 0.031, 0.058, 0.11])
+def test_a_killed_publisher_leaves_a_whole_run_live(tmp_path: Path, delay_seconds: float) -> None:
+    publish(tmp_path, [f"c{number}" for number in range(300)])
+    script = _PUBLISH_FOR_EVER.format(tests=str(Path(__file__).parent), var=str(tmp_path))
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
+    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        time.sleep(delay_seconds)
+        process.send_signal(signal.SIGKILL)
+    store = SqliteStore.of(Layout(tmp_path))
+    run = live(store)
+    assert run.meta.customer_count == 300
+    assert len(asyncio.run(run.list_members("at-risk", limit=1000))) == 300
+    # The next one is not hindered by what the killed one left.
+    assert int(publish(tmp_path, ["c1"]).score_run_id[2:]) > int(run.meta.score_run_id[2:])
+    assert not list(tmp_path.rglob("*.partial*"))
+
+
+def test_the_fallback_belongs_to_no_customer(tmp_path: Path) -> None:
+    with SqliteStore.of(Layout(tmp_path)).begin_run() as writer:
+        writer.write_scores([stored_row("c1")])
+        writer.write_items([Item(item_no=0, product_id="p")])
+        writer.write_recommendations([("", "for_you", pack_slots(LIST))])
+        writer.publish(meta())
+    assert asyncio.run(live(SqliteStore.of(Layout(tmp_path))).get_score("")) is None
