@@ -70,7 +70,12 @@ def build_interactions(
 
 
 def build_purchases(
-    history: History, start: Snapshot, end: Snapshot, *, engine: Engine = "polars"
+    history: History,
+    start: Snapshot,
+    end: Snapshot,
+    *,
+    buckets: Sequence[int] | None = None,
+    engine: Engine = "polars",
 ) -> pl.DataFrame:
     """Build the truth of the window `[start, end)`: what each customer bought, sorted by both keys.
 
@@ -78,7 +83,7 @@ def build_purchases(
     """
     days = nw.col("ordered_days")
     bought = (
-        _product_lines(history, buckets=None, engine=engine)
+        _product_lines(history, buckets=buckets, engine=engine)
         .filter(days >= start.end_days, days < end.end_days, ~nw.col("is_return"))
         .group_by(*_PAIR)
         .agg(

@@ -1,7 +1,7 @@
 """The contract of every recommender, and what it learns from.
 
-A recommender is fitted on purchases known at an origin and keeps only what belongs to items: no customer is in
-it. To serve a customer it reads that customer's interactions (`features.interactions`), so that a customer who
+A recommender is fitted on purchases known at an origin and keeps only what belongs to items: it holds no
+customer. To serve one it reads that one's interactions (`features.interactions`), so that a customer who
 was unknown at the time of fitting is served like any other.
 """
 
@@ -16,7 +16,9 @@ from features.snapshot import Snapshot
 from models.contract import Model
 
 Kind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
-Unavailable = Literal["no_category", "one_category", "no_price", "no_repurchase"]
+Unavailable = Literal[
+    "no_product", "no_category", "one_category", "no_price", "no_dearer_item", "no_repurchase"
+]
 
 LIST_COLUMNS = (
     "customer_id",

@@ -1,0 +1,1 @@
+"""Recommendations: which items to offer to whom, each with its reason."""

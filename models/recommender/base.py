@@ -1,0 +1,143 @@
+"""What all recommenders share: every list but `for_you`, by simple rules, and the bundle's files."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import pandas as pd
+import polars as pl
+from numpy.typing import NDArray
+
+from features.snapshot import Snapshot
+from models.contract import Method, NotEnoughDataError, Scalar
+from models.plain import read_arrays, read_state, write_arrays, write_state
+from models.recommender.buy_again import buy_again
+from models.recommender.catalogue import Catalogue
+from models.recommender.contract import Kind, RecommenderMaterial, Unavailable
+from models.recommender.cross_sell import CrossSellTable
+from models.recommender.factors import one_blas_thread
+from models.recommender.for_you import fill_with_popular
+from models.recommender.lists import Picks, concat, to_frame
+from models.recommender.popular import popular_for_all
+from models.recommender.shoppers import Shoppers, read_shoppers
+from models.recommender.upsell import UpsellTable
+
+_BLOCK_ROWS = 256
+_SHOWN_ATTRIBUTES = ["product_id", "name", "category", "subcategory", "brand", "unit_price_minor", "in_stock"]
+
+
+class ListRecommender(ABC):
+    """Serves all kinds; a subclass says how `for_you` is learnt and ranked, and stores what that takes."""
+
+    name: ClassVar[str]
+    method: ClassVar[Method]
+
+    catalogue_: Catalogue
+    cross_sell_: CrossSellTable
+    outcome_days_: int
+
+    def fit(self, material: RecommenderMaterial) -> Self:
+        """Learn from purchases; raises `NotEnoughDataError` where no line names a product."""
+        if material.items.is_empty():
+            raise NotEnoughDataError("no_product: no order line names a product; map a column to product_id")
+        self.outcome_days_ = material.outcome_days
+        self._hold(Catalogue(material.items), CrossSellTable.fit(material.interactions))
+        with one_blas_thread():
+            self._learn(material)
+        return self
+
+    def recommend(
+        self,
+        interactions: pl.DataFrame,
+        *,
+        customer_ids: Sequence[str],
+        snapshot: Snapshot,
+        kinds: Sequence[Kind],
+        depth: int,
+    ) -> pd.DataFrame:
+        """Return `LIST_COLUMNS`; see `models.recommender.contract.Recommender`."""
+        shoppers = read_shoppers(
+            interactions,
+            customer_ids,
+            catalogue=self.catalogue_,
+            snapshot=snapshot,
+            categories=self.cross_sell_.categories,
+        )
+        found: dict[str, list[Picks]] = {kind: [Picks.none()] for kind in kinds}
+        with one_blas_thread():
+            for first, block in shoppers.blocks(_BLOCK_ROWS):
+                for kind in kinds:
+                    found[kind].append(self._picks(kind, block, depth).shifted(first))
+        lists = [(kind, concat(parts)) for kind, parts in found.items()]
+        return to_frame(lists, customer_ids=customer_ids, catalogue=self.catalogue_)
+
+    def unavailable(self, kind: Kind) -> Unavailable | None:
+        """Say why nobody can have a list of this kind in this shop, or None where somebody can."""
+        if not len(self.catalogue_.popular):
+            return "no_product"
+        if kind == "buy_again":
+            return None if self.catalogue_.is_repeatable.any() else "no_repurchase"
+        if kind == "cross_sell":
+            return self.cross_sell_.unavailable()
+        return self._upsell.unavailable(self.catalogue_) if kind == "upsell" else None
+
+    def items(self) -> pd.DataFrame:
+        """Return the items that can appear: index item_no, product_id and attributes."""
+        table = self.catalogue_.items.select("item_no", *_SHOWN_ATTRIBUTES).to_pandas()
+        return table.set_index("item_no")
+
+    @abstractmethod
+    def params(self) -> dict[str, Scalar]:
+        """Return the constructor's arguments, flat."""
+
+    def save(self, folder: Path) -> None:
+        """Write plain files: nothing in them belongs to a customer."""
+        state = {
+            "params": self.params(),
+            "outcome_days": self.outcome_days_,
+            "items": self.catalogue_.state(),
+            "cross_sell": self.cross_sell_.state(),
+        }
+        write_state(folder, state)
+        write_arrays(folder, self.catalogue_.arrays() | self.cross_sell_.arrays() | self._arrays())
+
+    @classmethod
+    def load(cls, folder: Path) -> Self:
+        """Read what `save` wrote."""
+        state, arrays = read_state(folder), read_arrays(folder)
+        loaded = cls(**state["params"])
+        loaded.outcome_days_ = int(state["outcome_days"])
+        cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
+        loaded._hold(Catalogue.restore(state["items"], arrays), cross_sell)
+        return loaded
+
+    @abstractmethod
+    def _learn(self, material: RecommenderMaterial) -> None:
+        """Learn what `for_you` needs beyond the catalogue."""
+
+    @abstractmethod
+    def _rank(self, shoppers: Shoppers, depth: int) -> Picks:
+        """Return `for_you` of the customers who own items; rows that come out short are filled."""
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        """Return further arrays to store."""
+        return {}
+
+    def _hold(self, catalogue: Catalogue, cross_sell: CrossSellTable) -> None:
+        self.catalogue_ = catalogue
+        self.cross_sell_ = cross_sell
+        cross_sell.place(catalogue)
+        self._upsell = UpsellTable(catalogue)
+
+    def _picks(self, kind: Kind, shoppers: Shoppers, depth: int) -> Picks:
+        if kind == "buy_again":
+            return buy_again(shoppers, self.catalogue_, outcome_days=self.outcome_days_, depth=depth)
+        if kind == "cross_sell":
+            return self.cross_sell_.picks(shoppers, self.catalogue_, depth=depth)
+        if kind == "upsell":
+            return self._upsell.picks(shoppers, self.catalogue_, depth=depth)
+        if kind == "popular":
+            return popular_for_all(shoppers, self.catalogue_, depth=depth)
+        ranked = self._rank(shoppers, depth)
+        return fill_with_popular(ranked, shoppers, self.catalogue_, depth=depth)

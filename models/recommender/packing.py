@@ -1,0 +1,54 @@
+"""Pack whole frames of lists into the bytes of `features.slots`, one value a customer and kind."""
+
+from collections.abc import Iterator, Mapping
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from features.slots import NO_EVIDENCE, NO_VALUE, REASON_NUMBERS, REASONS, SLOT, SOURCES, VALUE_MAX
+
+_RECORD = np.dtype(
+    [
+        ("item_no", "<u4"),
+        ("score", "<f4"),
+        ("evidence_no", "<u4"),
+        ("reason", "u1"),
+        ("source", "u1"),
+        ("value", "<i2"),
+    ]
+)
+_SCALES = np.array([reason.scale for reason in REASONS], dtype=np.float64)
+
+
+def pack_lists(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> Iterator[tuple[str, str, bytes]]:
+    """Yield (customer_id, kind, slots) of a frame that `Recommender.recommend` returned, in its order.
+
+    `item_nos` numbers the products of the score run; every product in the frame must have a number.
+    """
+    packed = _records(lists, item_nos).tobytes()
+    begins = np.flatnonzero(lists["rank"].to_numpy() == 1)
+    ends = np.append(begins[1:], len(lists))
+    customers = lists["customer_id"].to_numpy()[begins]
+    kinds = lists["kind"].to_numpy()[begins]
+    for customer, kind, begin, end in zip(customers, kinds, begins, ends, strict=True):
+        yield customer, kind, packed[begin * SLOT.size : end * SLOT.size]
+
+
+def _records(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> NDArray[np.void]:
+    records = np.zeros(len(lists), dtype=_RECORD)
+    numbers = pd.Series(item_nos, dtype="int64")
+    numbers.index = numbers.index.astype("str")
+    places = numbers.index.get_indexer(lists["product_id"])
+    if (places < 0).any():
+        raise KeyError(f"no number for product {lists['product_id'].iloc[int((places < 0).argmax())]!r}")
+    evidence = numbers.index.get_indexer(lists["evidence_product_id"])
+    reasons = lists["reason"].map(REASON_NUMBERS).to_numpy(dtype=np.uint8)
+    scaled = np.rint(lists["value"].to_numpy(dtype=np.float64) * _SCALES[reasons])
+    records["item_no"] = numbers.to_numpy()[places]
+    records["score"] = lists["score"].to_numpy(dtype=np.float32)
+    records["evidence_no"] = np.where(evidence < 0, NO_EVIDENCE, numbers.to_numpy()[evidence])
+    records["reason"] = reasons
+    records["source"] = lists["source"].map({name: number for number, name in enumerate(SOURCES)})
+    records["value"] = np.where(np.isnan(scaled), NO_VALUE, np.clip(scaled, -VALUE_MAX, VALUE_MAX))
+    return records
