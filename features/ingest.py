@@ -56,7 +56,7 @@ def load(request: Request, *, layout: Layout, time_zone: str = "UTC", now: datet
         time_zone=request.mapping.time_zone or time_zone,
     )
     try:
-        with _only_one(layout), progress("data", total=3) as announce:
+        with only_one(layout), progress("data", total=3) as announce:
             _load(request, layout, report, now=now or datetime.now(UTC), announce=announce)
     except DataError:
         report.write(layout.reports)
@@ -119,7 +119,7 @@ def _note_outcome(outcome: Outcome, report: Report) -> None:
 
 
 @contextmanager
-def _only_one(layout: Layout) -> Iterator[None]:
+def only_one(layout: Layout) -> Iterator[None]:
     """Hold the lock of a data set, so that two loads cannot write one generation."""
     layout.root.mkdir(parents=True, exist_ok=True)
     with (layout.root / "ingest.lock").open("w") as lock:

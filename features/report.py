@@ -19,7 +19,7 @@ Severity = Literal["error", "warning", "advice"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "advice")
 _EXAMPLE_COUNT = 5
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+")
-_PHONE = re.compile(r"\+\d{7,}|\b\d{2,4}[- ]\d{3,4}[- ]\d{4}\b")
+_PHONE = re.compile(r"\+\d[\d\s().-]{6,}|\b\d{2,4}[- ]\d{3,4}[- ]\d{4}\b")
 
 LEFT_OUT_REASONS = {
     "missing_customer_id": "no customer id (nor e-mail or phone) in the row",

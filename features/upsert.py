@@ -20,6 +20,7 @@ from features.report import OrderChanges
 
 Mode = Literal["upsert", "replace"]
 LINES_PER_BUCKET = 2_000_000
+SHOP_WIDE_ORDERS_MIN = 100
 _ORDER = ["customer_id", "order_id"]
 _KEYS = {"products": "product_id", "customers": "customer_id"}
 _CONTENT = [name for name in STORED_SCHEMAS["order_lines"] if name != "loaded_at"]
@@ -251,11 +252,13 @@ def _gone_orders(
 def _moved_orders(base: History, lines: pl.DataFrame) -> pl.DataFrame | None:
     """Return stored orders whose id now comes under another customer, where order ids are the shop's.
 
-    Ids that several customers share (numbers that start anew for each) say nothing, and then nothing moves.
+    They are taken to be the shop's where 100 stored orders of several customers share none; numbers that
+    start anew for each customer collide long before. Without that evidence nothing moves: a copy does less
+    harm than a loss.
     """
     orders = lines.select(_ORDER).unique()
     stored = pl.scan_parquet(base.paths("order_lines")).select(_ORDER).unique().collect()
-    shop_wide = stored["customer_id"].n_unique() > 1 and stored["order_id"].is_unique().all()
-    if not shop_wide or not orders["order_id"].is_unique().all():
+    several = stored.height >= SHOP_WIDE_ORDERS_MIN and stored["customer_id"].n_unique() > 1
+    if not several or not stored["order_id"].is_unique().all() or not orders["order_id"].is_unique().all():
         return None
     return stored.join(orders, on="order_id", how="semi").join(orders, on=_ORDER, how="anti")

@@ -14,7 +14,7 @@ HOUR = datetime(2026, 11, 1, 10, tzinfo=UTC)
 
 
 def draft(rows: list[dict[str, object]], **details: object) -> Draft:
-    """Lay out lines: customer c1, one hour, amount 10 unless said otherwise (amounts and quantities in major units)."""
+    """Lay out lines in major units: customer c1, one hour, amount 10, unless said otherwise."""
     full = [{"customer_id": "c1", "ordered_at": HOUR, "amount": 10, "quantity": 1} | row for row in rows]
 
     def column(name: str, kind: type[pl.DataType] | pl.DataType) -> pl.Series:

@@ -30,7 +30,8 @@ def test_no_file_is_the_empty_mapping() -> None:
 
 
 def test_every_wrong_entry_is_named_at_once(tmp_path: Path) -> None:
-    text = 'colour = 1\ndecimal_mark = "x"\ncurrency = "euro"\ntime_zone = "Mars/North"\n[columns]\nA = "customer"\n'
+    text = 'colour = 1\ndecimal_mark = "x"\ncurrency = "euro"\ntime_zone = "Mars/North"\n'
+    text += '[columns]\nA = "customer"\n'
     with pytest.raises(MappingError) as caught:
         load_mapping(saved(tmp_path, text + '[returns]\nrule = "column"\n'))
     for word in ("colour", "decimal_mark", "currency", "Mars/North", "'customer'", "returns"):
@@ -49,9 +50,8 @@ def test_a_missing_file_is_refused(tmp_path: Path) -> None:
 
 
 def test_canonical_names_need_no_mapping_in_any_case() -> None:
-    found = resolve_columns(
-        ["Customer_ID ", "ORDERED_AT", "amount", "x"], Mapping(), table=ORDER_LINES, report=Report()
-    )
+    source = ["Customer_ID ", "ORDERED_AT", "amount", "x"]
+    found = resolve_columns(source, Mapping(), table=ORDER_LINES, report=Report())
     assert found == {"customer_id": "Customer_ID ", "ordered_at": "ORDERED_AT", "amount": "amount"}
 
 

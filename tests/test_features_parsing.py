@@ -91,7 +91,8 @@ def test_currencies_beside_amounts() -> None:
 
 
 @pytest.mark.parametrize(
-    "identifier", ["00123", "NA", "null", "NaN", "=1+1", " a", "a ", "a/b", "김철수", "1e5", "\u00e9", "e\u0301"]
+    "identifier",
+    ["00123", "NA", "null", "NaN", "=1+1", " a", "a ", "a/b", "김철수", "1e5", "\u00e9", "e\u0301"],
 )
 def test_ids_survive_byte_for_byte(identifier: str) -> None:
     (kept,) = id_strings(pl.Series([identifier])).to_list()
