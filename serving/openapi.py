@@ -1,6 +1,10 @@
-"""What the API's description shares: problem answers, and how `docs/openapi.json` is written."""
+"""What the API's description shares, and how it is written.
+
+python -m serving.openapi > docs/openapi.json
+"""
 
 import json
+import sys
 from typing import Any, Final
 
 from fastapi import FastAPI
@@ -21,3 +25,10 @@ PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 def describe(app: FastAPI) -> str:
     """Return the API's description as it is committed: sorted keys, two spaces, a newline at the end."""
     return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    from serving.api import create_app
+    from serving.environment import Environment
+
+    sys.stdout.write(describe(create_app(Environment())))

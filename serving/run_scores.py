@@ -15,7 +15,7 @@ from serving.store import AudienceCounts
 
 _QUINTILE_CUSTOMERS_MIN = 5
 _RFM = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
-_NULL_REASONS = {
+NULL_REASON_OF = {
     "average_days_between_orders": "one_order",
     "email_consent": "no_consent_data",
     "expected_date_of_next_order": "beyond_365_days",
@@ -121,7 +121,7 @@ def _with_null_reasons(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _explanation(names: list[str], rows: pl.DataFrame) -> str:
-    reasons = {name: _NULL_REASONS.get(name, "no_model") for name in names}
+    reasons = {name: NULL_REASON_OF.get(name, "no_model") for name in names}
     if rows["quality"].item(0) and json.loads(rows["quality"].item(0))["grade"] is None:
         reasons["quality.grade"] = "not_graded"
     return json.dumps(reasons)

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from features.build import compute_features, read_tables, shop_facts
+from features.build import compute_features, measure_shop, read_parts
 from features.cohort import read_return_gaps
 from features.console import Announce
 from features.history import History
@@ -56,14 +56,14 @@ def score_shop(
 ) -> ScoredRun:
     """Score every customer who ordered before a snapshot with the champions."""
     announce("the shop as a whole")
-    shop = shop_facts(read_tables(history, engine=settings.features.engine, snapshot=snapshot), snapshot)
+    shop = measure_shop(read_parts(history, engine=settings.features.engine, snapshot=snapshot), snapshot)
     gaps = read_return_gaps(history, snapshot)
     predictors = _predictors(scorers, settings)
     parts: list[pl.DataFrame] = []
     customers_by_bucket: list[list[str]] = []
     for bucket in range(history.manifest.bucket_count):
         announce(f"bucket {bucket + 1} of {history.manifest.bucket_count}")
-        own = read_tables(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
+        own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
         features = compute_features(own, snapshot, settings=settings, shop=shop)
         customers_by_bucket.append(features["customer_id"].to_list())
         if features.height:

@@ -28,7 +28,8 @@ class Language:
 class _Sentence:
     """A sentence taken apart once, so that writing it is cheap.
 
-    `{days:day|days}` becomes "1 day" or "143 days", `{x_share}` a percentage, other numbers plain ones.
+    `{days:day|days}` becomes "1 day" or "143 days", `{n:once|# times}` "once" or "3 times", `{x_share}` a
+    percentage, another number itself.
     """
 
     def __init__(self, text: str, language: Language) -> None:
@@ -53,7 +54,8 @@ class _Sentence:
         if not spec:
             return text
         one, _, many = spec.partition("|")
-        return f"{text} {one if text == '1' else many}"
+        form = one if text == "1" else many
+        return form.replace("#", text) if "#" in many else f"{text} {form}"
 
 
 ENGLISH = Language(
@@ -80,7 +82,7 @@ ENGLISH = Language(
     },
     recommendations={
         "popular": ("bought by {recent_customer_count:customer|customers} lately", "popular in the shop"),
-        "bought_before": ("bought {order_count:time|times} before", "bought before"),
+        "bought_before": ("bought {order_count:once|# times} before", "bought before"),
         "due_again": ("due again in {due_in_days:day|days}", "due again"),
         "like_what_you_buy": ("goes with {evidence}", "goes with what this customer buys"),
         "same_need_one_tier_up": (
@@ -90,6 +92,7 @@ ENGLISH = Language(
         "categories_bought_together": (
             "{buyer_share} of those who buy {evidence} also buy this kind of thing",
             "often bought together with {evidence}",
+            "often bought together with the basket",
         ),
     },
     plain={

@@ -1,0 +1,74 @@
+"""The CSV of a list: byte-exact, complete, in order; and harmless in a spreadsheet."""
+
+import csv
+import io
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serving_runs import NASTY_IDS, publish
+from starlette.testclient import TestClient
+from test_serving_api import open_client
+
+from serving.csv_export import CHUNK_ROWS, HEADER, excel_cell
+
+URL = "/v1/audiences/at-risk/export.csv"
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    var = tmp_path_factory.mktemp("var")
+    publish(var, (*NASTY_IDS, *(f"c{number}" for number in range(CHUNK_ROWS + 20))))
+    with open_client(var) as opened:
+        yield opened
+
+
+def read(content: bytes) -> list[dict[str, str]]:
+    return list(csv.DictReader(io.StringIO(content.decode("utf-8-sig"), newline="")))
+
+
+def test_every_member_is_there_byte_for_byte_and_in_order(client: TestClient) -> None:
+    answer = client.get(URL)
+    assert answer.headers["content-type"] == "text/csv; charset=utf-8"
+    assert answer.headers["content-disposition"] == 'attachment; filename="at-risk-2026-11-22.csv"'
+    rows = read(answer.content)
+    assert [row["customer_id"] for row in rows][: len(NASTY_IDS)] == list(NASTY_IDS)
+    assert len(rows) == len(NASTY_IDS) + CHUNK_ROWS + 20
+    assert tuple(rows[0]) == HEADER
+    assert answer.content.startswith(b"customer_id,")
+
+
+def test_a_row_says_why_and_what_to_offer(client: TestClient) -> None:
+    row = read(client.get(URL).content)[0]
+    assert row["reasons"] == "143 days since the last order; the usual gap is 41"
+    assert (row["top_recommendation"], row["top_recommendation_name"]) == ("00007", "Mug")
+    assert (row["churn_probability"], row["email_consent"], row["value_at_risk"]) == ("0.49", "true", "31.4")
+    assert (row["as_of"], row["score_run_id"]) == ("2026-11-22", "s_0001")
+
+
+def test_excel_gets_a_mark_and_no_formula(client: TestClient) -> None:
+    content = client.get(f"{URL}?format=excel").content
+    assert content.startswith(b"\xef\xbb\xbf")
+    rows = read(content)
+    shown = dict(zip(NASTY_IDS, (row["customer_id"] for row in rows), strict=False))
+    assert shown["=1+1"] == "'=1+1"
+    assert shown["@x"] == "'@x"
+    assert shown["00123"] == '="00123"'
+    assert shown["김철수"] == "김철수"
+    assert rows[0]["top_recommendation"] == '="00007"'
+
+
+def test_a_filter_counts_for_the_file_too(client: TestClient) -> None:
+    assert read(client.get(f"{URL}?min_clv=122.5").content) == []
+
+
+@given(st.text(max_size=12))
+def test_no_cell_begins_a_formula_except_quoted_digits(text: str) -> None:
+    cell = excel_cell(text)
+    if cell.startswith("="):
+        assert cell == f'="{text}"'
+        assert text.isdigit()
+    else:
+        assert not cell.lstrip(" ").startswith(("=", "+", "-", "@", "\t", "\r", "\n"))
+    assert text in cell
