@@ -300,7 +300,8 @@ def _part_hash(rows: pl.DataFrame) -> str:
         digest.update(column.is_null().cast(pl.UInt8).to_numpy().tobytes())
         if column.dtype == pl.String:
             digest.update(column.str.len_bytes().fill_null(0).to_numpy().tobytes())
-            digest.update("".join(column.drop_nulls()).encode())
+            packed = column.fill_null("").to_arrow(compat_level=pl.CompatLevel.oldest())
+            digest.update(packed.buffers()[2] or b"")
         else:
             kind = pl.Float64 if column.dtype.is_float() else pl.Int64
             digest.update(column.to_physical().cast(kind).fill_null(0).to_numpy().tobytes())
