@@ -72,7 +72,7 @@ def connect(layout: Layout) -> MlflowClient:
     The experiment exists after it. Raises `TrackingError` where the server or the database cannot be used.
     """
     for name in ("mlflow", "alembic"):
-        logging.getLogger(name).setLevel(logging.WARNING)
+        logging.getLogger(name).setLevel(logging.ERROR)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     artefacts = None
@@ -107,11 +107,8 @@ def register(
         if training.settings_path is not None:
             mlflow.log_artifact(str(training.settings_path))
         mlflow.log_text(card, "model_card.md")
-        logged = _log_model(folder, task)
+        number = _log_version(client, folder, task, tags=common)
     registered = names.REGISTERED[task]
-    number = str(logged.registered_model_version)
-    for key, value in common.items():
-        client.set_model_version_tag(registered, number, key, value)
     client.set_registered_model_alias(registered, challenger_alias(model.name), number)
     return _challenger(task, client.get_model_version(registered, number))
 
@@ -171,17 +168,24 @@ def _bundle(task: names.Task, model: Model, training: Training) -> Iterator[Path
         yield folder
 
 
-def _log_model(folder: Path, task: names.Task) -> Any:  # noqa: ANN401
+def _log_version(client: MlflowClient, folder: Path, task: names.Task, *, tags: Mapping[str, str]) -> str:
+    """Log the bundle as a model from code and register it; return the number of the version."""
     code = Path(__file__).with_name("bundle_model.py")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # MLflow asks for type hints that would make it guess a signature
-        return mlflow.pyfunc.log_model(
+        logged = mlflow.pyfunc.log_model(
             name="model",
             python_model=str(code),
             artifacts={"bundle": str(folder)},
             pip_requirements=[f"{name}=={version(name)}" for name in PACKAGES],
-            registered_model_name=names.REGISTERED[task],
         )
+    registered = names.REGISTERED[task]
+    if not client.search_registered_models(f"name = '{registered}'"):
+        client.create_registered_model(registered)
+    created = client.create_model_version(
+        registered, logged.model_uri, run_id=logged.run_id, tags=dict(tags), model_id=logged.model_id
+    )
+    return str(created.version)
 
 
 def _challenger(task: names.Task, found: Any) -> Challenger:  # noqa: ANN401
