@@ -52,16 +52,21 @@ def load(request: Request, *, layout: Layout, time_zone: str = "UTC", now: datet
     """
     report = Report(
         sources=[path.name for path in (*request.files, *request.companions.values())],
-        format=request.format or "csv",
+        format=request.layout,
         time_zone=request.mapping.time_zone or time_zone,
     )
     try:
         with only_one(layout), progress("data", total=3) as announce:
             _load(request, layout, report, now=now or datetime.now(UTC), announce=announce)
+        report.write(layout.reports)
     except DataError:
         report.write(layout.reports)
         raise
-    report.write(layout.reports)
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        raise IngestError(
+            f"cannot write under {layout.root} ({reason}); nothing half-written was kept"
+        ) from None
     return report
 
 

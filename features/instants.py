@@ -153,47 +153,54 @@ def _written(cells: pl.Series) -> pl.DataFrame:
         pl.col("cell").str.extract_groups(_WRITTEN).alias("w"),
         pl.col("cell").str.extract_groups(_COMPACT).alias("c"),
     )
-    either = {
-        name: pl.coalesce(pl.col("w").struct[name], pl.col("c").struct[name])
+    zone = pl.col("w").struct["zone"].str.to_uppercase()
+    naive = _stamp().str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
+    fixed = (naive - pl.duration(minutes=_offset_minutes(zone))).dt.replace_time_zone("UTC")
+    return parts.select(
+        "cell",
+        pl.when(zone.is_null()).then(naive).alias("local"),
+        pl.when(zone.is_not_null()).then(fixed).alias("fixed"),
+    )
+
+
+def _stamp() -> pl.Expr:
+    """Put the parts found by a pattern into one form; impossible ones stay and are not read later."""
+    year, month, day, hour, minute, second = (
+        pl.coalesce(pl.col("w").struct[name], pl.col("c").struct[name])
         for name in ("y", "m", "d", "h", "mi", "s")
-    }
-    meridian = pl.coalesce(pl.col("w").struct["before"], pl.col("w").struct["after"]).str.to_lowercase()
-    hour = either["h"].cast(pl.Int64).fill_null(0)
-    hour = (
-        pl.when(meridian.str.contains("^(p|오후)") & (hour < 12))
+    )
+    return pl.format(
+        "{}-{}-{} {}:{}:{}.{}",
+        year,
+        month.str.zfill(2),
+        day.str.zfill(2),
+        _hour_of_day(hour.cast(pl.Int64).fill_null(0)).cast(pl.String).str.zfill(2),
+        minute.fill_null("0").str.zfill(2),
+        second.fill_null("0").str.zfill(2),
+        pl.col("w").struct["f"].fill_null("0"),
+    )
+
+
+def _hour_of_day(hour: pl.Expr) -> pl.Expr:
+    half = pl.coalesce(pl.col("w").struct["before"], pl.col("w").struct["after"]).str.to_lowercase()
+    return (
+        pl.when(half.str.contains("^(p|오후)") & (hour < 12))
         .then(hour + 12)
-        .when(meridian.str.contains("^(a|오전)") & (hour == 12))
+        .when(half.str.contains("^(a|오전)") & (hour == 12))
         .then(0)
         .otherwise(hour)
     )
-    stamp = pl.format(
-        "{}-{}-{} {}:{}:{}.{}",
-        either["y"],
-        either["m"].str.zfill(2),
-        either["d"].str.zfill(2),
-        hour.cast(pl.String).str.zfill(2),
-        either["mi"].fill_null("0").str.zfill(2),
-        either["s"].fill_null("0").str.zfill(2),
-        pl.col("w").struct["f"].fill_null("0"),
-    )
-    zone = pl.col("w").struct["zone"].str.to_uppercase()
+
+
+def _offset_minutes(zone: pl.Expr) -> pl.Expr:
+    """Return the minutes ahead of UTC of `+09:00`, `-0530`, `+09`; 0 for Z, UTC and GMT."""
     digits = zone.str.replace_all(r"[^\d]", "").str.pad_end(4, "0")
-    minutes = digits.str.slice(0, 2).cast(pl.Int64, strict=False) * 60 + digits.str.slice(2, 2).cast(
-        pl.Int64, strict=False
-    )
-    signed = (
+    hours, rest = (digits.str.slice(at, 2).cast(pl.Int64, strict=False) for at in (0, 2))
+    minutes = hours * 60 + rest
+    return (
         pl.when(zone.str.starts_with("-"))
         .then(-minutes)
         .when(zone.str.starts_with("+"))
         .then(minutes)
         .otherwise(0)
-    )
-    naive = stamp.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", strict=False, time_unit="us")
-    return parts.select(
-        "cell",
-        pl.when(zone.is_null()).then(naive).alias("local"),
-        pl.when(zone.is_not_null())
-        .then(naive - pl.duration(minutes=signed))
-        .dt.replace_time_zone("UTC")
-        .alias("fixed"),
     )

@@ -164,9 +164,12 @@ class Report(BaseModel):
         o = self.orders
         text = f"orders: {o.new:,} new, {o.changed:,} changed, {o.unchanged:,} unchanged"
         lines = [text + (f", {o.removed:,} removed" if o.removed else "")]
-        if self.history:
-            lines.append("history: " + ", ".join(f"{key} {value}" for key, value in self.history.items()))
-        return lines
+        return [*lines, self._history_line()] if self.history else lines
+
+    def _history_line(self) -> str:
+        h = self.history
+        counts = f"{h['orders']:,} orders of {h['customers']:,} customers, {h['lines']:,} lines"
+        return f"history: {counts}, {h['first']} to {h['last']}, {h['currency']}"
 
     def _finding_lines(self, severity: Severity) -> list[str]:
         lines = []

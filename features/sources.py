@@ -49,6 +49,12 @@ class Request:
     mode: Mode = "upsert"
     companions: dict[str, Path] = field(default_factory=dict)
 
+    @property
+    def layout(self) -> str:
+        """The format chosen, else guessed from the first file's name."""
+        named = (*self.files, *self.companions.values())
+        return self.format or (guessed_format(named[0]) if named else Format.CSV)
+
 
 NATIVE_FORMATS: dict[Format, Callable[..., Draft]] = {
     Format.SHOPIFY: shopify.read,

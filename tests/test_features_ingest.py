@@ -222,6 +222,24 @@ def test_wrong_options_are_one_line(run: Ingest, words: list[str]) -> None:
     assert not (done.var / "history").exists()
 
 
+def test_a_place_that_cannot_be_written_is_one_line(
+    run: Ingest, saved: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken = run("--file", saved(THREE), "--var", saved("a file", "taken"))
+    assert (taken.code, taken.err.startswith("error: cannot write under")) == (2, True)
+    before = run("--file", saved(THREE)).history.manifest
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(pl.DataFrame, "write_parquet", full)
+    done = run("--file", saved(THREE.replace("20.5", "21")))
+    assert done.code == 2
+    assert "No space left on device" in done.err
+    assert "Traceback" not in done.err
+    assert done.history.manifest == before
+
+
 @pytest.mark.parametrize("chosen", ["parquet", "xlsx", "shopify", "woocommerce", "online-retail"])
 def test_the_wrong_format_is_named(run: Ingest, saved: Callable[..., Path], chosen: str) -> None:
     done = run("--file", saved(THREE), "--format", chosen)

@@ -68,21 +68,7 @@ def read(rows: pl.DataFrame, conventions: Conventions, *, report: Report) -> Dra
     ids, identities = people_of(cells.texts(None), cells.texts("Email"), phones, pepper=conventions.pepper)
     money = _line_amounts(cells)
     status = cells.texts("Financial Status").str.to_lowercase()
-    left_out = _left_out(status, cells.texts("Cancelled at"))
-    lines = draft_lines(
-        row=cells.row_numbers,
-        customer_id=ids,
-        order_id=spread[ORDER],
-        ordered_at=cells.instants("Created at", required=True),
-        product_id=first_texts(cells, ("Lineitem sku", "Lineitem name")),
-        amount_minor=money["amount"],
-        quantity_minor=money["quantity"],
-        discount_minor=money["discount"],
-        coupon=cells.texts("Discount Code"),
-        channel=cells.texts("Source"),
-        is_return=pl.repeat(False, spread.height, eager=True),
-        left_out=left_out.zip_with(left_out.is_not_null(), cells.reasons),
-    )
+    lines = _lines(cells, ids, money=money, status=status)
     returned = refund_lines(lines, _refunds(cells, spread[ORDER], status), report=report)
     return Draft(
         pl.concat([lines, returned]),
@@ -99,6 +85,25 @@ def read(rows: pl.DataFrame, conventions: Conventions, *, report: Report) -> Dra
             email_consent=cells.flags("Accepts Marketing"),
         ),
         identities=identities,
+    )
+
+
+def _lines(cells: CellReader, ids: pl.Series, *, money: pl.DataFrame, status: pl.Series) -> pl.DataFrame:
+    ordered_at = cells.instants("Created at", required=True)
+    left_out = _left_out(status, cells.texts("Cancelled at"))
+    return draft_lines(
+        row=cells.row_numbers,
+        customer_id=ids,
+        order_id=cells.rows[ORDER],
+        ordered_at=ordered_at,
+        product_id=first_texts(cells, ("Lineitem sku", "Lineitem name")),
+        amount_minor=money["amount"],
+        quantity_minor=money["quantity"],
+        discount_minor=money["discount"],
+        coupon=cells.texts("Discount Code"),
+        channel=cells.texts("Source"),
+        is_return=pl.repeat(False, len(ids), eager=True),
+        left_out=left_out.zip_with(left_out.is_not_null(), cells.reasons),
     )
 
 

@@ -35,10 +35,21 @@ def read_order_lines(
         cells.texts(taken.get("phone")),
         pepper=conventions.pepper,
     )
+    lines = _lines(cells, ids, mapping, taken=taken)
+    return Draft(
+        lines,
+        is_date_only=cells.is_date_only,
+        has_order_ids="order_id" in taken,
+        currencies=_currencies(cells, mapping, taken),
+        identities=identities,
+    )
+
+
+def _lines(cells: CellReader, ids: pl.Series, mapping: Mapping, *, taken: dict[str, str]) -> pl.DataFrame:
     quantity = cells.quantities(taken.get("quantity"))
     amount = _amounts(cells, taken, quantity)
     ordered_at = cells.instants(taken["ordered_at"], required=True)
-    lines = draft_lines(
+    return draft_lines(
         row=cells.row_numbers,
         customer_id=ids,
         order_id=cells.ids(taken.get("order_id")),
@@ -52,13 +63,6 @@ def read_order_lines(
         channel=cells.texts(taken.get("channel")),
         is_return=_returns(cells, mapping, taken, amount=amount, quantity=quantity),
         left_out=cells.reasons,
-    )
-    return Draft(
-        lines,
-        is_date_only=cells.is_date_only,
-        has_order_ids="order_id" in taken,
-        currencies=_currencies(cells, mapping, taken),
-        identities=identities,
     )
 
 
