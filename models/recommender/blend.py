@@ -70,8 +70,10 @@ class Blend(Als):
     def save(self, folder: Path) -> None:
         """Write plain files; the ranker is LightGBM's text."""
         super().save(folder)
+        path = folder / RANKER_FILE
+        path.unlink(missing_ok=True)
         if self.ranker_ is not None:
-            (folder / RANKER_FILE).write_text(self.ranker_.model_to_string(), encoding="utf-8")
+            path.write_text(self.ranker_.model_to_string(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -110,13 +112,13 @@ class Blend(Als):
     def _train(self, features: Floats, hit: NDArray[np.bool_]) -> lightgbm.Booster:
         params = {
             "objective": "binary",
-            "learning_rate": 0.1,
+            "learning_rate": 0.05,
             "num_leaves": 15,
-            "min_data_in_leaf": 100,
+            "min_data_in_leaf": 200,
             "feature_fraction": 0.7,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
-            "lambda_l2": 5.0,
+            "lambda_l2": 20.0,
             "seed": self.seed,
             "deterministic": True,
             "force_row_wise": True,

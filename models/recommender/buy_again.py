@@ -21,7 +21,7 @@ def buy_again(shoppers: Shoppers, catalogue: Catalogue, *, outcome_days: int, de
     """
     gaps = usual_gaps_days(shoppers, catalogue)
     ages = shoppers.ages_days
-    is_due = (ages >= 1.0) & (ages >= gaps / 2) & (gaps - ages <= outcome_days)
+    is_due = (ages > 1.0) & (ages >= gaps / 2) & (gaps - ages <= outcome_days)
     due = np.flatnonzero(is_due & shoppers.repeats & catalogue.is_offered[shoppers.items])
     overdue_gaps = np.maximum(ages[due] / gaps[due] - 1, 0)
     scores = (

@@ -1,6 +1,7 @@
 """What a recommender learns from at an origin, read from the history."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import polars as pl
@@ -14,7 +15,9 @@ from features.snapshot import Snapshot
 from models.recommender.catalogue import Catalogue
 from models.recommender.contract import RecommenderMaterial, Rehearsal
 
-REHEARSAL_COUNT = 1
+# One window teaches a large shop enough, and the newest window teaches best; a small shop needs more of them.
+REHEARSAL_COUNT_MAX = 3
+PURCHASES_WANTED = 30_000
 
 
 def build_material(
@@ -28,24 +31,48 @@ def build_material(
     """Read everything that a recommender may learn from at an origin; nothing dated on or after it.
 
     `buckets` limits the customers learnt from (default: all); the item table is always of the whole shop.
+    Rehearsals go back from the origin, window by window, until they hold enough purchases.
     """
+    reader = _Reader(history, settings, buckets, engine)
     days = settings.recommender.outcome_days
-    rehearsals = []
-    for number in range(1, REHEARSAL_COUNT + 1):
-        start = origin.shifted(-days * number)
-        interactions = build_interactions(history, start, settings=settings, buckets=buckets, engine=engine)
-        if interactions.is_empty():
+    rehearsals: list[Rehearsal] = []
+    purchase_count = 0
+    for number in range(1, REHEARSAL_COUNT_MAX + 1):
+        if purchase_count >= PURCHASES_WANTED:
             break
-        purchases = build_purchases(history, start, start.shifted(days), buckets=buckets, engine=engine)
-        items = build_items(history, start, settings=settings, engine=engine)
-        rehearsals.append(Rehearsal(start, interactions, items, purchases))
+        rehearsal = reader.rehearsal(origin.shifted(-days * number), days)
+        if rehearsal.interactions.is_empty():
+            break
+        rehearsals.append(rehearsal)
+        purchase_count += len(rehearsal.purchases)
     return RecommenderMaterial(
         origin=origin,
         outcome_days=days,
-        interactions=build_interactions(history, origin, settings=settings, buckets=buckets, engine=engine),
-        items=build_items(history, origin, settings=settings, engine=engine),
+        interactions=reader.interactions(origin),
+        items=reader.items(origin),
         rehearsals=tuple(rehearsals),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Reader:
+    history: History
+    settings: Settings
+    buckets: Sequence[int] | None
+    engine: Engine
+
+    def interactions(self, snapshot: Snapshot) -> pl.DataFrame:
+        return build_interactions(
+            self.history, snapshot, settings=self.settings, buckets=self.buckets, engine=self.engine
+        )
+
+    def items(self, snapshot: Snapshot) -> pl.DataFrame:
+        return build_items(self.history, snapshot, settings=self.settings, engine=self.engine)
+
+    def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
+        end = start.shifted(days)
+        purchases = build_purchases(self.history, start, end, buckets=self.buckets, engine=self.engine)
+        return Rehearsal(start, self.interactions(start), self.items(start), purchases)
 
 
 def owned_matrix(interactions: pl.DataFrame, catalogue: Catalogue) -> sparse.csr_matrix:

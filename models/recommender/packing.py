@@ -28,7 +28,7 @@ def pack_lists(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> Iterator[tup
     """
     packed = _records(lists, item_nos).tobytes()
     begins = np.flatnonzero(lists["rank"].to_numpy() == 1)
-    ends = np.append(begins[1:], len(lists))
+    ends = np.append(begins, len(lists))[1:]
     customers = lists["customer_id"].to_numpy()[begins]
     kinds = lists["kind"].to_numpy()[begins]
     for customer, kind, begin, end in zip(customers, kinds, begins, ends, strict=True):
@@ -39,10 +39,10 @@ def _records(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> NDArray[np.voi
     records = np.zeros(len(lists), dtype=_RECORD)
     numbers = pd.Series(item_nos, dtype="int64")
     numbers.index = numbers.index.astype("str")
-    places = numbers.index.get_indexer(lists["product_id"])
+    places = numbers.index.get_indexer(pd.Index(lists["product_id"]))
     if (places < 0).any():
         raise KeyError(f"no number for product {lists['product_id'].iloc[int((places < 0).argmax())]!r}")
-    evidence = numbers.index.get_indexer(lists["evidence_product_id"])
+    evidence = numbers.index.get_indexer(pd.Index(lists["evidence_product_id"]))
     reasons = lists["reason"].map(REASON_NUMBERS).to_numpy(dtype=np.uint8)
     scaled = np.rint(lists["value"].to_numpy(dtype=np.float64) * _SCALES[reasons])
     records["item_no"] = numbers.to_numpy()[places]

@@ -1,0 +1,58 @@
+"""Packed slots: bytes that the store keeps and the API reads back."""
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from features.slots import KINDS, REASONS, SLOT, SOURCES, Slot, pack_slots, unpack_slots
+
+SLOTS = st.builds(
+    Slot,
+    item_no=st.integers(0, 2**32 - 1),
+    score=st.floats(width=32, allow_nan=False, allow_infinity=False),
+    reason=st.sampled_from([reason.code for reason in REASONS]),
+    source=st.sampled_from(SOURCES),
+    evidence_no=st.none() | st.integers(0, 2**32 - 2),
+    value=st.none() | st.integers(-3, 3).map(float),
+)
+
+
+@given(slots=st.lists(SLOTS, max_size=60))
+def test_what_is_packed_is_read_back(slots: list[Slot]) -> None:
+    packed = pack_slots(slots)
+    assert len(packed) == 16 * len(slots)
+    assert unpack_slots(packed) == slots
+
+
+def test_a_slot_is_16_bytes_of_known_order() -> None:
+    assert SLOT.size == 16
+    packed = pack_slots([Slot(1, 0.5, "due_again", "personalised", evidence_no=258, value=-2)])
+    assert packed.hex(" ") == "01 00 00 00 00 00 00 3f 02 01 00 00 02 00 fe ff"
+
+
+@pytest.mark.parametrize(("value", "kept"), [(1e9, 32_767.0), (-1e9, -32_767.0)])
+def test_a_value_out_of_range_is_cut(value: float, kept: float) -> None:
+    (found,) = unpack_slots(pack_slots([Slot(1, 0.5, "popular", "popular", value=value)]))
+    assert found.value == kept
+
+
+def test_stored_numbers_never_move() -> None:
+    assert [reason.code for reason in REASONS][:6] == [
+        "popular",
+        "bought_before",
+        "due_again",
+        "like_what_you_buy",
+        "same_need_one_tier_up",
+        "categories_bought_together",
+    ]
+    assert SOURCES == ("personalised", "segment", "popular", "fallback")
+    assert KINDS == ("for_you", "buy_again", "cross_sell", "upsell", "popular")
+
+
+def test_reading_slots_needs_the_standard_library_only() -> None:
+    code = "import sys, features.slots; print({'numpy', 'polars', 'pandas', 'narwhals'} & set(sys.modules))"
+    found = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert found.stdout.strip() == "set()"
