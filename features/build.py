@@ -101,15 +101,24 @@ def compute_features(
 
 
 def _read_part(history: History, buckets: Sequence[int], *, engine: str, snapshot: Snapshot | None) -> Part:
-    lines = history.scan("order_lines", engine=engine, buckets=buckets).select(*LINE_COLUMNS)
+    lines = _read_lines(history, buckets, engine=engine)
     events = event_rows(history.scan("events", engine=engine, buckets=buckets))
     if snapshot is not None:
         lines = known_rows(lines, snapshot).drop("days_ago")
         events = known_rows(events, snapshot).drop("days_ago")
-    products = None
-    if history.has_column("products", "category"):
-        products = history.scan("products", engine=engine)
-    return Part(_collect(ledger_rows(lines, products)), _collect(events), engine)
+    rows = ledger_rows(lines if engine == "duckdb" else lines.collect())
+    return Part(_collect(rows), _collect(events), engine)
+
+
+def _read_lines(history: History, buckets: Sequence[int], *, engine: str) -> Frame:
+    """Scan order lines with the number of their product's category, in stored order on Polars."""
+    lines = history.scan("order_lines", engine=engine, buckets=buckets).select(*LINE_COLUMNS)
+    products = history.read("products").select("product_id", pl.col("category").rank("dense").cast(pl.Int32))
+    if engine == "duckdb":
+        described = nw.from_native(duckdb.from_arrow(products.to_arrow()))
+        return lines.join(described, on="product_id", how="left")
+    native: pl.LazyFrame = lines.to_native()
+    return nw.from_native(native.join(products.lazy(), on="product_id", how="left", maintain_order="left"))
 
 
 def _compute_part(known: Frame, events: Frame, at: Moment) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""How a feature is declared, and the small expressions that families share.
+"""How a feature is declared.
 
 A family is a module under `features.families` of about a hundred lines: it declares its features (name, unit,
 window, description, reason code) and gives the narwhals expressions that compute them. Three row tables stand
@@ -37,9 +37,6 @@ Reason = Literal[
     "engagement",
     "season",
 ]
-WINDOWS_DAYS = (7, 14, 30, 60, 90, 180, 365)
-# A power of two, so that dividing by it is exact on every engine.
-WEIGHT_SCALE = 2**30
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,43 +77,3 @@ class Family:
     ledger: Expressions = nothing
     days: Expressions = nothing
     events: Expressions = nothing
-
-
-def within(window_days: int) -> nw.Expr:
-    """Rows of the last `window_days` 24-hour days before the snapshot."""
-    return nw.col("days_ago") <= window_days
-
-
-def between(newer_days: int, older_days: int) -> nw.Expr:
-    """Rows of the window `(newer_days, older_days]` days before the snapshot."""
-    return (nw.col("days_ago") > newer_days) & (nw.col("days_ago") <= older_days)
-
-
-def sum_where(condition: nw.Expr, value: str | nw.Expr) -> nw.Expr:
-    """Sum integers over the rows that meet a condition: exact, and the same on every engine."""
-    chosen = nw.col(value) if isinstance(value, str) else value
-    return nw.when(condition).then(chosen).otherwise(nw.lit(0)).sum()
-
-
-def half_life_weight(half_life_days: int) -> nw.Expr:
-    """Weight of a row, 1 at the snapshot and halved every `half_life_days`, as an integer."""
-    decay = (nw.col("days_ago") * (-0.6931471805599453 / half_life_days)).exp()
-    return (decay * WEIGHT_SCALE + 0.5).floor().cast(nw.Int64)
-
-
-def ratio(numerator: str | nw.Expr, denominator: str | nw.Expr) -> nw.Expr:
-    """Divide two columns; missing where the denominator is not above 0."""
-    top = nw.col(numerator) if isinstance(numerator, str) else numerator
-    bottom = nw.col(denominator) if isinstance(denominator, str) else denominator
-    return nw.when(bottom > 0).then(top / bottom)
-
-
-def change(newer: str, older: str) -> nw.Expr:
-    """Compare two windows: (newer - older) / (newer + older) in [-1, 1], 0 where both are empty."""
-    total = nw.col(newer) + nw.col(older)
-    return nw.when(total > 0).then((nw.col(newer) - nw.col(older)) / total).otherwise(nw.lit(0.0))
-
-
-def recorded(column: nw.Expr, *, is_recorded: bool) -> nw.Expr:
-    """Keep a column where the shop records what it is made of, else make it missing for everybody."""
-    return column if is_recorded else column * float("nan")

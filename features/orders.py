@@ -6,13 +6,15 @@ The ledger holds one row per customer and instant, and each row says only what t
     sales and returns    money, units and lines; a return counts at its own, later instant
     first purchases      products and categories that the customer had never bought before
 
-So the ledger depends on no snapshot: what was known at D is its rows before D, whatever happened later. Sums over its rows give distinct orders and products without counting distinct values anew for every snapshot.
+So the ledger depends on no snapshot: what was known at D is its rows before D, whatever happened later. Sums
+over its rows give distinct orders and products without counting distinct values anew for every snapshot.
 """
 
 from typing import Any
 
 import narwhals as nw
 
+from features.expressions import one_where, sum_where
 from features.snapshot import Snapshot
 
 # An event is of the first kind of which its type holds a word; what fits none is still an act.
@@ -56,19 +58,46 @@ COUNT_COLUMNS = (
 _HALF_MICROSECOND_DAYS = 0.5e-6 / 86_400
 
 Frame = nw.LazyFrame[Any]
+Lines = nw.LazyFrame[Any] | nw.DataFrame[Any]
 
 
-def ledger_rows(lines: Frame, products: Frame | None) -> Frame:
-    """Turn order lines into the ledger (columns `customer_id`, `ordered_days`, `COUNT_COLUMNS`).
+def ledger_rows(lines: Lines) -> Frame:
+    """Turn order lines (`LINE_COLUMNS` and `category`) into the ledger (`customer_id`, `ordered_days`, counts).
 
-    `products` (product_id, category) may be None; a category describes the line's product and counts as known
-    with the line, whenever the product table was loaded. A sale is one order at one instant: nearly always
-    the whole order.
+    The lines of an eager frame must stand in stored order, which spares sorting them. A category describes the
+    line's product and counts as known with the line, whenever the product table was loaded. A sale is what a
+    customer bought at one instant: nearly always one order.
     """
-    sold = lines.filter(~nw.col("is_return"))
-    parts = [_sales(sold), _returns(lines), _firsts(sold, products)]
-    together = nw.concat([_filled(part) for part in parts], how="vertical")
-    return together.group_by("customer_id", "ordered_days").agg(_sum(*COUNT_COLUMNS))
+    sold = ~nw.col("is_return")
+    marked = lines.with_columns(
+        one_where(_is_first("order_id", lines)).alias("order_count"),
+        one_where(_is_first("product_id", lines)).alias("new_product_count"),
+        one_where(_is_first("category", lines)).alias("new_category_count"),
+    )
+    totals = (
+        marked.lazy()
+        .group_by("customer_id", "ordered_days")
+        .agg(
+            *(
+                nw.col(name).sum().cast(nw.Int64)
+                for name in ("order_count", "new_product_count", "new_category_count")
+            ),
+            _total(sold, "amount_minor").alias("gross_minor"),
+            _total(sold, "discount_minor"),
+            _total(sold, "quantity_minor"),
+            _total(sold, nw.lit(1)).alias("line_count"),
+            _total(sold & ~nw.col("product_id").is_null(), nw.lit(1)).alias("product_line_count"),
+            _total(sold & ~nw.col("coupon").is_null(), nw.lit(1)).alias("coupon_line_count"),
+            _total(~sold, nw.lit(1)).alias("return_line_count"),
+            _total(~sold, nw.col("amount_minor") * -1).alias("return_minor"),
+        )
+    )
+    once = {"sale": "line_count", "coupon_sale": "coupon_line_count", "discounted_sale": "discount_minor"}
+    once["return"] = "return_line_count"
+    counted = totals.with_columns(
+        one_where(nw.col(what) > 0).alias(f"{name}_count") for name, what in once.items()
+    )
+    return counted.select("customer_id", "ordered_days", *COUNT_COLUMNS)
 
 
 def event_rows(events: Frame) -> Frame:
@@ -78,7 +107,7 @@ def event_rows(events: Frame) -> Frame:
     taken = nw.lit(False)
     for kind, parts in EVENT_WORDS.items():
         fits = words.str.contains("|".join(parts))
-        kinds[f"{kind}_count"] = _one_where(fits & ~taken)
+        kinds[f"{kind}_count"] = one_where(fits & ~taken)
         taken = taken | fits
     acts = 1 - kinds["message_count"]
     return events.select(
@@ -128,61 +157,15 @@ def order_days(known: Frame, snapshot: Snapshot) -> Frame:
     )
 
 
-def _sales(sold: Frame) -> Frame:
-    sales = sold.group_by("customer_id", "order_id", "ordered_days").agg(
-        _sum("amount_minor").alias("gross_minor"),
-        _sum("discount_minor", "quantity_minor"),
-        nw.len().cast(nw.Int64).alias("line_count"),
-        nw.col("product_id").count().cast(nw.Int64).alias("product_line_count"),
-        nw.col("coupon").count().alias("coupon_line_count"),
-    )
-    return sales.with_columns(
-        _one_where(nw.col("line_count") > 0).alias("sale_count"),
-        _one_where(nw.col("coupon_line_count") > 0).alias("coupon_sale_count"),
-        _one_where(nw.col("discount_minor") > 0).alias("discounted_sale_count"),
-    )
+def _is_first(column: str, lines: Lines) -> nw.Expr:
+    """Say whether a sold line is the customer's first one with its value, in time."""
+    value = nw.when(~nw.col("is_return")).then(nw.col(column))
+    seen = value.is_first_distinct()
+    if isinstance(lines, nw.LazyFrame):
+        # Within one instant it does not matter which line is marked: their sum is the same.
+        return seen.over("customer_id", order_by="ordered_days") & ~value.is_null()
+    return seen.over("customer_id") & ~value.is_null()
 
 
-def _returns(lines: Frame) -> Frame:
-    returns = lines.filter(nw.col("is_return")).group_by("customer_id", "order_id", "ordered_days")
-    returned = returns.agg(_sum("amount_minor").alias("amount"))
-    return returned.with_columns(
-        (nw.col("amount") * -1).alias("return_minor"), (nw.col("amount") * 0 + 1).alias("return_count")
-    )
-
-
-def _firsts(sold: Frame, products: Frame | None) -> Frame:
-    """Count by customer and instant what was opened or bought there for the first time."""
-    first = nw.col("ordered_days").min()
-    bought = sold.filter(~nw.col("product_id").is_null()).group_by("customer_id", "product_id").agg(first)
-    parts = {
-        "order_count": sold.group_by("customer_id", "order_id").agg(first),
-        "new_product_count": bought,
-    }
-    if products is not None:
-        described = bought.join(products.select("product_id", "category"), on="product_id")
-        sorted_by_category = described.filter(~nw.col("category").is_null())
-        parts["new_category_count"] = sorted_by_category.group_by("customer_id", "category").agg(first)
-    marked = [_marked(rows, name, tuple(parts)) for name, rows in parts.items()]
-    return nw.concat(marked, how="vertical").group_by("customer_id", "ordered_days").agg(_sum(*parts))
-
-
-def _marked(rows: Frame, name: str, names: tuple[str, ...]) -> Frame:
-    marks = [nw.lit(int(other == name)).cast(nw.Int64).alias(other) for other in names]
-    return rows.select("customer_id", "ordered_days", *marks)
-
-
-def _filled(part: Frame) -> Frame:
-    present = set(part.collect_schema().names())
-    counts = [
-        nw.col(name) if name in present else nw.lit(0).cast(nw.Int64).alias(name) for name in COUNT_COLUMNS
-    ]
-    return part.select("customer_id", "ordered_days", *counts)
-
-
-def _sum(*columns: str) -> nw.Expr:
-    return nw.col(*columns).sum().cast(nw.Int64).fill_null(0)
-
-
-def _one_where(condition: nw.Expr) -> nw.Expr:
-    return nw.when(condition).then(nw.lit(1)).otherwise(nw.lit(0)).cast(nw.Int64)
+def _total(rows: nw.Expr, value: str | nw.Expr) -> nw.Expr:
+    return sum_where(rows, value).cast(nw.Int64)

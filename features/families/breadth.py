@@ -6,7 +6,9 @@ first bought. Categories come from the product table; without one they are missi
 
 import narwhals as nw
 
-from features.declare import Family, Feature, Moment, ratio, recorded, sum_where, within
+from features.declare import Family, Feature, Moment
+from features.expressions import ratio, recorded, sum_where, within
+from features.history import QUANTITY_SCALE
 
 PLURALS = {"product": "products", "category": "categories"}
 
@@ -58,9 +60,9 @@ def columns(at: Moment) -> list[nw.Expr]:
         nw.col("lines").alias("line_count"),
         ratio("lines", "orders").alias("lines_per_order"),
         ratio("lines_90", "orders_90").alias("lines_per_order_90"),
-        recorded(ratio("quantity", "orders"), is_recorded=at.shop.records("quantity_minor")).alias(
-            "quantity_per_order"
-        ),
+        recorded(
+            ratio("quantity", "orders") / QUANTITY_SCALE, is_recorded=at.shop.records("quantity_minor")
+        ).alias("quantity_per_order"),
         ratio("gross", "lines").alias("line_value_mean"),
         *(
             recorded(nw.col(f"{name}_firsts"), is_recorded=seen[name]).alias(f"{name}_count")

@@ -11,7 +11,8 @@ from datetime import date, timedelta
 
 import narwhals as nw
 
-from features.declare import Family, Feature, Moment, between, ratio, sum_where
+from features.declare import Family, Feature, Moment
+from features.expressions import between, ratio, sum_where
 
 YEAR_DAYS = 365
 SEASON_HALF_WIDTH_DAYS = 30

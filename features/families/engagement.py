@@ -7,7 +7,8 @@ count is missing for everybody where the shop recorded no event of the kind befo
 
 import narwhals as nw
 
-from features.declare import Family, Feature, Moment, ratio, recorded, sum_where, within
+from features.declare import Family, Feature, Moment
+from features.expressions import ratio, recorded, sum_where, within
 
 KIND_WINDOWS_DAYS = {
     "view": (7, 30),

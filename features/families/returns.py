@@ -5,7 +5,8 @@ Missing for everybody where the shop records no return, discount or coupon befor
 
 import narwhals as nw
 
-from features.declare import Family, Feature, Moment, ratio, recorded, sum_where, within
+from features.declare import Family, Feature, Moment
+from features.expressions import ratio, recorded, sum_where, within
 
 FEATURES = (
     Feature(

@@ -2,17 +2,8 @@
 
 import narwhals as nw
 
-from features.declare import (
-    WEIGHT_SCALE,
-    WINDOWS_DAYS,
-    Family,
-    Feature,
-    Moment,
-    half_life_weight,
-    ratio,
-    sum_where,
-    within,
-)
+from features.declare import Family, Feature, Moment
+from features.expressions import WEIGHT_SCALE, WINDOWS_DAYS, half_life_weight, ratio, sum_where, within
 
 HALF_LIVES_DAYS = (7, 15, 30, 60, 120, 240)
 

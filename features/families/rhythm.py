@@ -2,7 +2,8 @@
 
 import narwhals as nw
 
-from features.declare import Family, Feature, Moment, ratio, sum_where
+from features.declare import Family, Feature, Moment
+from features.expressions import ratio, sum_where
 
 ACTIVE_PERIODS_DAYS = (7, 30)
 

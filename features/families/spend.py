@@ -2,17 +2,8 @@
 
 import narwhals as nw
 
-from features.declare import (
-    WINDOWS_DAYS,
-    Family,
-    Feature,
-    Moment,
-    between,
-    change,
-    ratio,
-    sum_where,
-    within,
-)
+from features.declare import Family, Feature, Moment
+from features.expressions import WINDOWS_DAYS, between, change, decay, ratio, sum_where, within
 
 FEATURES = (
     *(
@@ -92,8 +83,7 @@ def ledger(at: Moment) -> list[nw.Expr]:
 
 
 def _decayed(amount: nw.Expr, half_life_days: int) -> nw.Expr:
-    weight = (nw.col("days_ago") * (-0.6931471805599453 / half_life_days)).exp()
-    return (amount * weight + 0.5).floor().cast(nw.Int64).sum()
+    return (amount * decay(half_life_days) + 0.5).floor().cast(nw.Int64).sum()
 
 
 def days(_: Moment) -> list[nw.Expr]:
