@@ -1,0 +1,1 @@
+"""Benchmarks: speed, memory and quality, measured the same way every time."""
