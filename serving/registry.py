@@ -20,8 +20,8 @@ from typing import Any
 
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
-import mlflow
 from mlflow import MlflowClient
+from mlflow.artifacts import download_artifacts
 from mlflow.exceptions import MlflowException
 
 from features.errors import UserError
@@ -105,9 +105,8 @@ def _connect(layout: Layout) -> MlflowClient:
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(layout.mlflow / 'mlflow.db').resolve()}"
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise RegistryError(f"no models in {uri}; run `make train evaluate promote` first")
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    return MlflowClient()
+    # Not `set_tracking_uri`: that writes the environment, where another VAR would find it.
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
 
 
 def _passed_versions(client: MlflowClient, task: names.Task) -> list[Any]:
@@ -115,7 +114,7 @@ def _passed_versions(client: MlflowClient, task: names.Task) -> list[Any]:
         found = client.search_model_versions(f"name = '{names.REGISTERED[task]}'", max_results=10_000)
     except MlflowException as error:
         reason = str(error).splitlines()[0]
-        raise RegistryError(f"MLflow at {mlflow.get_tracking_uri()} cannot be used: {reason}") from None
+        raise RegistryError(f"MLflow at {client.tracking_uri} cannot be used: {reason}") from None
     return [version for version in found if version.tags.get(names.TAG_PASSED) == "true"]
 
 
@@ -169,7 +168,9 @@ def _download(client: MlflowClient, layout: Layout, task: names.Task, version: A
     with TemporaryDirectory(dir=cached.parent) as temporary:
         try:
             uri = client.get_model_version_download_uri(names.REGISTERED[task], version.version)
-            folder = Path(mlflow.artifacts.download_artifacts(artifact_uri=uri, dst_path=temporary))
+            folder = Path(
+                download_artifacts(artifact_uri=uri, dst_path=temporary, tracking_uri=client.tracking_uri)
+            )
         except (MlflowException, OSError) as error:
             reason = str(error).splitlines()[0]
             raise RegistryError(

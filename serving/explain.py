@@ -1,0 +1,155 @@
+"""`make explain ID=…`: one customer in words, from the live run: history, churn curve, reasons, lists.
+
+python -m serving.explain --id 1063 [--var var]
+"""
+
+import asyncio
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import polars as pl
+import typer
+
+from features.console import run_command
+from features.errors import UserError
+from features.history import MONEY_SCALE, History, bucket_of
+from features.settings import Layout
+from features.snapshot import Snapshot
+from serving import console
+from serving.present import RunView, item_numbers
+from serving.rows import HORIZONS_DAYS
+from serving.sqlite_store import SqliteStore
+from serving.store import RunMeta
+from serving.wording import Wording
+
+_BLOCKS: Final = "▁▂▃▄▅▆▇█"
+_ORDERS_SHOWN = 8
+_PLACES_SHOWN = 5
+
+
+class UnknownCustomerError(UserError):
+    """The live run holds no such customer."""
+
+
+def explain(layout: Layout, customer_id: str) -> str:
+    """Return a page of text about a customer; raises `UnknownCustomerError`, or `NoRunError`."""
+    return asyncio.run(_explain(layout, customer_id))
+
+
+async def _explain(layout: Layout, customer_id: str) -> str:
+    store = SqliteStore.of(layout)
+    run = store.open_run(store.live_run_id())
+    row = await run.get_score(customer_id)
+    if row is None:
+        raise UnknownCustomerError(
+            f"no customer {customer_id!r} among the {run.meta.customer_count} of run "
+            f"{run.meta.score_run_id}; "
+            "ids count byte for byte"
+        )
+    view = RunView(run.meta, Wording())
+    slots = await run.get_recommendations(customer_id)
+    items = await run.get_items(item_numbers(slots, limit=_PLACES_SHOWN))
+    lists = view.lists(slots, items, limit=_PLACES_SHOWN, with_product=True)
+    score, meta = view.flat(row), run.meta
+    run.close()
+    orders = read_orders(layout, customer_id, until_days=Snapshot(meta.as_of, meta.time_zone).end_days)
+    parts = (_head(score), _timeline(orders, score), _risk(score), _value(score), _lists(lists, meta))
+    return "\n".join(line for part in parts for line in part) + "\n"
+
+
+def read_orders(layout: Layout, customer_id: str, *, until_days: float) -> pl.DataFrame:
+    """Return a customer's orders before an instant, newest first: `ordered_at`, `amount`, `products`."""
+    history = History.open(layout.history)
+    bucket = bucket_of(customer_id, history.manifest.bucket_count)
+    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket])).filter(
+        (pl.col("customer_id") == customer_id) & ~pl.col("is_return") & (pl.col("ordered_days") < until_days)
+    )
+    orders = lines.group_by("order_id").agg(
+        pl.col("ordered_at").min(),
+        (pl.col("amount_minor").sum() / MONEY_SCALE).alias("amount"),
+        pl.col("product_id").n_unique().alias("products"),
+    )
+    return orders.sort("ordered_at", "order_id", descending=True).collect()
+
+
+def sparkline(values: Sequence[float]) -> str:
+    """Draw values in [0, 1] as blocks.
+
+    >>> sparkline([0.0, 0.5, 1.0])
+    '▁▄█'
+    """
+    top = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[min(int(value * top + 0.49), top)] for value in values)
+
+
+def _head(score: dict[str, Any]) -> Iterator[str]:
+    run = f"as of {score['as_of']} · run {score['score_run_id']} · method {score['method']}"
+    yield f"{score['customer_id']} · {run}"
+    yield f"{score['lifecycle_stage']}, {score['rfm_segment'] or 'no RFM group'}"
+
+
+def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
+    currency, gap = score["currency"], score["average_days_between_orders"]
+    rhythm = "" if gap is None else f", one every {gap:g} days"
+    spend = console.money(score["historic_clv"], currency)
+    yield ""
+    yield f"History: {score['historic_number_of_orders']} orders, {spend}{rhythm}"
+    for order in orders.head(_ORDERS_SHOWN).iter_rows(named=True):
+        amount = console.money(order["amount"], currency)
+        yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']} products"
+    if orders.height > _ORDERS_SHOWN:
+        yield f"  … and {orders.height - _ORDERS_SHOWN} earlier"
+
+
+def _risk(score: dict[str, Any]) -> Iterator[str]:
+    usual, risk = score["usual_churn_probability"], score["churn_probability"]
+    curve = [score[f"churn_probability_{days}"] for days in HORIZONS_DAYS]
+    points = ", ".join(f"{days} d {console.percent(p)}" for days, p in zip(HORIZONS_DAYS, curve, strict=True))
+    against = f"{console.times(risk, usual)} ({console.percent(usual)})"
+    state = f"band {score['risk_band']}{', lapsed' if score['lapsed'] else ''}"
+    window = (score["next_order_p25_date"], score["next_order_p75_date"])
+    yield ""
+    yield f"Churn within {score['churn_horizon_days']} days: {console.percent(risk)}, {against}, {state}"
+    yield f"  {sparkline(curve)}  {points}{'  (partly extrapolated)' if score['extrapolated'] else ''}"
+    yield "  next order between {} and {}".format(*(day or "later than a year" for day in window))
+    for reason in score["reasons"] or ():
+        yield f"  {reason['effect'] * 100:+5.1f} points  {reason['text']}"
+    if score["reasons"] is None:
+        yield f"  the method {score['method']} gives no reasons"
+
+
+def _value(score: dict[str, Any]) -> Iterator[str]:
+    names = ("predicted_clv", "predicted_clv_low", "predicted_clv_high", "value_at_risk")
+    expected, low, high, at_risk = (console.money(score[name], score["currency"]) for name in names)
+    yield ""
+    within = f"within {score['clv_horizon_days']} days ({low} to {high})"
+    yield f"Value: {expected} expected {within}, {at_risk} at risk"
+
+
+def _lists(lists: Mapping[str, Sequence[dict[str, Any]]], meta: RunMeta) -> Iterator[str]:
+    for kind, places in lists.items():
+        yield ""
+        yield f"{kind.replace('_', ' ')}:"
+        for place in places:
+            name = place["product"]["name"] or place["product_id"]
+            yield f"  {place['rank']}. {name}: {place['reason']['text']}"
+    if meta.unavailable_kinds:
+        yield ""
+        yield "no lists: " + ", ".join(f"{kind} ({why})" for kind, why in meta.unavailable_kinds.items())
+
+
+def _command(
+    *,
+    customer_id: Annotated[str, typer.Option("--id", help="the customer's id, byte for byte")],
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Print one customer's history, churn curve, reasons and lists."""
+    sys.stdout.write(explain(Layout(var), customer_id))
+
+
+if __name__ == "__main__":
+    run_command(_command)

@@ -1,0 +1,136 @@
+"""A tiny shop for the scoring tests: a hand-made history, and simple champions registered in MLflow."""
+
+import json
+import random
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from mlflow import MlflowClient
+
+from features.examples import ExampleBuilder
+from features.history import STORED_SCHEMAS, GenerationWriter, History, bucket_of
+from features.settings import Layout, Settings
+from features.snapshot import Snapshot, days_since_epoch
+from models import registry_names as names
+from models.bundle import write_bundle
+from models.candidates import churn_candidates, clv_candidates, recommender_candidates
+from models.recommender.material import build_material
+
+FIRST_DAY = datetime(2026, 1, 1, 10, tzinfo=UTC)
+AS_OF = date(2026, 7, 1)
+HEADLINE_DAYS = 30
+BUCKET_COUNT = 2
+NASTY = ("00123", "NA", "=1+1", "a/b", "김철수")
+
+
+def make_orders(customers: int = 40, *, seed: int = 7) -> list[dict[str, Any]]:
+    """Return order lines until the end of June 2026: regulars, people who stopped, and one order each."""
+    dice = random.Random(seed)
+    lines = []
+    ids = [*NASTY, *(f"c{number}" for number in range(customers - len(NASTY)))]
+    for number, customer in enumerate(ids):
+        gap = dice.choice([7, 14, 30])
+        stop = 180 if number % 3 else dice.choice([40, 90])
+        day = dice.randrange(20)
+        order = 0
+        while day < stop and (number % 7 or order == 0):
+            lines += _order(dice, customer, order, day)
+            order += 1
+            day += max(1, round(dice.gauss(gap, 2)))
+    lines += _order(dice, "c0", 999, 180)
+    return lines
+
+
+def _order(dice: random.Random, customer: str, order: int, day: int) -> list[dict[str, Any]]:
+    at = FIRST_DAY + timedelta(days=day, minutes=dice.randrange(600))
+    return [
+        {
+            "customer_id": customer,
+            "order_id": f"{customer}-{order}",
+            "line_id": f"{customer}-{order}-{line}",
+            "ordered_at": at,
+            "ordered_days": days_since_epoch(at),
+            "product_id": f"p{dice.randrange(12):02d}",
+            "amount_minor": dice.randrange(10_000, 400_000),
+            "quantity_minor": 1000,
+            "is_return": False,
+            "loaded_at": FIRST_DAY,
+        }
+        for line in range(2)
+    ]
+
+
+def write_history(root: Path, lines: list[dict[str, Any]], *, refused: tuple[str, ...] = ()) -> History:
+    """Write lines as a history; customers in `refused` have said no to e-mails."""
+    schema = STORED_SCHEMAS["order_lines"]
+    rows = pl.DataFrame([{**dict.fromkeys(schema), **line} for line in lines], schema=schema)
+    buckets = [bucket_of(customer, BUCKET_COUNT) for customer in rows["customer_id"]]
+    with GenerationWriter(Layout(root).history, bucket_count=BUCKET_COUNT, currency="EUR") as writer:
+        for bucket in range(BUCKET_COUNT):
+            writer.write("order_lines", rows.filter(pl.Series(buckets) == bucket), bucket=bucket)
+        consent = [
+            {**dict.fromkeys(STORED_SCHEMAS["customers"]), "customer_id": c, "email_consent": False}
+            for c in refused
+        ]
+        writer.write("customers", pl.DataFrame(consent, schema=STORED_SCHEMAS["customers"]))
+        return writer.commit()
+
+
+def fit_champions(
+    history: History, as_of: date, *, choice: Mapping[names.Task, str]
+) -> dict[names.Task, Any]:
+    """Fit one candidate of each task named in `choice`."""
+    settings = Settings()
+    snapshot = Snapshot(as_of)
+    examples = ExampleBuilder(history, settings).examples(snapshot, headline_days=HEADLINE_DAYS)
+    makers: dict[names.Task, Any] = {
+        "churn": churn_candidates, "clv": clv_candidates, "recommender": recommender_candidates,
+    }  # fmt: skip
+    fitted = {}
+    for task, name in choice.items():
+        material = build_material(history, snapshot, settings=settings) if task == "recommender" else examples
+        fitted[task] = makers[task](settings)[name].fit(material)
+    return fitted
+
+
+def register(root: Path, fitted: Mapping[names.Task, Any], *, as_of: date, passed: bool = True) -> None:
+    """Register fitted candidates as champions in the MLflow database under a folder."""
+    layout = Layout(root)
+    layout.mlflow.mkdir(parents=True, exist_ok=True)
+    uri = f"sqlite:///{layout.mlflow / 'mlflow.db'}"
+    client = MlflowClient(tracking_uri=uri, registry_uri=uri)
+    experiment = client.get_experiment_by_name("t")
+    location = (layout.mlflow / "artifacts").as_uri()
+    experiment_id = experiment.experiment_id if experiment else client.create_experiment("t", location)
+    for task, model in fitted.items():
+        run = client.create_run(experiment_id)
+        folder = root / "staged" / f"{task}-{run.info.run_id}" / names.BUNDLE_FOLDER
+        folder.mkdir(parents=True)
+        write_bundle(model, folder, kind=task, info={})
+        client.log_artifacts(run.info.run_id, str(folder), f"model/{names.BUNDLE_FOLDER}")
+        _register_version(client, task, model, run, as_of=as_of, passed=passed)
+
+
+def _register_version(
+    client: MlflowClient, task: names.Task, model: Any, run: Any, *, as_of: date, passed: bool
+) -> None:
+    name = names.REGISTERED[task]
+    if not client.search_registered_models(f"name = '{name}'"):
+        client.create_registered_model(name)
+    version = client.create_model_version(name, f"{run.info.artifact_uri}/model", run.info.run_id).version
+    card = {"metrics": {"auc": 0.7}, "baseline": {"candidate": "recency", "metrics": {"auc": 0.7}}}
+    tags = {
+        names.TAG_CANDIDATE: model.name,
+        names.TAG_METHOD: model.method,
+        names.TAG_DATA_UNTIL: as_of.isoformat(),
+        names.TAG_CHURN_HORIZON_DAYS: str(HEADLINE_DAYS),
+        names.TAG_SCORECARD: json.dumps({**card, "beats_baseline": False}),
+        **({names.TAG_PASSED: "true"} if passed else {}),
+    }
+    for key, value in tags.items():
+        client.set_model_version_tag(name, version, key, value)
+    if passed:
+        client.set_registered_model_alias(name, names.CHAMPION, version)

@@ -1,0 +1,208 @@
+"""From a history and champions in MLflow to a published run and files, on a tiny shop."""
+
+import asyncio
+import shutil
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+import orjson
+import polars as pl
+import pytest
+from serving_runs import explained
+from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
+
+from features.settings import Layout
+from serving.explain import UnknownCustomerError, explain
+from serving.present import RunView
+from serving.registry import RegistryError
+from serving.rows import NAMES
+from serving.score import ScoreError, open_request, run_scoring, summary
+from serving.sqlite_store import SqliteStore
+from serving.store import PublishError, ScoreRun
+from serving.wording import Wording
+
+# MLflow's own database layer uses what SQLAlchemy has deprecated.
+pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
+CHOICE: dict[Any, str] = {"churn": "recency", "clv": "formula", "recommender": "popular"}
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a folder with a history, champions, one published run and its files."""
+    var = tmp_path_factory.mktemp("shop")
+    history = write_history(var, make_orders(), refused=("c1", "c2"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
+        register(var, fit_champions(history, AS_OF, choice=CHOICE), as_of=AS_OF)
+        score(var, out=var / "out")
+    return var
+
+
+@pytest.fixture(autouse=True)
+def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+
+
+@pytest.fixture
+def _checked_before(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave out the canary's child process, which the first scoring run of this file has seen."""
+    monkeypatch.setattr("serving.registry.check_bundle", lambda _: None)
+
+
+def score(var: Path, *, as_of: str | None = None, out: Path | None = None) -> Any:
+    return run_scoring(open_request(Layout(var), as_of=as_of, out=out), lambda _: None)
+
+
+def live(var: Path) -> ScoreRun:
+    store = SqliteStore.of(Layout(var))
+    return store.open_run(store.live_run_id())
+
+
+def test_every_customer_has_a_complete_row_whose_nulls_are_explained(shop: Path) -> None:
+    run = live(shop)
+    view = RunView(run.meta, Wording())
+    ids = {line["customer_id"] for line in make_orders()}
+    assert run.meta.customer_count == len(ids)
+    for customer in ids:
+        row = asyncio.run(run.get_score(customer))
+        assert row is not None
+        flat = view.flat(row)
+        assert tuple(flat) == NAMES
+        assert explained(orjson.loads(orjson.dumps(flat)))
+        assert flat["churn_probability"] == flat[f"churn_probability_{HEADLINE_DAYS}"]
+
+
+def test_the_past_is_counted_exactly(shop: Path) -> None:
+    lines = [line for line in make_orders() if line["customer_id"] == "김철수"]
+    scores = pl.read_parquet(shop / "out/scores.parquet")
+    row = scores.filter(pl.col("customer_id") == "김철수").row(0, named=True)
+    orders = {line["order_id"]: line["ordered_at"] for line in lines}
+    spend = round(sum(line["amount_minor"] for line in lines) / 10_000, 2)
+    span_days = (max(orders.values()) - min(orders.values())).total_seconds() / 86_400
+    assert row["historic_number_of_orders"] == len(orders)
+    assert row["historic_clv"] == spend
+    assert row["average_order_value"] == round(spend / len(orders), 2)
+    assert row["average_days_between_orders"] == round(span_days / (len(orders) - 1), 2)
+    assert row["last_order_at"] == max(orders.values())
+    assert row["total_clv"] == round(row["historic_clv"] + row["predicted_clv"], 2)
+
+
+def test_files_hold_the_flat_names_and_the_lists(shop: Path) -> None:
+    scores = pl.read_parquet(shop / "out/scores.parquet")
+    assert tuple(scores.columns) == NAMES
+    assert set(NASTY) <= set(scores["customer_id"])
+    assert scores["as_of"].unique().to_list() == [AS_OF]
+    assert scores["customer_id"].n_unique() == scores.height
+    lists = pl.read_parquet(shop / "out/recommendations.parquet")
+    assert lists.columns == ["customer_id", "kind", "rank", "product_id", "score", "reason"]
+    firsts = lists.filter((pl.col("kind") == "for_you") & (pl.col("rank") == 1))
+    assert set(firsts["customer_id"]) == set(scores["customer_id"])
+
+
+def test_bands_follow_the_printed_cut_points(shop: Path) -> None:
+    meta = live(shop).meta
+    scores = pl.read_parquet(shop / "out/scores.parquet")
+    usual = scores.filter(~pl.col("lapsed"))["churn_probability"].mean()
+    assert meta.usual_churn_probability == pytest.approx(usual, abs=1e-6)
+    high = scores.filter(pl.col("churn_probability") >= meta.high_from_probability)
+    assert set(high["risk_band"]) <= {"high"}
+    assert set(scores.filter(pl.col("churn_probability") < meta.medium_from_probability)["risk_band"]) == {
+        "low"
+    }
+
+
+def test_the_list_is_everybody_at_risk_in_order(shop: Path) -> None:
+    scores = pl.read_parquet(shop / "out/scores.parquet")
+    wanted = scores.filter(
+        (pl.col("risk_band") == "high") & ~pl.col("lapsed") & pl.col("email_consent").fill_null(value=True)
+    ).sort("value_at_risk", "customer_id", descending=[True, False])
+    members = asyncio.run(live(shop).list_members("at-risk", limit=1000))
+    assert [member.row[0] for member in members] == wanted["customer_id"].to_list()
+    assert live(shop).meta.audiences["at-risk"].member_count == wanted.height
+
+
+def test_scoring_again_gives_the_same_rows(shop: Path) -> None:
+    before = pl.read_parquet(shop / "out/scores.parquet").drop("score_run_id", "scored_at")
+    score(shop, out=shop / "again")
+    after = pl.read_parquet(shop / "again/scores.parquet").drop("score_run_id", "scored_at")
+    assert before.equals(after)
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_a_past_date_writes_files_and_leaves_the_live_run(shop: Path) -> None:
+    with pytest.raises(ScoreError, match="OUT=dir"):
+        score(shop, as_of="2026-05-01")
+    with pytest.raises(RegistryError, match=r"2026-07-01.*make train evaluate promote AS_OF=2026-05-01"):
+        score(shop, as_of="2026-05-01", out=shop / "past")
+    run_id = SqliteStore.of(Layout(shop)).live_run_id()
+    history = open_request(Layout(shop), as_of=None, out=None).history
+    old = date(2026, 5, 1)
+    register(shop, fit_champions(history, old, choice=CHOICE), as_of=old)
+    meta = score(shop, as_of="2026-05-01", out=shop / "past")
+    assert (meta.score_run_id, meta.models["churn"].version) == ("", 2)
+    assert SqliteStore.of(Layout(shop)).live_run_id() == run_id
+    assert "not published" in summary(meta, is_past=True)
+    # A later line changes nothing of it: only what was known is read.
+    scores = pl.read_parquet(shop / "past/scores.parquet")
+    assert scores["last_order_at"].max() < pl.Series([old]).cast(pl.Datetime("us", "UTC"))[0]
+    lines = [line for line in make_orders() if line["ordered_at"].date() < old]
+    copy = shop.parent / "cut"
+    shutil.copytree(shop / "mlflow", copy / "mlflow")
+    shutil.copytree(shop / "bundles", copy / "bundles")
+    write_history(
+        copy, [*lines, {**lines[0], "ordered_at": lines[0]["ordered_at"]}][:-1], refused=("c1", "c2")
+    )
+    score(copy, as_of="2026-05-01", out=copy / "out")
+    cut = pl.read_parquet(copy / "out/scores.parquet").drop("score_run_id", "scored_at")
+    assert cut.equals(scores.drop("score_run_id", "scored_at"))
+
+
+def test_a_damaged_bundle_is_refused_and_the_live_run_stays(shop: Path) -> None:
+    run_id = SqliteStore.of(Layout(shop)).live_run_id()
+    bundle = next(path for path in (shop / "bundles").glob("clv-*") if path.is_dir())
+    state = next(path for path in (bundle / "model").iterdir())
+    content = state.read_bytes()
+    state.write_bytes(content[:-3] + b"???")
+    try:
+        with pytest.raises(Exception, match="damaged"):
+            score(shop)
+    finally:
+        state.write_bytes(content)
+    assert SqliteStore.of(Layout(shop)).live_run_id() == run_id
+
+
+def test_without_champions_or_orders_the_message_says_what_to_run(shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop / "history", tmp_path / "history")
+    with pytest.raises(RegistryError, match="make train evaluate promote"):
+        score(tmp_path)
+    with pytest.raises(ScoreError, match="no date"):
+        score(shop, as_of="tomorrow")
+    with pytest.raises(ScoreError, match="nobody had ordered before 2020-01-01"):
+        score(shop, as_of="2020-01-01", out=tmp_path / "out")
+
+
+def test_a_second_scoring_run_stops_at_once(shop: Path) -> None:
+    with SqliteStore.of(Layout(shop)).begin_run(), pytest.raises(PublishError, match="another scoring run"):
+        score(shop)
+
+
+def test_one_customer_is_explained_in_words(shop: Path) -> None:
+    text = explain(Layout(shop), "김철수")
+    assert text.startswith("김철수 · as of 2026-07-01")
+    assert "Churn within 30 days" in text
+    assert "for you:" in text
+    with pytest.raises(UnknownCustomerError, match="byte for byte"):
+        explain(Layout(shop), "nobody")
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_a_shop_without_products_is_scored_without_lists(tmp_path: Path) -> None:
+    lines = [{**line, "product_id": None} for line in make_orders()]
+    history = write_history(tmp_path, lines)
+    choice: dict[Any, str] = {"churn": "base_rate", "clv": "past_spend"}
+    register(tmp_path, fit_champions(history, AS_OF, choice=choice), as_of=AS_OF)
+    meta = score(tmp_path, out=tmp_path / "out")
+    assert set(meta.unavailable_kinds.values()) == {"no_product"}
+    assert pl.read_parquet(tmp_path / "out/recommendations.parquet").is_empty()
+    assert pl.read_parquet(tmp_path / "out/scores.parquet")["clv_method"].unique().to_list() == ["baseline"]
