@@ -23,7 +23,7 @@ from models.recommender.for_you import explain
 from models.recommender.lists import Picks, find_pairs, pair_keys
 from models.recommender.material import owned_matrix
 from models.recommender.ranking import (
-    OTHERS_MIN,
+    NEAR_MIN,
     RANKING_FEATURES,
     Candidates,
     find_candidates,
@@ -104,7 +104,7 @@ class Blend(Als):
         shoppers = read_shoppers(
             rehearsal.interactions, buyers.to_list(), catalogue=catalogue, snapshot=rehearsal.snapshot
         )
-        found = find_candidates(shoppers, catalogue, factors, depth=OTHERS_MIN)
+        found = find_candidates(shoppers, catalogue, factors, depth=NEAR_MIN)
         truth = _purchase_keys(rehearsal.purchases, buyers, catalogue)
         keys = pair_keys(found.rows, found.items, item_count=len(catalogue))
         return ranking_features(found, shoppers, catalogue), find_pairs(keys, truth) >= 0

@@ -149,12 +149,12 @@ class CrossSellTable:
     def _most_ordered(self, shoppers: Shoppers, rows: Ints, nos: Ints) -> Ints:
         """Return the row's most ordered item of each category asked for, -1 where the catalogue has none."""
         width = len(self.categories) + 1
-        keys = pair_keys(shoppers.rows, self._item_categories[shoppers.items] + 1, item_count=width)
-        order = np.lexsort((shoppers.items, -shoppers.order_counts, keys))
-        known, first = np.unique(keys[order], return_index=True)
+        items = shoppers.items[shoppers.ranked]
+        keys = pair_keys(shoppers.rows[shoppers.ranked], self._item_categories[items] + 1, item_count=width)
+        known, first = np.unique(keys, return_index=True)
         places = find_pairs(pair_keys(rows, nos + 1, item_count=width), known)
         found = np.full(len(rows), NO_ITEM, np.int64)
-        found[places >= 0] = shoppers.items[order][first[places[places >= 0]]]
+        found[places >= 0] = items[first[places[places >= 0]]]
         return found
 
 

@@ -81,8 +81,7 @@ def _alike(picks: Picks, shoppers: Shoppers, factors: ItemFactors) -> Ints:
     """Return for each pick (sorted by row) the row's owned item that is most like it, -1 without one."""
     if not len(picks):
         return np.zeros(0, np.int64)
-    order = np.lexsort((shoppers.items, -shoppers.order_counts, shoppers.rows))
-    order = order[places_in_runs(shoppers.rows[order]) < _OWNED_AS_EVIDENCE]
+    order = shoppers.most_ordered(_OWNED_AS_EVIDENCE)
     owned = _padded(shoppers.rows[order], shoppers.items[order], row_count=shoppers.count)
     asked = _padded(picks.rows, picks.items, row_count=shoppers.count)
     return factors.most_alike(asked, owned)[picks.rows, places_in_runs(picks.rows)]

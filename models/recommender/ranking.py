@@ -28,8 +28,9 @@ RANKING_FEATURES = (
     "customer_tenure_days",
     "customer_orders_per_day",
 )
-OWNED_MAX = 150
-OTHERS_MIN = 50
+OWNED_MAX = 100
+NEAR_MIN = 50
+POPULAR_COUNT = 30
 _WEEK_DAYS = 7.0
 
 
@@ -52,16 +53,17 @@ def find_candidates(
     Rows of customers who own nothing have no candidates.
     """
     size = len(catalogue)
-    others = max(depth, OTHERS_MIN)
     customers = factors.fold_in(shoppers.owned(size))
-    near_rows, near_items, _ = factors.nearest(customers, count=others, is_offered=catalogue.is_offered)
+    near_rows, near_items, _ = factors.nearest(
+        customers, count=max(depth, NEAR_MIN), is_offered=catalogue.is_offered
+    )
     near = np.sort(pair_keys(near_rows, near_items, item_count=size))
     own = _own_items(shoppers, catalogue)
-    popular = catalogue.popular[:others]
+    popular = catalogue.popular[:POPULAR_COUNT]
     shown = pair_keys(
         np.repeat(np.arange(shoppers.count), len(popular)), np.tile(popular, shoppers.count), item_count=size
     )
-    keys = np.unique(np.concatenate([own, near, shown]))
+    keys = _distinct(np.concatenate([own, near, shown]))
     known = pair_keys(shoppers.rows, shoppers.items, item_count=size)
     owned = find_pairs(keys, known)
     wanted = shoppers.has_items[keys // size]
@@ -109,11 +111,14 @@ def ranking_features(found: Candidates, shoppers: Shoppers, catalogue: Catalogue
 
 def _own_items(shoppers: Shoppers, catalogue: Catalogue) -> Ints:
     """Return the keys of each row's most ordered offered items."""
-    offered = np.flatnonzero(catalogue.is_offered[shoppers.items])
-    order = np.lexsort((shoppers.ages_days[offered], -shoppers.order_counts[offered], shoppers.rows[offered]))
-    order = offered[order]
-    order = order[places_in_runs(shoppers.rows[order]) < OWNED_MAX]
-    return pair_keys(shoppers.rows[order], shoppers.items[order], item_count=len(catalogue))
+    offered = shoppers.ranked[catalogue.is_offered[shoppers.items[shoppers.ranked]]]
+    chosen = offered[places_in_runs(shoppers.rows[offered]) < OWNED_MAX]
+    return pair_keys(shoppers.rows[chosen], shoppers.items[chosen], item_count=len(catalogue))
+
+
+def _distinct(keys: Ints) -> Ints:
+    ordered = np.sort(keys)
+    return ordered[np.diff(ordered, prepend=-1) > 0]
 
 
 def _of_owned(values: Floats, found: Candidates) -> Floats:

@@ -10,6 +10,7 @@ from scipy import sparse
 
 from features.snapshot import Snapshot
 from models.recommender.catalogue import Bools, Catalogue, Floats, Ints
+from models.recommender.lists import places_in_runs
 
 # A customer who sent back half of what they bought of an item does not want it again.
 _RETURNED_SHARE_MAX = 0.5
@@ -21,6 +22,7 @@ class Shoppers:
 
     Items that the catalogue no longer holds are left out of the pairs, yet their categories count as bought.
 
+    `ranked`               places of the pairs by row, then most orders, newest, item number
     `repeats`              the item may be offered again: repeatable, or this customer did buy it again
     `ages_days`, `spans_days`   days since the last purchase; from the first to the last
     `category_rows`, `category_nos`   distinct (row, category) pairs, sorted
@@ -34,6 +36,7 @@ class Shoppers:
     recent_counts: Floats
     ages_days: Floats
     spans_days: Floats
+    ranked: Ints
     repeats: Bools
     category_rows: Ints
     category_nos: Ints
@@ -52,6 +55,10 @@ class Shoppers:
         counts = self.order_counts.astype(np.float32)
         return sparse.csr_matrix((counts, self.items, starts), shape=(self.count, item_count))
 
+    def most_ordered(self, count: int) -> Ints:
+        """Return the places of each row's `count` most ordered items, best first within a row."""
+        return self.ranked[places_in_runs(self.rows[self.ranked]) < count]
+
     def blocks(self, size: int) -> Iterator[tuple[int, "Shoppers"]]:
         """Yield (first row, shoppers) for consecutive rows; row numbers start at 0 in each block."""
         for first in range(0, self.count, size):
@@ -68,6 +75,7 @@ class Shoppers:
             recent_counts=self.recent_counts[pairs],
             ages_days=self.ages_days[pairs],
             spans_days=self.spans_days[pairs],
+            ranked=self.ranked[pairs] - pairs.start,
             repeats=self.repeats[pairs],
             category_rows=self.category_rows[bought] - first,
             category_nos=self.category_nos[bought],
@@ -116,6 +124,7 @@ def read_shoppers(
         recent_counts=_floats(pairs, "recent_order_count"),
         ages_days=end_days - _floats(pairs, "last_days"),
         spans_days=spans,
+        ranked=_ranked(pairs),
         repeats=wanted & (catalogue.is_repeatable[items] | bought_again),
         category_rows=_ints(distinct, "row"),
         category_nos=_ints(distinct, "category_no"),
@@ -131,6 +140,13 @@ def _totals(bought: pl.DataFrame) -> pl.DataFrame:
         pl.col("customer_last_days").max(),
         pl.col("first_days").min().alias("customer_first_days"),
     )
+
+
+def _ranked(pairs: pl.DataFrame) -> Ints:
+    order = pl.arg_sort_by(
+        "row", "order_count", "last_days", "item_no", descending=[False, True, True, False]
+    )
+    return pairs.select(order.cast(pl.Int64)).to_series().to_numpy().astype(np.int64)
 
 
 def _ints(rows: pl.DataFrame, column: str) -> Ints:

@@ -8,7 +8,7 @@ import numpy as np
 
 from models.recommender.catalogue import Catalogue, Floats, Ints
 from models.recommender.contract import Unavailable
-from models.recommender.lists import NO_ITEM, Picks, find_pairs, pair_keys, places_in_runs
+from models.recommender.lists import NO_ITEM, Picks, find_pairs, pair_keys
 from models.recommender.shoppers import Shoppers
 
 PRICE_RISE_MIN = 0.10
@@ -51,7 +51,7 @@ class UpsellTable:
 
         The evidence is the owned item, `value` the price rise as a share.
         """
-        base = _main_items(shoppers)
+        base = shoppers.most_ordered(_OWNED_ITEMS_MAX)
         rows = np.repeat(shoppers.rows[base], _NEIGHBOURS)
         owned = np.repeat(shoppers.items[base], _NEIGHBOURS)
         items = self.targets[shoppers.items[base]].ravel()
@@ -85,9 +85,3 @@ class UpsellTable:
             best = best[worth[best] > 0]
             self.targets[members[place], : len(best)] = members[first:last][best]
             self.worth[members[place], : len(best)] = worth[best]
-
-
-def _main_items(shoppers: Shoppers) -> Ints:
-    """Return the places of each customer's most ordered items."""
-    order = np.lexsort((shoppers.items, shoppers.ages_days, -shoppers.order_counts, shoppers.rows))
-    return order[places_in_runs(shoppers.rows[order]) < _OWNED_ITEMS_MAX].astype(np.int64)
