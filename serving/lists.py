@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -11,22 +10,13 @@ import polars as pl
 from features.history import MONEY_SCALE, History
 from features.interactions import build_interactions
 from features.settings import Settings
-from features.slots import KINDS, NO_EVIDENCE, NO_VALUE, REASON_NUMBERS, REASONS, SOURCES, VALUE_MAX
+from features.slots import KINDS
 from features.snapshot import Snapshot
 from models.recommender.contract import Kind, Recommender
+from models.recommender.packing import pack_lists
 from serving.sqlite_run import FALLBACK_CUSTOMER
 from serving.store import Item
 
-_RECORD = np.dtype(
-    [
-        ("item", "<u4"),
-        ("score", "<f4"),
-        ("evidence", "<u4"),
-        ("reason", "u1"),
-        ("source", "u1"),
-        ("value", "<i2"),
-    ]
-)
 _NO_PRODUCT = "no_product"
 
 
@@ -58,14 +48,8 @@ class ListMaker:
         yield self._lists([0], [FALLBACK_CUSTOMER], ("for_you",))
 
     def pack(self, table: pd.DataFrame) -> Iterator[tuple[str, str, bytes]]:
-        """Yield (customer_id, kind, packed slots) of a table in which each list's rows stand together."""
-        numbers = {item.product_id: item.item_no for item in self.items}
-        records = _records(table, numbers)
-        starts = np.flatnonzero(_begins(table))
-        ends = np.append(starts[1:], len(table))
-        customers, kinds = table["customer_id"].to_numpy(), table["kind"].to_numpy()
-        for start, end in zip(starts, ends, strict=True):
-            yield str(customers[start]), str(kinds[start]), records[start:end].tobytes()
+        """Yield (customer_id, kind, packed slots) of a table of lists."""
+        return pack_lists(table, {item.product_id: item.item_no for item in self.items})
 
     def _lists(
         self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[Kind]
@@ -114,27 +98,3 @@ def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
     return [
         Item(**row) for row in cards.select(list(Item.model_fields)).sort("item_no").iter_rows(named=True)
     ]
-
-
-def _records(table: pd.DataFrame, numbers: dict[str, int]) -> "np.ndarray[Any, Any]":
-    """Turn a table of lists into packed records, in its order (the layout of `features.slots`)."""
-    records = np.zeros(len(table), dtype=_RECORD)
-    records["item"] = table["product_id"].map(numbers).to_numpy()
-    records["score"] = table["score"].to_numpy(dtype=np.float32)
-    records["evidence"] = (
-        table["evidence_product_id"].map(numbers).fillna(NO_EVIDENCE).to_numpy(dtype=np.uint32)
-    )
-    reasons = table["reason"].map(REASON_NUMBERS).to_numpy()
-    records["reason"] = reasons
-    records["source"] = table["source"].map({source: n for n, source in enumerate(SOURCES)}).to_numpy()
-    scales = np.array([reason.scale for reason in REASONS])[reasons.astype(int)]
-    values = np.round(pd.to_numeric(table["value"]).to_numpy(dtype=np.float64) * scales)
-    records["value"] = np.where(
-        np.isnan(values), NO_VALUE, np.clip(np.nan_to_num(values), -VALUE_MAX, VALUE_MAX)
-    )
-    return records
-
-
-def _begins(table: pd.DataFrame) -> "np.ndarray[Any, Any]":
-    keys = table[["customer_id", "kind"]]
-    return (keys != keys.shift()).any(axis=1).to_numpy()

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from features.settings import Layout
-from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from features.slots import Slot, pack_slots
+from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.sqlite_store import SqliteStore
 from serving.store import AudienceCounts, ChampionCard, Item, RunMeta
 

@@ -87,8 +87,10 @@ def fit_champions(
     snapshot = Snapshot(as_of)
     examples = ExampleBuilder(history, settings).examples(snapshot, headline_days=HEADLINE_DAYS)
     makers: dict[names.Task, Any] = {
-        "churn": churn_candidates, "clv": clv_candidates, "recommender": recommender_candidates,
-    }  # fmt: skip
+        "churn": churn_candidates,
+        "clv": clv_candidates,
+        "recommender": recommender_candidates,
+    }
     fitted = {}
     for task, name in choice.items():
         material = build_material(history, snapshot, settings=settings) if task == "recommender" else examples

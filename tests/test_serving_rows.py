@@ -17,9 +17,20 @@ from serving.schemas import Score
 
 ROOT = Path(__file__).parents[1]
 FORBIDDEN = {
-    "mlflow", "lightgbm", "implicit", "sklearn", "pandas", "polars", "numpy", "pyarrow", "scipy", "narwhals",
-    "duckdb", "models", "training",
-}  # fmt: skip
+    "mlflow",
+    "lightgbm",
+    "implicit",
+    "sklearn",
+    "pandas",
+    "polars",
+    "numpy",
+    "pyarrow",
+    "scipy",
+    "narwhals",
+    "duckdb",
+    "models",
+    "training",
+}
 PUBLISHED = """
 customer_id status method as_of scored_at score_run_id churn_model_version clv_model_version
 recommender_model_version churn_probability churn_horizon_days churn_probability_30
