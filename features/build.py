@@ -32,6 +32,15 @@ LINES_AT_ONCE = 3_000_000
 
 
 @dataclass(frozen=True, slots=True)
+class KnownPart:
+    """What was known of some customers at a snapshot: ledger rows, order days and events."""
+
+    ledger: Frame
+    days: Frame
+    events: Frame
+
+
+@dataclass(frozen=True, slots=True)
 class Part:
     """The rows of some buckets' customers, in memory and free of any snapshot."""
 
@@ -39,15 +48,14 @@ class Part:
     events: pl.DataFrame
     engine: str
 
-    def known(self, snapshot: Snapshot) -> tuple[Frame, Frame]:
-        """Return the ledger and event rows known at a snapshot, on the chosen engine."""
-        return known_rows(self._scan(self.ledger), snapshot), known_rows(self._scan(self.events), snapshot)
+    def known_at(self, snapshot: Snapshot) -> KnownPart:
+        """Return what was known at a snapshot; order days are computed once and kept."""
+        ledger = known_rows(self.scan(self.ledger), snapshot)
+        days = self.scan(_collect(order_days(ledger, snapshot)))
+        return KnownPart(ledger, days, known_rows(self.scan(self.events), snapshot))
 
-    def scan_ledger(self) -> Frame:
-        """Return the whole ledger, on the chosen engine."""
-        return self._scan(self.ledger)
-
-    def _scan(self, table: pl.DataFrame) -> Frame:
+    def scan(self, table: pl.DataFrame) -> Frame:
+        """Return a table as a lazy frame on the chosen engine."""
         if self.engine == "duckdb":
             return nw.from_native(duckdb.from_arrow(table.to_arrow()))
         return nw.from_native(table.lazy())
@@ -69,10 +77,11 @@ def build_features(
     """
     chosen = engine or settings.features.engine
     parts = read_parts(history, engine=chosen, snapshot=snapshot)
-    shop = measure_shop(parts, snapshot)
-    if buckets is not None:
-        parts = read_parts(history, engine=chosen, snapshot=snapshot, buckets=buckets)
-    return compute_features(parts, snapshot, settings=settings, shop=shop)
+    if buckets is None:
+        return compute_features(parts, snapshot, settings=settings)
+    shop = measure_shop(part.known_at(snapshot) for part in parts)
+    wanted = read_parts(history, engine=chosen, snapshot=snapshot, buckets=buckets)
+    return compute_features(wanted, snapshot, settings=settings, shop=shop)
 
 
 def read_parts(
@@ -86,18 +95,21 @@ def read_parts(
     return [_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups]
 
 
-def measure_shop(parts: Sequence[Part], snapshot: Snapshot) -> ShopFacts:
-    """Measure the whole shop as of a snapshot; the parts must hold every bucket."""
-    return read_shop_facts((part.known(snapshot) for part in parts), snapshot)
+def measure_shop(parts: Iterable[KnownPart]) -> ShopFacts:
+    """Measure the whole shop at a snapshot; the parts must hold every bucket."""
+    return read_shop_facts((part.days, part.ledger, part.events) for part in parts)
 
 
 def compute_features(
-    parts: Sequence[Part], snapshot: Snapshot, *, settings: Settings, shop: ShopFacts
+    parts: Sequence[Part], snapshot: Snapshot, *, settings: Settings, shop: ShopFacts | None = None
 ) -> pl.DataFrame:
-    """Compute the feature table of the customers in the parts, as `build_features` describes it."""
-    at = Moment(snapshot, settings.shop.clv_basis, shop)
-    tables = [_compute_part(*part.known(snapshot), at) for part in parts]
-    return _finish(pl.concat(tables), snapshot)
+    """Compute the feature table of the customers in the parts, as `build_features` describes it.
+
+    The parts must hold every bucket, unless `shop` tells what the whole shop was like.
+    """
+    known = [part.known_at(snapshot) for part in parts]
+    at = Moment(snapshot, settings.shop.clv_basis, shop or measure_shop(known))
+    return _finish(pl.concat([_compute_part(part, at) for part in known]), snapshot)
 
 
 def _read_part(history: History, buckets: Sequence[int], *, engine: str, snapshot: Snapshot | None) -> Part:
@@ -121,11 +133,10 @@ def _read_lines(history: History, buckets: Sequence[int], *, engine: str) -> Fra
     return nw.from_native(native.join(products.lazy(), on="product_id", how="left", maintain_order="left"))
 
 
-def _compute_part(known: Frame, events: Frame, at: Moment) -> pl.DataFrame:
-    days = order_days(known, at.snapshot)
-    customers = _aggregate(days, (family.days for family in FAMILIES), at)
-    totals = _aggregate(known, (family.ledger for family in FAMILIES), at)
-    acts = _aggregate(events, (family.events for family in FAMILIES), at)
+def _compute_part(known: KnownPart, at: Moment) -> pl.DataFrame:
+    customers = _aggregate(known.days, (family.days for family in FAMILIES), at)
+    totals = _aggregate(known.ledger, (family.ledger for family in FAMILIES), at)
+    acts = _aggregate(known.events, (family.events for family in FAMILIES), at)
     rows = customers.join(totals, on="customer_id", how="left").join(acts, on="customer_id", how="left")
     columns = chain.from_iterable(family.columns(at) for family in FAMILIES)
     return _collect(rows.select("customer_id", *columns))

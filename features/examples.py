@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
-from features.build import compute_features, measure_shop, read_parts
+from features.build import compute_features, read_parts
 from features.families import FEATURE_NAMES
 from features.history import History
 from features.labels import compute_labels, is_known
@@ -61,8 +61,7 @@ class ExampleBuilder:
             parts = self._parts
             if snapshot.observation_days is not None:
                 parts = read_parts(self.history, engine=self.settings.features.engine, snapshot=snapshot)
-            shop = measure_shop(parts, snapshot)
-            self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings, shop=shop))
+            self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings))
         return self._features[snapshot].copy(deep=False)
 
     def outcomes(

@@ -1,4 +1,4 @@
-"""The small narwhals expressions that families of features share; every sum is one of integers, hence exact."""
+"""The small narwhals expressions that families share; every sum is one of integers, hence exact."""
 
 import narwhals as nw
 
@@ -44,6 +44,12 @@ def ratio(numerator: str | nw.Expr, denominator: str | nw.Expr) -> nw.Expr:
     top = nw.col(numerator) if isinstance(numerator, str) else numerator
     bottom = nw.col(denominator) if isinstance(denominator, str) else denominator
     return nw.when(bottom > 0).then(top / bottom)
+
+
+def over_usual(column: nw.Expr, usual: float | None) -> nw.Expr:
+    """Divide by what is usual in the shop; missing where nothing is yet."""
+    # By a column: Polars divides by a constant through its reciprocal, which differs in the last bit.
+    return column / (column * 0 + (usual or float("nan")))
 
 
 def change(newer: str, older: str) -> nw.Expr:

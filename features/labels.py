@@ -12,7 +12,7 @@ import polars as pl
 from features.build import Part, read_parts
 from features.cohort import cohort_rows
 from features.history import MONEY_SCALE, History
-from features.orders import Frame
+from features.orders import Frame, known_rows
 from features.settings import Settings
 from features.snapshot import Snapshot
 
@@ -58,8 +58,8 @@ def is_known(snapshot: Snapshot, *, horizon_days: int, known_until: Snapshot) ->
 
 
 def _label_part(part: Part, snapshot: Snapshot, horizons_days: Sequence[int], *, net: bool) -> pl.DataFrame:
-    cohort = cohort_rows(part.known(snapshot)[0])
-    outcomes = _outcomes(part.scan_ledger(), snapshot, horizons_days, net=net)
+    cohort = cohort_rows(known_rows(part.scan(part.ledger), snapshot))
+    outcomes = _outcomes(part.scan(part.ledger), snapshot, horizons_days, net=net)
     labels: pl.DataFrame = cohort.join(outcomes, on="customer_id", how="left").collect("polars").to_native()
     return labels
 

@@ -62,11 +62,11 @@ Lines = nw.LazyFrame[Any] | nw.DataFrame[Any]
 
 
 def ledger_rows(lines: Lines) -> Frame:
-    """Turn order lines (`LINE_COLUMNS` and `category`) into the ledger (`customer_id`, `ordered_days`, counts).
+    """Turn order lines (`LINE_COLUMNS` and `category`) into the ledger (customer, instant, `COUNT_COLUMNS`).
 
-    The lines of an eager frame must stand in stored order, which spares sorting them. A category describes the
-    line's product and counts as known with the line, whenever the product table was loaded. A sale is what a
-    customer bought at one instant: nearly always one order.
+    The lines of an eager frame must stand in stored order, which spares sorting them. A category describes
+    the line's product and counts as known with the line, whenever the product table was loaded. A sale is
+    what a customer bought at one instant: nearly always one order.
     """
     sold = ~nw.col("is_return")
     marked = lines.with_columns(

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 import narwhals as nw
 import polars as pl
 
-from features.orders import Frame, order_days
-from features.snapshot import Snapshot
+from features.orders import Frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,14 +31,14 @@ class ShopFacts:
         return column in self.recorded
 
 
-def read_shop_facts(parts: Iterable[tuple[Frame, Frame]], snapshot: Snapshot) -> ShopFacts:
-    """Measure the shop on the ledger and event rows known at a snapshot, given in parts of its customers."""
+def read_shop_facts(parts: Iterable[tuple[Frame, Frame, Frame]]) -> ShopFacts:
+    """Measure the shop on order days, ledger and event rows known at a snapshot, given in parts."""
     measures = ("gap_days", "gross_minor")
     usual: list[pl.DataFrame] = []
     filled: set[str] = set()
-    for known, events in parts:
-        usual.append(order_days(known, snapshot).select(*measures).collect("polars").to_native())
-        filled.update(_filled_columns(known), _filled_columns(events))
+    for days, ledger, events in parts:
+        usual.append(days.select(nw.col(*measures).cast(nw.Int64)).collect("polars").to_native())
+        filled.update(_filled_columns(ledger), _filled_columns(events))
     gap, value = pl.concat(usual).select(pl.col(measures).median().cast(pl.Float64)).row(0)
     return ShopFacts(gap, value, frozenset(filled))
 

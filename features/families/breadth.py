@@ -56,13 +56,12 @@ def ledger(_: Moment) -> list[nw.Expr]:
 def columns(at: Moment) -> list[nw.Expr]:
     """Name the features; what the shop does not record is missing."""
     seen = {name: at.shop.records(f"new_{name}_count") for name in PLURALS}
+    units_per_order = ratio("quantity", nw.col("orders") * QUANTITY_SCALE)
     return [
         nw.col("lines").alias("line_count"),
         ratio("lines", "orders").alias("lines_per_order"),
         ratio("lines_90", "orders_90").alias("lines_per_order_90"),
-        recorded(
-            ratio("quantity", "orders") / QUANTITY_SCALE, is_recorded=at.shop.records("quantity_minor")
-        ).alias("quantity_per_order"),
+        recorded(units_per_order, is_recorded=at.shop.records("quantity_minor")).alias("quantity_per_order"),
         ratio("gross", "lines").alias("line_value_mean"),
         *(
             recorded(nw.col(f"{name}_firsts"), is_recorded=seen[name]).alias(f"{name}_count")

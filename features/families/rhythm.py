@@ -3,7 +3,7 @@
 import narwhals as nw
 
 from features.declare import Family, Feature, Moment
-from features.expressions import ratio, sum_where
+from features.expressions import over_usual, ratio, sum_where
 
 ACTIVE_PERIODS_DAYS = (7, 30)
 
@@ -109,7 +109,7 @@ def columns(at: Moment) -> list[nw.Expr]:
             "recency_gap_score"
         ),
         ratio("gaps_shorter", "gaps").alias("shorter_gap_share"),
-        (recency / (at.shop.usual_gap_days or float("nan"))).alias("recency_over_usual_gap"),
+        over_usual(recency, at.shop.usual_gap_days).alias("recency_over_usual_gap"),
         ratio(recency, tenure).alias("silence_share"),
         (nw.col("active_7") / nw.col("periods_7")).alias("active_week_share"),
         (nw.col("active_30") / nw.col("periods_30")).alias("active_month_share"),

@@ -3,7 +3,7 @@
 import narwhals as nw
 
 from features.declare import Family, Feature, Moment
-from features.expressions import WINDOWS_DAYS, between, change, decay, ratio, sum_where, within
+from features.expressions import WINDOWS_DAYS, between, change, decay, over_usual, ratio, sum_where, within
 
 FEATURES = (
     *(
@@ -112,7 +112,7 @@ def columns(at: Moment) -> list[nw.Expr]:
         *(nw.col(f"spend_{w}_minor").alias(f"spend_{w}") for w in WINDOWS_DAYS),
         nw.col("value_max").alias("max_order_value"),
         nw.col("value_last").alias("last_order_value"),
-        (mean / (at.shop.usual_order_value or float("nan"))).alias("order_value_over_usual"),
+        over_usual(mean, at.shop.usual_order_value).alias("order_value_over_usual"),
         ratio(nw.col("value_last"), mean).alias("last_order_value_over_mean"),
         ratio(variance.sqrt(), mean).alias("order_value_cv"),
         nw.when((count > 1) & (mean > 0)).then(slope / mean).alias("order_value_slope"),
