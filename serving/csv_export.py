@@ -4,15 +4,18 @@ Plain CSV is byte-exact (RFC 4180, UTF-8). `excel` adds a byte order mark, keeps
 are ids as text and takes the effect out of cells that a spreadsheet would run as a formula.
 """
 
+import asyncio
 import csv
 import io
 from collections.abc import AsyncIterator, Sequence
+from operator import itemgetter
 from typing import Any, Final
 
-from serving.present import RunView
-from serving.store import Item, Member, ScoreRun
+from serving.present import RunView, run_constants, stored_value
+from serving.rows import RUN_NAMES, STORED_NAMES
+from serving.store import Member, ScoreRun
 
-CHUNK_ROWS: Final = 500
+CHUNK_ROWS: Final = 200
 SCORE_NAMES: Final = (
     "customer_id",
     "risk_band",
@@ -43,6 +46,11 @@ HEADER: Final = (
     "as_of",
     "score_run_id",
 )
+_CONSENT: Final = SCORE_NAMES.index("email_consent")
+_BOOLEANS: Final = {None: None, 0: "false", 1: "true"}
+_PICK: Final = itemgetter(
+    *((*STORED_NAMES, *RUN_NAMES).index(name) for name in (*SCORE_NAMES, "as_of", "score_run_id"))
+)
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 _EXCEL_DIGITS_MAX = 11
 
@@ -50,34 +58,26 @@ _EXCEL_DIGITS_MAX = 11
 async def stream_csv(
     run: ScoreRun, view: RunView, *, audience: str, clv_min: float | None, excel: bool
 ) -> AsyncIterator[bytes]:
-    """Yield a whole audience in its order; memory holds one chunk."""
+    """Yield a whole audience in its order; memory holds one chunk, and others are answered between two."""
     yield _write([HEADER], excel=excel, mark=excel)
     after = 0
     while members := await run.list_members(audience, after=after, limit=CHUNK_ROWS, clv_min=clv_min):
         yield _write(await _cells(run, view, members), excel=excel)
         after = members[-1].position
+        await asyncio.sleep(0)
 
 
 async def _cells(run: ScoreRun, view: RunView, members: Sequence[Member]) -> list[tuple[Any, ...]]:
-    flats = [view.flat(member.row) for member in members]
-    tops = await run.list_top_products([flat["customer_id"] for flat in flats])
-    return [_row(flat, tops.get(flat["customer_id"])) for flat in flats]
-
-
-def _row(flat: dict[str, Any], top: Item | None) -> tuple[Any, ...]:
-    reasons = "; ".join(reason["text"] for reason in flat["reasons"] or ())
-    product = (top.product_id, top.name) if top else (None, None)
-    return (
-        *(_cell(flat[name]) for name in SCORE_NAMES),
-        reasons,
-        *product,
-        flat["as_of"],
-        flat["score_run_id"],
-    )
-
-
-def _cell(value: Any) -> Any:  # noqa: ANN401 - any JSON scalar
-    return ("true" if value else "false") if isinstance(value, bool) else value
+    tops = await run.list_top_products([stored_value(member.row, "customer_id") for member in members])
+    constants = run_constants(run.meta)
+    rows = []
+    for member in members:
+        *scores, as_of, score_run_id = _PICK((*member.row, *constants))
+        scores[_CONSENT] = _BOOLEANS[scores[_CONSENT]]
+        top = tops.get(scores[0])
+        product = (top.product_id, top.name) if top else (None, None)
+        rows.append((*scores, "; ".join(view.reason_texts(member.row)), *product, as_of, score_run_id))
+    return rows
 
 
 def _write(rows: Sequence[Sequence[Any]], *, excel: bool, mark: bool = False) -> bytes:

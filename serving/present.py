@@ -46,6 +46,12 @@ class RunView:
             reason["text"] = self._wording.reason(reason["code"], reason["values"])
         return reasons
 
+    def reason_texts(self, row: StoredRow) -> list[str]:
+        """Return the sentences of a row's reasons."""
+        stored = row[_AT["reasons"]]
+        reasons = orjson.loads(stored) if stored else ()
+        return [self._wording.reason(reason["code"], reason["values"]) for reason in reasons]
+
     def missing(self, customer_id: str) -> dict[str, Any]:
         """Return the flat row of somebody unknown: the run's values; every other is null with its reason."""
         score: dict[str, Any] = dict.fromkeys(NAMES)

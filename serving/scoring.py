@@ -56,14 +56,17 @@ def score_shop(
 ) -> ScoredRun:
     """Score every customer who ordered before a snapshot with the champions."""
     announce("the shop as a whole")
-    shop = measure_shop(read_parts(history, engine=settings.features.engine, snapshot=snapshot), snapshot)
+    engine = settings.features.engine
+    shop = measure_shop(
+        part.known_at(snapshot) for part in read_parts(history, engine=engine, snapshot=snapshot)
+    )
     gaps = read_return_gaps(history, snapshot)
     predictors = _predictors(scorers, settings)
     parts: list[pl.DataFrame] = []
     customers_by_bucket: list[list[str]] = []
     for bucket in range(history.manifest.bucket_count):
         announce(f"bucket {bucket + 1} of {history.manifest.bucket_count}")
-        own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
+        own = read_parts(history, engine=engine, snapshot=snapshot, buckets=[bucket])
         features = compute_features(own, snapshot, settings=settings, shop=shop)
         customers_by_bucket.append(features["customer_id"].to_list())
         if features.height:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
-from features.slots import Slot, unpack_slots
+from features.slots import SLOT, Slot, unpack_slots
 from serving.rows import STORED, STORED_NAMES
 from serving.store import SCHEMA_VERSION, Item, Member, RunMeta, StoredRow, StoreError
 
@@ -94,7 +94,7 @@ class SqliteRun:
                 f"WHERE kind = 'for_you' AND customer_id IN ({_marks(part)})"
             )
             for customer_id, packed in self._read(query, part):
-                if slots := unpack_slots(packed):
+                if slots := unpack_slots(packed[: SLOT.size]):
                     first[customer_id] = slots[0].item_no
         items = await self.get_items(first.values())
         return {customer: items[number] for customer, number in first.items() if number in items}

@@ -40,10 +40,12 @@ class _Sentence:
 
     def write(self, values: Mapping[str, Any]) -> str:
         """Return the sentence with its values; `needed` says which."""
-        return "".join(
-            literal + self._value(values[name], name, spec) if name else literal
-            for literal, name, spec in self._parts
-        )
+        text = ""
+        for literal, name, spec in self._parts:
+            text += literal
+            if name:
+                text += self._value(values[name], name, spec)
+        return text
 
     def _value(self, value: Any, name: str, spec: str) -> str:  # noqa: ANN401 - whatever was stored
         if not isinstance(value, Number):
