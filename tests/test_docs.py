@@ -1,0 +1,97 @@
+"""Documentation is tested: links resolve, targets exist, figures and names are the program's own."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from features.settings import Layout
+from serving.rows import COLUMNS
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
+
+
+def make_targets() -> set[str]:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z][a-z-]*):", makefile, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_relative_link_leads_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", TEXTS[page])
+    broken = [
+        link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()
+    ]
+    assert broken == []
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_make_target_that_is_named_exists(page: str) -> None:
+    named = set(re.findall(r"`make ([a-z][a-z-]*)", TEXTS[page]))
+    named |= set(re.findall(r"^\s*\$?\s*make ([a-z][a-z-]*)", TEXTS[page], flags=re.MULTILINE))
+    assert named - make_targets() == set()
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_module_that_a_page_calls_exists(page: str) -> None:
+    named = set(
+        re.findall(r"python -m ((?:features|models|training|serving|benchmarks)[a-z_.]*)", TEXTS[page])
+    )
+    for name in named:
+        path = ROOT / name.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), name
+
+
+def test_make_help_lists_every_target() -> None:
+    shown = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert set(re.findall(r"^  make ([a-z-]+)", shown, flags=re.MULTILINE)) == make_targets()
+
+
+def test_the_api_page_names_every_score_column() -> None:
+    missing = [column.name for column in COLUMNS if f"`{column.name}`" not in TEXTS["docs/api.md"]]
+    assert missing == []
+
+
+@pytest.mark.parametrize(
+    "module",
+    [
+        "features.ingest",
+        "features.build",
+        "training.train",
+        "training.backtest",
+        "training.promote",
+        "training.tracking",
+        "serving",
+        "serving.score",
+        "serving.explain",
+    ],
+)
+def test_every_command_shows_its_help(module: str) -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", module, "--help"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "Usage" in done.stdout
+
+
+def test_nothing_in_the_repository_names_a_machine() -> None:
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    homes = re.compile(r"(?<![\w.])/(?:home|root|Users|work)/\w")
+    found = []
+    for name in listed.splitlines():
+        path = ROOT / name
+        if path.suffix in {".py", ".md", ".toml", ".txt", ".yml", ""} and path.is_file():
+            found += [name for line in path.read_text(encoding="utf-8").splitlines() if homes.search(line)]
+    assert found == [], "paths of a machine"
+
+
+def test_everything_written_lies_under_one_folder() -> None:
+    root = Path("somewhere")
+    places = [
+        getattr(Layout(root), name) for name in dir(Layout) if not name.startswith("_") and name != "root"
+    ]
+    assert all(place.is_relative_to(root) for place in places)
