@@ -7,19 +7,27 @@
 ledger and calls the same `compute_features` at many snapshots, so training and scoring cannot disagree.
 """
 
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import chain
+from pathlib import Path
+from typing import Annotated
 
 import duckdb
 import narwhals as nw
 import polars as pl
+import typer
 
+from features.cohort import default_as_of
+from features.console import run_command
 from features.declare import Expressions, Moment
+from features.errors import UserError
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
 from features.orders import LINE_COLUMNS, Frame, event_rows, known_rows, ledger_rows, order_days
-from features.settings import Settings
+from features.settings import Layout, Settings, load_settings
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot
 
@@ -29,6 +37,10 @@ _EXACT_UNITS = frozenset({"orders", "money", "days"})
 
 # A part of the buckets is computed at a time, so that memory is bounded by this and not by the history.
 LINES_AT_ONCE = 3_000_000
+
+
+class AsOfError(UserError):
+    """The date asked for is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,3 +178,34 @@ def _finish(features: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
 
 def _collect(rows: Frame) -> pl.DataFrame:
     return rows.collect("polars").to_native()  # type: ignore[no-any-return]
+
+
+def main(
+    as_of: Annotated[str, typer.Option(help="the snapshot's date, such as 2011-09-10")] = "",
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything lies")] = Path("var"),
+    out: Annotated[Path | None, typer.Option(help="the Parquet file to write")] = None,
+) -> None:
+    """Write the feature table of one date, and show a little of it."""
+    settings = load_settings()
+    history = History.open(Layout(var).history)
+    day = read_date(as_of) if as_of else default_as_of(history, settings.shop.time_zone)
+    snapshot = Snapshot(day, settings.shop.time_zone, settings.features.observation_days or None)
+    table = build_features(history, snapshot, settings=settings)
+    path = out or Layout(var).root / "features" / f"{day}.parquet"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    table.write_parquet(path)
+    with pl.Config(tbl_rows=6, tbl_width_chars=110, tbl_hide_dataframe_shape=True):
+        sys.stdout.write(f"{table.select('customer_id', *FEATURE_NAMES[:5])}\n")
+    sys.stdout.write(f"{table.height} customers x {len(FEATURE_NAMES)} features as of {day}: {path}\n")
+
+
+def read_date(text: str) -> date:
+    """Read an ISO date; raises `AsOfError` naming the form."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise AsOfError(f"AS_OF={text} is no date; write it as 2026-11-22") from None
+
+
+if __name__ == "__main__":
+    run_command(main)

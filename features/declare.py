@@ -71,7 +71,7 @@ def nothing(_: Moment) -> list[nw.Expr]:
 class Family:
     """A family of features and the expressions that compute them."""
 
-    name: str
+    title: str
     features: tuple[Feature, ...]
     columns: Expressions
     ledger: Expressions = nothing

@@ -79,4 +79,4 @@ def columns(at: Moment) -> list[nw.Expr]:
     ]
 
 
-FAMILY = Family("breadth", FEATURES, columns, ledger=ledger)
+FAMILY = Family("Breadth", FEATURES, columns, ledger=ledger)

@@ -22,7 +22,6 @@ _POSITIONS = {
     "half_year": "day of the year, twice round: peaks in spring and autumn",
     "quarter": "day of the quarter",
     "month": "day of the month",
-    "week": "day of the week",
 }
 
 FEATURES = (
@@ -34,10 +33,10 @@ FEATURES = (
         for wave in ("sin", "cos")
     ),
     Feature(
-        "days_to_year_end", "days", "snapshot", "Days to the next 1 January, at most 92 (else 92)", "season"
+        "to_year_end_days", "days", "snapshot", "Days to the next 1 January, at most 92 (else 92)", "season"
     ),
     Feature(
-        "days_from_year_end",
+        "from_year_end_days",
         "days",
         "snapshot",
         "Days since the last 1 January, at most 92 (else 92)",
@@ -99,8 +98,8 @@ def columns(at: Moment) -> list[nw.Expr]:
     from_end = min(92, (day - date(day.year, 1, 1)).days)
     return [
         *positions,
-        (constant + float(to_end)).alias("days_to_year_end"),
-        (constant + float(from_end)).alias("days_from_year_end"),
+        (constant + float(to_end)).alias("to_year_end_days"),
+        (constant + float(from_end)).alias("from_year_end_days"),
         *(
             nw.when(year).then(nw.col(f"orders_year_ago_{w}")).alias(f"order_count_year_ago_{w}")
             for w in (30, 90)
@@ -111,7 +110,7 @@ def columns(at: Moment) -> list[nw.Expr]:
 
 
 def positions_of(day: date) -> dict[str, float]:
-    """Return how much of a day's year, half year, quarter, month and week has passed at 00:00, in [0, 1).
+    """Return how much of a day's year, half year, quarter and month has passed at 00:00, in [0, 1).
 
     >>> positions_of(date(2023, 7, 1))["quarter"]
     0.0
@@ -125,8 +124,7 @@ def positions_of(day: date) -> dict[str, float]:
         "half_year": 2 * passed % 1,
         "quarter": (day - quarter).days / (next_quarter - quarter).days,
         "month": (day.day - 1) / calendar.monthrange(day.year, day.month)[1],
-        "week": day.weekday() / 7,
     }
 
 
-FAMILY = Family("calendar", FEATURES, columns, ledger=ledger)
+FAMILY = Family("Calendar", FEATURES, columns, ledger=ledger)

@@ -106,4 +106,4 @@ def _count(name: str) -> nw.Expr:
     return nw.col(name).fill_null(0.0)
 
 
-FAMILY = Family("engagement", FEATURES, columns, events=events)
+FAMILY = Family("Engagement", FEATURES, columns, events=events)

@@ -80,4 +80,4 @@ def columns(at: Moment) -> list[nw.Expr]:
     ]
 
 
-FAMILY = Family("returns", FEATURES, columns, ledger=ledger)
+FAMILY = Family("Returns and discounts", FEATURES, columns, ledger=ledger)

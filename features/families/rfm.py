@@ -100,4 +100,4 @@ def columns(_: Moment) -> list[nw.Expr]:
     ]
 
 
-FAMILY = Family("rfm", FEATURES, columns, ledger=ledger, days=days)
+FAMILY = Family("Recency, frequency, money", FEATURES, columns, ledger=ledger, days=days)

@@ -117,4 +117,4 @@ def columns(at: Moment) -> list[nw.Expr]:
     ]
 
 
-FAMILY = Family("rhythm", FEATURES, columns, days=days)
+FAMILY = Family("Rhythm", FEATURES, columns, days=days)

@@ -122,4 +122,4 @@ def columns(at: Moment) -> list[nw.Expr]:
     ]
 
 
-FAMILY = Family("spend", FEATURES, columns, ledger=ledger, days=days)
+FAMILY = Family("Spend", FEATURES, columns, ledger=ledger, days=days)
