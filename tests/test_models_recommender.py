@@ -336,4 +336,12 @@ def test_material_of_some_buckets_knows_the_whole_shops_items(shop: History) -> 
     assert 0 < part.interactions["customer_id"].n_unique() < CUSTOMERS
     ids = set(part.interactions["customer_id"])
     assert set(part.rehearsals[0].purchases["customer_id"]) <= ids
-    assert isinstance(part.interactions, pl.DataFrame)
+
+
+def test_a_huge_history_is_learnt_from_a_sample_of_buckets(
+    shop: History, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lines = shop.manifest.row_counts["order_lines"]
+    monkeypatch.setattr("models.recommender.material.LINES_MAX", lines // 2)
+    sample = build_material(shop, day(70), settings=CHOSEN)
+    assert sample.interactions.equals(build_interactions(shop, day(70), settings=CHOSEN, buckets=[0]))

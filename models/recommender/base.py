@@ -65,9 +65,10 @@ class ListRecommender(ABC):
             categories=self.cross_sell_.categories,
         )
         found: dict[str, list[Picks]] = {kind: [Picks.none()] for kind in kinds}
+        available = [kind for kind in kinds if self.unavailable(kind) is None]
         with one_blas_thread():
             for first, block in shoppers.blocks(_BLOCK_ROWS):
-                for kind in kinds:
+                for kind in available:
                     found[kind].append(self._picks(kind, block, depth).shifted(first))
         lists = [(kind, concat(parts)) for kind, parts in found.items()]
         return to_frame(lists, customer_ids=customer_ids, catalogue=self.catalogue_)
@@ -77,7 +78,7 @@ class ListRecommender(ABC):
         if not len(self.catalogue_.popular):
             return "no_product"
         if kind == "buy_again":
-            return None if self.catalogue_.is_repeatable.any() else "no_repurchase"
+            return None if self.catalogue_.repurchase_rates.any() else "no_repurchase"
         if kind == "cross_sell":
             return self.cross_sell_.unavailable()
         return self._upsell.unavailable(self.catalogue_) if kind == "upsell" else None

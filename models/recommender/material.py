@@ -18,6 +18,8 @@ from models.recommender.contract import RecommenderMaterial, Rehearsal
 # One window teaches a large shop enough, and the newest window teaches best; a small shop needs more of them.
 REHEARSAL_COUNT_MAX = 3
 PURCHASES_WANTED = 30_000
+# Taste is learnt from as many lines as one machine holds easily; buckets are random samples of customers.
+LINES_MAX = 20_000_000
 
 
 def build_material(
@@ -30,10 +32,11 @@ def build_material(
 ) -> RecommenderMaterial:
     """Read everything that a recommender may learn from at an origin; nothing dated on or after it.
 
-    `buckets` limits the customers learnt from (default: all); the item table is always of the whole shop.
+    `buckets` limits the customers learnt from (default: all, or as many as hold `LINES_MAX` lines); the item
+    table is always of the whole shop.
     Rehearsals go back from the origin, window by window, until they hold enough purchases.
     """
-    reader = _Reader(history, settings, buckets, engine)
+    reader = _Reader(history, settings, _enough_buckets(history) if buckets is None else buckets, engine)
     days = settings.recommender.outcome_days
     rehearsals: list[Rehearsal] = []
     purchase_count = 0
@@ -58,7 +61,7 @@ def build_material(
 class _Reader:
     history: History
     settings: Settings
-    buckets: Sequence[int] | None
+    buckets: Sequence[int]
     engine: Engine
 
     def interactions(self, snapshot: Snapshot) -> pl.DataFrame:
@@ -73,6 +76,11 @@ class _Reader:
         end = start.shifted(days)
         purchases = build_purchases(self.history, start, end, buckets=self.buckets, engine=self.engine)
         return Rehearsal(start, self.interactions(start), self.items(start), purchases)
+
+
+def _enough_buckets(history: History) -> range:
+    count, lines = history.manifest.bucket_count, history.manifest.row_counts["order_lines"]
+    return range(count if lines <= LINES_MAX else max(1, count * LINES_MAX // lines))
 
 
 def owned_matrix(interactions: pl.DataFrame, catalogue: Catalogue) -> sparse.csr_matrix:

@@ -16,6 +16,8 @@ PRICE_RISE_MAX = 1.00
 _NEIGHBOURS = 3
 _OWNED_ITEMS_MAX = 50
 _YEAR_DAYS = 365.0
+# Neighbours come from the most bought items of a need: enough choice, and no square of a huge one.
+_NEED_ITEMS_MAX = 1_000
 # Prices are medians of rounded amounts: a rise of exactly 10 % must not fail on the last binary digit.
 _PRICE_TOLERANCE = 1e-9
 
@@ -70,18 +72,16 @@ class UpsellTable:
 
     def _fill(self, members: Ints, catalogue: Catalogue) -> None:
         """List the neighbours of one need's items, given in the order of price."""
-        prices = self._prices[members]
-        lowest = np.searchsorted(prices, prices * (1 + PRICE_RISE_MIN) * (1 - _PRICE_TOLERANCE), side="left")
-        highest = np.searchsorted(
-            prices, prices * (1 + PRICE_RISE_MAX) * (1 + _PRICE_TOLERANCE), side="right"
-        )
-        buyers = np.where(catalogue.is_offered[members], catalogue.recent_customer_counts[members] + 1.0, 0.0)
-        for place, (first, last) in enumerate(zip(lowest, highest, strict=True)):
-            total = buyers[first:last].sum()
-            if total == 0:
-                continue
-            worth = buyers[first:last] / total * (prices[first:last] / prices[place] - 1)
-            best = np.lexsort((members[first:last], -worth))[:_NEIGHBOURS]
-            best = best[worth[best] > 0]
-            self.targets[members[place], : len(best)] = members[first:last][best]
-            self.worth[members[place], : len(best)] = worth[best]
+        offered = members[catalogue.is_offered[members]]
+        buyers = catalogue.recent_customer_counts[offered]
+        kept = np.sort(np.lexsort((offered, -buyers))[:_NEED_ITEMS_MAX])
+        offered, weights = offered[kept], buyers[kept] + 1.0
+        prices, own = self._prices[offered], self._prices[members]
+        lowest = np.searchsorted(prices, own * (1 + PRICE_RISE_MIN) * (1 - _PRICE_TOLERANCE), side="left")
+        highest = np.searchsorted(prices, own * (1 + PRICE_RISE_MAX) * (1 + _PRICE_TOLERANCE), side="right")
+        for item, price, first, last in zip(members, own, lowest, highest, strict=True):
+            share = weights[first:last] / weights[first:last].sum()
+            worth = share * (prices[first:last] / price - 1)
+            best = np.lexsort((offered[first:last], -worth))[:_NEIGHBOURS]
+            self.targets[item, : len(best)] = offered[first:last][best]
+            self.worth[item, : len(best)] = worth[best]
