@@ -105,10 +105,10 @@ def test_a_snapshot_needs_history_before_it(tmp_path: Path) -> None:
 
 
 def test_a_large_shop_is_sampled_by_customer(history: History) -> None:
-    whole = ExampleBuilder(history, settings_with(snapshots_max=9)).examples(ORIGIN, headline_days=30)
+    whole = ExampleBuilder(history, settings_with(snapshots_max=16)).examples(ORIGIN, headline_days=30)
     row_count = int(whole.labels.filter(like="churned_").notna().to_numpy().sum())
-    assert row_count > 1200
-    builder = ExampleBuilder(history, settings_with(snapshots_max=9, training_rows_max=1000))
+    assert row_count > 1500
+    builder = ExampleBuilder(history, settings_with(snapshots_max=16, training_rows_max=1000))
     sample, again = (builder.examples(ORIGIN, headline_days=30) for _ in range(2))
     kept = set(sample.features.index.get_level_values("customer_id"))
     assert 0 < len(kept) < whole.current.shape[0]

@@ -123,7 +123,7 @@ ANN = {
     "repeat_line_share_90": 0.4,
     "new_products_per_order": 0.75,
     "repeat_line_share": 0.4,
-    # returns and discounts
+    # what came back, and what was cheaper
     "return_count": 1,
     "return_count_90": 1,
     "returns_per_order": 0.25,
