@@ -59,11 +59,12 @@ def build_interactions(
     lines = known_product_lines(history, snapshot, buckets=buckets, engine=engine)
     baskets = sum_by_order(lines)
     recent_from = snapshot.shifted(-settings.recommender.popularity_days).end_days
-    catalog = history.scan("products", engine=engine).select("product_id", "category")
+    products: Lines = history.scan("products", engine=engine)
+    categories = products.group_by("product_id").agg(nw.col("category").max())
     pairs = (
         sum_by_pair(baskets, recent_from_days=recent_from)
         .join(_customer_totals(baskets), on="customer_id", how="inner")
-        .join(catalog, on="product_id", how="left")
+        .join(categories, on="product_id", how="left")
         .with_columns(_returned_share())
     )
     return _collected(pairs).select(INTERACTION_SCHEMA.keys()).cast(INTERACTION_SCHEMA).sort(_PAIR)
