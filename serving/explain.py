@@ -92,13 +92,14 @@ def _head(score: dict[str, Any]) -> Iterator[str]:
 
 def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
     currency, gap = score["currency"], score["average_days_between_orders"]
-    rhythm = "" if gap is None else f", one every {gap:g} days"
+    rhythm = "" if gap is None else f", one every {gap:.0f} days"
     spend = console.money(score["historic_clv"], currency)
     yield ""
-    yield f"History: {score['historic_number_of_orders']} orders, {spend}{rhythm}"
+    count = score["historic_number_of_orders"]
+    yield f"History: {count} {'order' if count == 1 else 'orders'}, {spend}{rhythm}"
     for order in orders.head(_ORDERS_SHOWN).iter_rows(named=True):
         amount = console.money(order["amount"], currency)
-        yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']} products"
+        yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']:>4} different products"
     if orders.height > _ORDERS_SHOWN:
         yield f"  … and {orders.height - _ORDERS_SHOWN} earlier"
 

@@ -43,14 +43,17 @@ class RunView:
             return None
         reasons: list[dict[str, Any]] = orjson.loads(stored)
         for reason in reasons:
-            reason["text"] = self._wording.reason(reason["code"], reason["values"])
+            reason["text"] = self._text(reason)
         return reasons
 
     def reason_texts(self, row: StoredRow) -> list[str]:
         """Return the sentences of a row's reasons."""
         stored = row[_AT["reasons"]]
         reasons = orjson.loads(stored) if stored else ()
-        return [self._wording.reason(reason["code"], reason["values"]) for reason in reasons]
+        return [self._text(reason) for reason in reasons]
+
+    def _text(self, reason: dict[str, Any]) -> str:
+        return self._wording.reason(reason["code"], {**reason["values"], "currency": self._meta.currency})
 
     def missing(self, customer_id: str) -> dict[str, Any]:
         """Return the flat row of somebody unknown: the run's values; every other is null with its reason."""

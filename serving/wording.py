@@ -64,28 +64,40 @@ ENGLISH = Language(
     sentences={
         "gap_over_usual": (
             "{days:day|days} since the last order; the usual gap is {usual_days}",
-            "{days:day|days} since the last order",
+            "{days:day|days} since the only order",
         ),
-        "order_count": ("{orders:order|orders} so far",),
+        "order_count": (
+            "{orders:order|orders} so far, {recent_orders} in the last {window_days:day|days}",
+            "{orders:order|orders} so far",
+        ),
         "order_trend": (
-            "{recent_orders:order|orders} in the last {window_days:day|days}, {earlier_orders} before",
+            "{recent_orders:order|orders} in the last {window_days:day|days}, {earlier_orders} in the "
+            "{window_days} before",
         ),
-        "tenure": ("customer for {tenure_days:day|days}",),
-        "spend_level": ("{spend_total} {currency} spent so far", "{spend_total} spent so far"),
+        "tenure": ("first ordered {tenure_days:day|days} ago",),
+        "spend_level": ("{mean_order_value} {currency} an order, {spend_total} {currency} so far",),
         "spend_trend": (
-            "{recent_spend} {currency} in the last {window_days:day|days}, {earlier_spend} in those before",
+            "{recent_spend} {currency} in the last {window_days:day|days}, {earlier_spend} in the "
+            "{window_days} before",
         ),
-        "rhythm": ("orders every {usual_days:day|days} on average",),
-        "breadth": ("{products:product|products} bought so far",),
-        "discounts": ("{discount_share} of the spend was discount",),
-        "returns": ("{return_share} of the spend was returned",),
-        "engagement": ("{events:visit or click|visits and clicks} lately",),
-        "season": (),
+        "rhythm": (
+            "orders every {usual_days:day|days} or so; the last gap was {last_gap_days}",
+            "{orders:order|orders}, so no rhythm yet",
+        ),
+        "breadth": ("{products:different product|different products} so far",),
+        "discounts": ("{discounted_order_share} of the orders had a discount",),
+        "returns": ("{returned_spend_share} of the spend was returned",),
+        "engagement": ("{acts:visit, mail or click|visits, mails and clicks} in the last 30 days",),
+        "season": ("{year_ago_orders:order|orders} in these 90 days a year ago",),
     },
     recommendations={
         "popular": ("bought by {recent_customer_count:customer|customers} lately", "popular in the shop"),
         "bought_before": ("bought {order_count:once|# times} before", "bought before"),
-        "due_again": ("due again in {due_in_days:day|days}", "due again"),
+        "due_again": (
+            "was due {overdue_days:day|days} ago",
+            "due again in {due_in_days:day|days}",
+            "due again",
+        ),
         "like_what_you_buy": ("goes with {evidence}", "goes with what this customer buys"),
         "same_need_one_tier_up": (
             "one step up from {evidence}, {price_rise_share} dearer",
@@ -135,6 +147,9 @@ class Wording:
 
     def recommendation(self, code: str, values: Mapping[str, Any]) -> str:
         """Return why an item is in a list; `evidence` is the name of the item that speaks for it."""
+        due = values.get("due_in_days")
+        if due is not None and due < 0:
+            values = {"overdue_days": -due}
         return _pick(self._recommendations.get(code, ()), values) or code.replace("_", " ")
 
 

@@ -22,7 +22,7 @@ def test_the_sentence_of_the_readme() -> None:
     [
         ({"days": 1, "usual_days": 1.0}, "1 day since the last order; the usual gap is 1"),
         ({"days": 12.4, "usual_days": 2.25}, "12 days since the last order; the usual gap is 2.2"),
-        ({"days": 1234, "usual_days": None}, "1,234 days since the last order"),
+        ({"days": 1234, "usual_days": None}, "1,234 days since the only order"),
         ({}, "the time since the last order"),
     ],
 )
@@ -40,6 +40,8 @@ def test_every_declared_code_has_words(language: str) -> None:
 def test_every_number_in_a_recommendation_is_the_stored_one() -> None:
     assert WORDING.recommendation("bought_before", {"order_count": 3.0}) == "bought 3 times before"
     assert WORDING.recommendation("bought_before", {"order_count": 1.0}) == "bought once before"
+    assert WORDING.recommendation("due_again", {"due_in_days": 4.0}) == "due again in 4 days"
+    assert WORDING.recommendation("due_again", {"due_in_days": -63.0}) == "was due 63 days ago"
     share = {"price_rise_share": 0.254, "evidence": "Mug"}
     assert WORDING.recommendation("same_need_one_tier_up", share) == "one step up from Mug, 25 % dearer"
     assert WORDING.recommendation("categories_bought_together", {}) == "often bought together with the basket"
@@ -49,5 +51,5 @@ def test_every_number_in_a_recommendation_is_the_stored_one() -> None:
 def test_values_are_named_alike_in_slots_and_sentences() -> None:
     for reason in REASONS:
         sentences = " ".join(ENGLISH.recommendations[reason.code])
-        named = set(re.findall(r"{(\w+)", sentences)) - {"evidence"}
+        named = set(re.findall(r"{(\w+)", sentences)) - {"evidence", "overdue_days"}
         assert named == ({reason.value_name} if reason.value_name else set())
