@@ -323,6 +323,16 @@ def test_rehearsals_end_at_the_origin_and_follow_each_other_backwards(shop: Hist
         assert rehearsal.purchases.join(known, on=["customer_id", "product_id"], how="anti").is_empty()
 
 
+def test_no_rehearsal_sees_what_was_bought_from_the_origin_on(tmp_path: Path) -> None:
+    lines: list[Line] = [("ann", f"p{number}", number + 0.5, 1, 1.0) for number in range(60)]
+    material = build_material(write_shop(tmp_path, lines), day(50), settings=CHOSEN)
+    newest = material.rehearsals[0]
+    assert newest.purchases["product_id"].to_list() == sorted(f"p{number}" for number in range(36, 50))
+    assert "p36" not in set(newest.interactions["product_id"])
+    assert "p36" not in set(newest.items["product_id"])
+    assert "p50" not in set(material.interactions["product_id"]) | set(material.items["product_id"])
+
+
 def test_there_is_no_rehearsal_before_the_first_order(shop: History) -> None:
     assert [found.snapshot.date for found in build_material(shop, day(20), settings=CHOSEN).rehearsals] == [
         day(6).date

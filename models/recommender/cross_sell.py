@@ -98,9 +98,9 @@ class CrossSellTable:
 
     def unavailable(self) -> Unavailable | None:
         """Say why nobody can have a cross-sell, or None where somebody can."""
-        if not self.categories:
+        if not (self._best[:, 0, 0] != NO_ITEM).any():
             return "no_category"
-        return "one_category" if int((self._best[:, 0, 0] != NO_ITEM).sum()) <= 1 else None
+        return "one_category" if len(self.categories) == 1 else None
 
     def picks(self, shoppers: Shoppers, catalogue: Catalogue, *, depth: int) -> Picks:
         """Return items of categories new to the customer, none of them owned.
