@@ -16,13 +16,15 @@ from models.horizon import Floats, HorizonRows, Matrix, with_horizon
 Objective = Literal["binary", "gamma", "poisson"]
 HORIZON_COLUMN = "horizon_days"
 
+# 63 bins a feature: a sixth faster than 255 and, on all sets tried, a little better.
+_DATA_PARAMETERS = {"max_bin": 63, "verbosity": -1}
 # Rows of one call: large enough for both cores, small enough to stay in memory next to a large shop.
 _CHUNK_ROWS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """How a horizon model is learnt: LightGBM's parameters, the the support rule."""
+    """How a horizon model is learnt: LightGBM's parameters, seed and the support rule."""
 
     boosting: BoostingSettings = field(default_factory=BoostingSettings)
     snapshots_min: int = 2
@@ -56,7 +58,7 @@ class HorizonBooster:
     def fit(self, rows: HorizonRows, feature_names: Sequence[str]) -> Self:
         """Fit; the same rows and seed give the same bytes, whatever the number of threads."""
         names = [*feature_names, HORIZON_COLUMN]
-        data = lightgbm.Dataset(rows.matrix, rows.target, feature_name=names, params={"verbosity": -1})
+        data = lightgbm.Dataset(rows.matrix, rows.target, feature_name=names, params=_DATA_PARAMETERS)
         self.booster_ = lightgbm.train(
             self._parameters(len(feature_names)), data, num_boost_round=self.recipe.boosting.tree_count
         )
@@ -76,6 +78,11 @@ class HorizonBooster:
             raw = self.booster_.predict(stacked, raw_score=True, num_threads=self.recipe.thread_count)
             answers[start : start + step] = np.asarray(raw).reshape(len(part), width)
         return answers
+
+    def row_margins(self, matrix: Matrix) -> Floats:
+        """Return the raw score of rows that hold their horizon already."""
+        raw = self.booster_.predict(matrix, raw_score=True, num_threads=self.recipe.thread_count)
+        return np.asarray(raw, dtype=np.float64)
 
     def contributions(self, matrix: Matrix, horizon_days: int) -> NDArray[np.float64]:
         """Return each feature's share of the margin at one horizon, without the horizon's own."""

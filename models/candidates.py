@@ -1,6 +1,5 @@
 """Every recipe that may become champion: made from the settings, or found by name when a bundle is read."""
 
-import importlib
 from typing import Any
 
 from features.settings import BoostingSettings, Settings
@@ -10,15 +9,10 @@ from models.churn import HorizonChurn
 from models.clv import HurdleClv
 from models.clv_baselines import BtydClv, FormulaClv, PastSpendClv
 from models.contract import ChurnModel, ClvModel
+from models.recommender.candidates import recommender_candidates
 from models.registry_names import Task
 
 __all__ = ["churn_candidates", "clv_candidates", "model_class", "recommender_candidates"]
-
-
-def recommender_candidates(settings: Settings) -> dict[str, Any]:
-    """Return unfitted recommenders by name."""
-    module = importlib.import_module("models.recommender.candidates")
-    return dict(module.recommender_candidates(settings))
 
 
 def churn_candidates(settings: Settings) -> dict[str, ChurnModel]:

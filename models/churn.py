@@ -21,6 +21,7 @@ from models.horizon import (
     check_features,
     extended_churn_curve,
     logit,
+    needed_grid,
     require_supported,
     stack_rows,
 )
@@ -67,9 +68,10 @@ class HorizonChurn:
     def predict(self, features: pd.DataFrame, *, horizons_days: Sequence[int]) -> pd.DataFrame:
         """Return churn probabilities, one column a horizon, not rising with it."""
         check_features(features, self.feature_names_)
-        known = expit(self.booster_.margins(as_matrix(features), self.grid_days_))
+        grid_days = needed_grid(self.grid_days_, horizons_days)
+        known = expit(self.booster_.margins(as_matrix(features), grid_days))
         curve = extended_churn_curve(
-            known, features, grid_days=self.grid_days_, horizons_days=horizons_days, extension=self.extension_
+            known, features, grid_days=grid_days, horizons_days=horizons_days, extension=self.extension_
         )
         return pd.DataFrame(curve, index=features.index, columns=list(horizons_days))
 

@@ -26,6 +26,7 @@ from models.horizon import (
     check_features,
     extended_growth_curve,
     held_out,
+    needed_grid,
     require_supported,
     rising_product,
     stack_rows,
@@ -38,6 +39,7 @@ ORDERS_FILE = "orders.txt"
 # Spend at or below 0 (returns above purchases) is learnt as this share of the usual spend; the level makes up
 # for it.
 _FLOOR_SHARE = 0.01
+_LEVEL_ROWS_MAX = 100_000
 
 
 class HurdleClv:
@@ -74,8 +76,9 @@ class HurdleClv:
         self.supported_days_ = max(self.grid_days_)
         self.feature_names_ = tuple(examples.features.columns)
         spend = stack_rows(examples, self.grid_days_, label="spend", buyers_only=True)
-        self._learn_spread(spend, held_out(examples.features.index)[spend.positions])
         self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
+        self.level_ = _level(self.spend_, spend)
+        self.spread_ = self._spread(spend, held_out(examples.features.index)[spend.positions])
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
         self.orders_ = self._booster("poisson", _lighter(recipe)).fit(further, self.feature_names_)
@@ -104,8 +107,9 @@ class HurdleClv:
     ) -> "pd.Series[float]":
         """Return P(order) x expected orders given one; never below P(order)."""
         check_features(features, self.feature_names_)
-        known = 1.0 + np.exp(self.orders_.margins(as_matrix(features), self.grid_days_))
-        given_order = self._extended(known, features, [horizon_days])[:, 0]
+        grid_days = needed_grid(self.grid_days_, [horizon_days])
+        known = 1.0 + np.exp(self.orders_.margins(as_matrix(features), grid_days))
+        given_order = self._extended(known, features, grid_days, [horizon_days])[:, 0]
         chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
         return pd.Series(chance * given_order, index=features.index, name="order_count")
 
@@ -139,28 +143,30 @@ class HurdleClv:
         model.orders_ = model._booster("poisson", _lighter(recipe)).load(folder / ORDERS_FILE)
         return model
 
-    def _learn_spread(self, spend: HorizonRows, unseen: NDArray[np.bool_]) -> None:
-        """Measure level and spread on customers that a lighter twin of the spend model was not fitted on."""
+    def _spread(self, spend: HorizonRows, unseen: NDArray[np.bool_]) -> SpendSpread:
+        """Measure the spread on customers that a lighter twin of the spend model was not fitted on."""
         recipe = _lighter(self.recipe or Recipe())
         positive = _positive(spend)
         twin = self._booster("gamma", recipe).fit(_chosen(positive, ~unseen), self.feature_names_)
         tested = _chosen(spend, unseen)
-        expected = np.exp(twin.booster_.predict(tested.matrix, raw_score=True))
-        self.level_ = _level(expected, tested.target)
+        expected = self.level_ * np.exp(twin.row_margins(tested.matrix))
         pairs = {}
         for horizon_days in self.grid_days_:
             chosen = tested.horizons_days == horizon_days
-            pairs[horizon_days] = (self.level_ * expected[chosen], tested.target[chosen])
-        self.spread_ = SpendSpread().fit(pairs)
+            pairs[horizon_days] = (expected[chosen], tested.target[chosen])
+        return SpendSpread().fit(pairs)
 
     def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
         check_features(features, self.feature_names_)
-        known = self.level_ * np.exp(self.spend_.margins(as_matrix(features), self.grid_days_))
-        return self._extended(known, features, horizons_days)
+        grid_days = needed_grid(self.grid_days_, horizons_days)
+        known = self.level_ * np.exp(self.spend_.margins(as_matrix(features), grid_days))
+        return self._extended(known, features, grid_days, horizons_days)
 
-    def _extended(self, known: Floats, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
+    def _extended(
+        self, known: Floats, features: pd.DataFrame, grid_days: Sequence[int], horizons_days: Sequence[int]
+    ) -> Floats:
         return extended_growth_curve(
-            known, features, grid_days=self.grid_days_, horizons_days=horizons_days, extension=self.extension_
+            known, features, grid_days=grid_days, horizons_days=horizons_days, extension=self.extension_
         )
 
     @staticmethod
@@ -194,7 +200,8 @@ def _chosen(rows: HorizonRows, keep: NDArray[np.bool_]) -> HorizonRows:
     return HorizonRows(rows.matrix[keep], rows.target[keep], rows.horizons_days[keep], rows.positions[keep])
 
 
-def _level(expected: Floats, actual: Floats) -> float:
-    """Return total actual / total expected spend: 1 where there is nothing to compare."""
-    total = float(expected.sum())
-    return max(float(actual.sum()) / total, 1e-3) if total > 0 else 1.0
+def _level(booster: HorizonBooster, spend: HorizonRows) -> float:
+    """Return total actual / total expected spend: the gamma objective balances ratios, not totals."""
+    step = -(-len(spend.target) // _LEVEL_ROWS_MAX)
+    expected = np.exp(booster.row_margins(spend.matrix[::step]))
+    return max(float(spend.target[::step].sum() / expected.sum()), 1e-3)

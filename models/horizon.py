@@ -124,6 +124,23 @@ def difference(seen: Sequence[str], wanted: Sequence[str]) -> str:
     return "; ".join(parts) or "the same names in another order"
 
 
+def needed_grid(grid_days: Sequence[int], horizons_days: Sequence[int]) -> tuple[int, ...]:
+    """Return the grid points that some horizons are interpolated from: each one's neighbours, or itself.
+
+    >>> needed_grid([14, 30, 60, 90], [28, 60, 365])
+    (14, 30, 60, 90)
+    >>> needed_grid([14, 30, 60, 90], [365])
+    (90,)
+    """
+    needed = set()
+    for horizon_days in horizons_days:
+        below = [days for days in grid_days if days <= horizon_days]
+        above = [days for days in grid_days if days >= horizon_days]
+        needed |= {below[-1]} if below else set()
+        needed |= {above[0]} if above else set()
+    return tuple(sorted(needed)) or (grid_days[-1],)
+
+
 def churn_curve(known: Floats, grid_days: Sequence[int], horizons_days: Sequence[int]) -> Floats:
     """Interpolate churn probabilities between grid points: log S linear in h, from S(0) = 1.
 
