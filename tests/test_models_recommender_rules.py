@@ -189,6 +189,26 @@ def test_upsell_is_the_same_need_10_to_100_percent_dearer(tmp_path: Path) -> Non
     assert found.index[0] == "double"  # equally popular: the larger rise is worth more
 
 
+@pytest.mark.parametrize(
+    ("price", "subcategory", "is_upsell"),
+    [
+        (10.9, "shoes", False),
+        (11.0, "shoes", True),
+        (20.0, "shoes", True),
+        (20.1, "shoes", False),
+        (9.0, "shoes", False),
+        (15.0, "shoe care", False),
+        (15.0, None, False),
+    ],
+)
+def test_the_band_and_the_need_have_sharp_edges(
+    tmp_path: Path, price: float, subcategory: str | None, is_upsell: bool
+) -> None:
+    lines: list[Line] = [("ann", "shoe", 1.0, 1, 10.0), ("bob", "other", 1.0, 1, price)]
+    shop = write_shop(tmp_path, lines, [("shoe", "wear", "shoes"), ("other", "wear", subcategory)])
+    assert ("other" in served(shop, 10, kind="upsell").index) == is_upsell
+
+
 def test_an_owned_item_is_never_an_upsell(tmp_path: Path) -> None:
     shop = priced_shop(tmp_path)
     assert "up" not in served(shop, 10, kind="upsell", customer="b1").index
