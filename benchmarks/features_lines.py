@@ -127,5 +127,7 @@ def _in_schema(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     if "ordered_days" in rows.columns:
         instant = (pl.col("ordered_days") * 86_400_000_000).round().cast(pl.Int64)
         known = known.with_columns(instant.cast(pl.Datetime("us", "UTC")).alias("ordered_at"))
-    missing = [pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items() if name not in known.columns]
+    missing = [
+        pl.lit(None, dtype=kind).alias(name) for name, kind in schema.items() if name not in known.columns
+    ]
     return known.with_columns(*missing).select(schema.keys())

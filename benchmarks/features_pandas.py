@@ -1,7 +1,8 @@
 """The straightforward pandas script: filter, group by, merge, once more for every window.
 
-It is what a data scientist writes in an afternoon, without tricks that cost readability and without needless loops
-over customers. It computes fewer columns than `build_features` does: `COLUMNS` lists them.
+It is what a data scientist writes in an afternoon, without tricks that cost readability and without loops over
+customers. Everything that comes from order lines and products is here; event and calendar columns, which cost
+nothing in a shop without events, are not.
 """
 
 from datetime import date
@@ -19,7 +20,9 @@ READ += ["discount_minor", "coupon", "is_return"]
 
 def build(folder: Path, *, as_of: date, end_days: float) -> pd.DataFrame:
     """Return one row per customer with an order before the snapshot, index customer_id, sorted."""
-    lines = pd.concat([pd.read_parquet(path, columns=READ) for path in sorted(folder.glob("g*/order_lines/*.parquet"))])
+    lines = pd.concat(
+        [pd.read_parquet(path, columns=READ) for path in sorted(folder.glob("g*/order_lines/*.parquet"))]
+    )
     products = pd.read_parquet(next(folder.glob("g*/products.parquet")), columns=["product_id", "category"])
     lines = lines[lines["ordered_days"] < end_days]
     lines["days_ago"] = np.ceil(end_days - lines["ordered_days"]).astype("int64")
@@ -36,7 +39,12 @@ def build(folder: Path, *, as_of: date, end_days: float) -> pd.DataFrame:
         coupon_order_share=("has_coupon", "mean"),
         discounted_order_share=("has_discount", "mean"),
     )
-    for part in (_windows(orders, returned), _decayed(orders), _rhythm(orders, as_of), _breadth(sold, products)):
+    for part in (
+        _windows(orders, returned),
+        _decayed(orders),
+        _rhythm(orders, as_of),
+        _breadth(sold, products),
+    ):
         table = table.join(part)
     return _features(table.join(_returns(returned)), orders)
 
@@ -65,11 +73,26 @@ def _windows(orders: pd.DataFrame, returned: pd.DataFrame) -> pd.DataFrame:
         back = returned[returned["days_ago"] <= window].groupby("customer_id")["amount_minor"].sum()
         columns[f"spend_{window}"] = columns[f"gross_{window}"].add(back, fill_value=0) / MONEY
     for window in (30, 90, 180):
-        older = orders[(orders["days_ago"] > window) & (orders["days_ago"] <= 2 * window)].groupby("customer_id")
+        older = orders[(orders["days_ago"] > window) & (orders["days_ago"] <= 2 * window)].groupby(
+            "customer_id"
+        )
         columns[f"orders_before_{window}"] = older["order_id"].count()
         columns[f"gross_before_{window}"] = older["value"].sum()
     recent_90 = orders[orders["days_ago"] <= 90].groupby("customer_id")
     columns["lines_90"] = recent_90["lines"].sum()
+    columns["orders_with_discount_90"] = recent_90["has_discount"].sum()
+    recent_180 = orders[orders["days_ago"] <= 180].groupby("customer_id")
+    columns["orders_with_coupon_180"] = recent_180["has_coupon"].sum()
+    for window in (30, 90):
+        ago = orders[(orders["days_ago"] > 365 - window) & (orders["days_ago"] <= 365)].groupby("customer_id")
+        columns[f"order_count_year_ago_{window}"] = ago["order_id"].count()
+        columns[f"gross_year_ago_{window}"] = ago["value"].sum()
+    old = orders[orders["days_ago"] > 335]
+    in_season = old[(old["days_ago"] + 29) % 365 < 60]
+    columns["old_orders"] = old.groupby("customer_id")["order_id"].count()
+    columns["orders_in_season"] = (
+        in_season[in_season["days_ago"] <= 1125].groupby("customer_id")["order_id"].count()
+    )
     columns["discount_90"] = recent_90["discount"].sum()
     customers = pd.Index(orders["customer_id"].unique(), name="customer_id")
     return pd.DataFrame(columns).reindex(customers).fillna(0.0)
@@ -96,6 +119,8 @@ def _rhythm(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
     days["rank"] = by_customer.cumcount() + 1
     days["is_weekend"] = (as_of.weekday() - days["days_ago"]) % 7 >= 5
     days["week"] = (days["days_ago"] - 1) // 7
+    days["month"] = (days["days_ago"] - 1) // 30
+    days["value_by_rank"] = days["rank"] * days["value"]
     days["is_shorter"] = (days["gap"] < by_customer["days"].transform("min")).where(days["gap"].notna())
     table = days.groupby("customer_id").agg(
         order_day_count=("days_ago", "size"),
@@ -105,6 +130,10 @@ def _rhythm(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
         gap_deviation_days=("gap", "std"),
         weekend_share=("is_weekend", "mean"),
         active_weeks=("week", "nunique"),
+        active_months=("month", "nunique"),
+        value_sum=("value", "sum"),
+        value_by_rank=("value_by_rank", "sum"),
+        value_deviation=("value", "std"),
         oldest=("days_ago", "max"),
         max_order_value=("value", "max"),
         day_value=("value", "mean"),
@@ -120,6 +149,7 @@ def _rhythm(orders: pd.DataFrame, as_of: date) -> pd.DataFrame:
         shorter_gap_share=repeats["is_shorter"].mean(),
         repeat_spend_mean=repeats["value"].mean() / MONEY,
         active_week_share=table["active_weeks"] / ((table["oldest"] - 1) // 7 + 1),
+        active_month_share=table["active_months"] / ((table["oldest"] - 1) // 30 + 1),
         max_order_value=table["max_order_value"] / MONEY,
     )
 
@@ -129,22 +159,27 @@ def _breadth(sold: pd.DataFrame, products: pd.DataFrame) -> pd.DataFrame:
     counts = described.groupby("customer_id").agg(
         product_count=("product_id", "nunique"), category_count=("category", "nunique")
     )
-    firsts = described.groupby(["customer_id", "product_id"], as_index=False)["days_ago"].max()
-    new = firsts[firsts["days_ago"] <= 90].groupby("customer_id")["product_id"].count()
-    return counts.assign(new_product_count_90=new).fillna({"new_product_count_90": 0})
+    for column, name in (("product_id", "product"), ("category", "category")):
+        firsts = described.groupby(["customer_id", column], as_index=False)["days_ago"].max()
+        new = firsts[firsts["days_ago"] <= 90].groupby("customer_id")[column].count()
+        counts[f"new_{name}_count_90"] = new.reindex(counts.index).fillna(0)
+    return counts
 
 
 def _returns(returned: pd.DataFrame) -> pd.DataFrame:
     entries = returned.groupby(["customer_id", "order_id", "ordered_days"], as_index=False).agg(
         back=("amount_minor", "sum"), days_ago=("days_ago", "first")
     )
-    return entries.groupby("customer_id").agg(
+    table = entries.groupby("customer_id").agg(
         return_count=("back", "size"), returned=("back", "sum"), return_recency_days=("days_ago", "min")
     )
+    table["return_count_90"] = entries[entries["days_ago"] <= 90].groupby("customer_id")["back"].count()
+    table["returned_180"] = entries[entries["days_ago"] <= 180].groupby("customer_id")["back"].sum()
+    return table
 
 
 def _features(table: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
-    table = table.fillna({"return_count": 0, "returned": 0})
+    table = table.fillna({"return_count": 0, "returned": 0, "return_count_90": 0, "returned_180": 0})
     table["spend_total"] = (table["gross"] + table["returned"]) / MONEY
     table["mean_order_value"] = table["spend_total"] / table["order_count"]
     table["first_to_last_days"] = table["tenure_days"] - table["recency_days"]
@@ -163,6 +198,36 @@ def _features(table: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
     table["repeat_line_share"] = 1 - table["product_count"] / table["line_count"]
     table["returned_spend_share"] = -table["returned"] / table["gross"]
     table["discount_share"] = table["discount"] / (table["gross"] + table["discount"])
-    usual = orders.groupby(["customer_id", "days_ago"])["value"].sum().median()
-    table["order_value_over_usual"] = table["day_value"] / usual
-    return table.sort_index()
+    table["repeat_line_share_90"] = 1 - table["new_product_count_90"] / table["lines_90"]
+    table["lines_per_order_90"] = table["lines_90"] / table["order_count_90"]
+    table["new_products_per_order"] = table["product_count"] / table["order_count"]
+    table["returns_per_order"] = table["return_count"] / table["order_count"]
+    table["returned_spend_share_180"] = -table["returned_180"] / table["gross_180"]
+    table["discount_share_90"] = table["discount_90"] / (table["gross_90"] + table["discount_90"])
+    table["discounted_order_share_90"] = table["orders_with_discount_90"] / table["order_count_90"]
+    table["coupon_order_share_180"] = table["orders_with_coupon_180"] / table["order_count_180"]
+    return _comparisons(table, orders).sort_index()
+
+
+def _comparisons(table: pd.DataFrame, orders: pd.DataFrame) -> pd.DataFrame:
+    days = orders.groupby(["customer_id", "days_ago"])["value"].sum().reset_index()
+    usual_gap = (days.groupby("customer_id")["days_ago"].shift(-1) - days["days_ago"]).median()
+    table["order_value_over_usual"] = table["day_value"] / days["value"].median()
+    table["recency_over_usual_gap"] = table["recency_days"] / usual_gap
+    table["recency_over_recent_gap"] = table["recency_days"] / table["recent_gap_mean_days"]
+    table["last_gap_over_mean_gap"] = table["last_gap_days"] / table["mean_gap_days"]
+    table["recent_gap_over_mean_gap"] = table["recent_gap_mean_days"] / table["mean_gap_days"]
+    late = table["recency_days"] - table["mean_gap_days"]
+    table["recency_gap_score"] = late / table["gap_deviation_days"].clip(lower=1)
+    table["last_order_value_over_mean"] = table["last_order_value"] * MONEY / table["day_value"]
+    table["order_value_cv"] = table["value_deviation"] / table["day_value"]
+    count = table["order_day_count"]
+    slope = (table["value_sum"] * (count + 1) / 2 - table["value_by_rank"]) / ((count**2 - 1) * count / 12)
+    table["order_value_slope"] = slope / table["day_value"]
+    has_year = table["tenure_days"] >= 365
+    for window in (30, 90):
+        name = f"order_count_year_ago_{window}"
+        table[name] = table[name].where(has_year)
+    table["spend_year_ago_90"] = (table["gross_year_ago_90"] / MONEY).where(has_year)
+    table["season_order_share"] = table["orders_in_season"] / table["old_orders"]
+    return table

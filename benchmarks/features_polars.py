@@ -33,7 +33,9 @@ def build(folder: Path, *, as_of: date, end_days: float) -> pl.DataFrame:
     table = customers.collect()
     gaps = orders.select("customer_id", "ago").unique().sort("customer_id", "ago").collect()
     step = gaps.select(gap=pl.col("ago").shift(-1).over("customer_id") - pl.col("ago"))
-    day_value = orders.group_by("customer_id", "ago").agg(pl.col("value").sum()).select(pl.col("value").median())
+    day_value = (
+        orders.group_by("customer_id", "ago").agg(pl.col("value").sum()).select(pl.col("value").median())
+    )
     return _features(table, as_of, step["gap"].median(), day_value.collect().item()).sort("customer_id")
 
 
@@ -131,7 +133,9 @@ def _breadth(sold: pl.LazyFrame, products: pl.LazyFrame) -> pl.LazyFrame:
 
 def _returns(returned: pl.LazyFrame) -> pl.LazyFrame:
     back, ago = -pl.col("amount_minor"), pl.col("ago")
-    entries = returned.group_by("customer_id", "order_id", "ordered_days").agg(back.sum().alias("back"), ago.first())
+    entries = returned.group_by("customer_id", "order_id", "ordered_days").agg(
+        back.sum().alias("back"), ago.first()
+    )
     return entries.group_by("customer_id").agg(
         pl.len().alias("return_count"),
         (ago <= 90).sum().alias("return_count_90"),
@@ -178,7 +182,10 @@ def _features(table: pl.DataFrame, as_of: date, usual_gap: object, usual_value: 
         returned_spend_share_180=c("returned_180").fill_null(0) / c("gross_180"),
         discount_share=c("discount") / (c("gross") + c("discount")),
         discount_share_90=c("discount_90") / (c("gross_90") + c("discount_90")),
-        **{name: pl.when(year).then(c(name)) for name in ("order_count_year_ago_30", "order_count_year_ago_90")},
+        **{
+            name: pl.when(year).then(c(name))
+            for name in ("order_count_year_ago_30", "order_count_year_ago_90")
+        },
         spend_year_ago_90=pl.when(year).then(c("gross_year_ago")) / MONEY,
         season_order_share=c("in_season") / c("old"),
     )

@@ -64,6 +64,8 @@ FEATURES = (
     ),
 )
 CHANGE_DAYS = (30, 90, 180)
+VALUE_SCALE = 100_000.0
+SCALED_VALUE_MAX = 200_000_000
 
 
 def ledger(at: Moment) -> list[nw.Expr]:
@@ -86,36 +88,39 @@ def _decayed(amount: nw.Expr, half_life_days: int) -> nw.Expr:
     return (amount * decay(half_life_days) + 0.5).floor().cast(nw.Int64).sum()
 
 
-def days(_: Moment) -> list[nw.Expr]:
+def days(at: Moment) -> list[nw.Expr]:
     """Measure the values of order days; `rank` 1 is the newest."""
     value, rank = nw.col("gross_minor"), nw.col("rank")
-    real = value.cast(nw.Float64)
+    # Squares of minor units would not fit into 64 bits: count in hundred-thousandths of what is usual here.
+    scale = VALUE_SCALE / (at.shop.usual_order_value or VALUE_SCALE)
+    scaled = (value * scale + 0.5).floor().clip(-SCALED_VALUE_MAX, SCALED_VALUE_MAX).cast(nw.Int64)
     return [
         value.sum().alias("value_sum"),
         value.max().alias("value_max"),
-        ((real / 100) * (real / 100) + 0.5).floor().cast(nw.Int64).sum().alias("value_squares"),
         nw.when(rank == 1).then(value).max().alias("value_last"),
-        (rank * value).sum().alias("value_by_rank"),
+        scaled.sum().alias("scaled_sum"),
+        (scaled * scaled).sum().alias("scaled_squares"),
+        (scaled * rank).sum().alias("scaled_by_rank"),
     ]
 
 
 def columns(at: Moment) -> list[nw.Expr]:
     """Name the features."""
-    count, total = nw.col("order_days"), nw.col("value_sum")
-    mean = total / count
-    squares = nw.col("value_squares") * 1e4 - total * mean
-    variance = nw.when((count > 1) & (squares > 0)).then(squares / (count - 1))
+    count, total = nw.col("order_days"), nw.col("scaled_sum")
+    mean = nw.col("value_sum") / count
+    squares = nw.max_horizontal(nw.col("scaled_squares") - total * total / count, nw.lit(0.0))
+    deviation = nw.when(count > 1).then(squares / (count - 1)).sqrt()
     # Ranks 1..n count back in time, so the slope forward in time has the opposite sign.
-    spread = (count * count - 1) * count / 12
-    slope = (total * (count + 1) / 2 - nw.col("value_by_rank")) / spread
+    moment = total * (count + 1) / 2 - nw.col("scaled_by_rank")
+    slope = nw.when(count > 1).then(moment / ((count * count - 1) * count / 12))
     return [
         *(nw.col(f"spend_{w}_minor").alias(f"spend_{w}") for w in WINDOWS_DAYS),
         nw.col("value_max").alias("max_order_value"),
         nw.col("value_last").alias("last_order_value"),
         over_usual(mean, at.shop.usual_order_value).alias("order_value_over_usual"),
         ratio(nw.col("value_last"), mean).alias("last_order_value_over_mean"),
-        ratio(variance.sqrt(), mean).alias("order_value_cv"),
-        nw.when((count > 1) & (mean > 0)).then(slope / mean).alias("order_value_slope"),
+        ratio(deviation, total / count).alias("order_value_cv"),
+        ratio(slope, total / count).alias("order_value_slope"),
         *(change(f"orders_{w}", f"orders_before_{w}").alias(f"order_count_change_{w}") for w in CHANGE_DAYS),
         *(change(f"gross_{w}", f"gross_before_{w}").alias(f"spend_change_{w}") for w in CHANGE_DAYS),
         *(nw.col(f"gross_decayed_{w}").alias(f"decayed_spend_{w}") for w in (30, 120)),
