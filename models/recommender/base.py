@@ -1,7 +1,9 @@
 """What all recommenders share: every list but `for_you`, by simple rules, and the bundle's files."""
 
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -18,7 +20,7 @@ from models.recommender.contract import Kind, RecommenderMaterial, Unavailable
 from models.recommender.cross_sell import CrossSellTable
 from models.recommender.factors import one_blas_thread
 from models.recommender.for_you import fill_with_popular
-from models.recommender.lists import Picks, concat, to_frame
+from models.recommender.lists import Picks, to_frame
 from models.recommender.popular import popular_for_all
 from models.recommender.shoppers import Shoppers, read_shoppers
 from models.recommender.upsell import UpsellTable
@@ -64,13 +66,15 @@ class ListRecommender(ABC):
             snapshot=snapshot,
             categories=self.cross_sell_.categories,
         )
-        found: dict[str, list[Picks]] = {kind: [Picks.none()] for kind in kinds}
         available = [kind for kind in kinds if self.unavailable(kind) is None]
-        with one_blas_thread():
-            for first, block in shoppers.blocks(_BLOCK_ROWS):
-                for kind in available:
-                    found[kind].append(self._picks(kind, block, depth).shifted(first))
-        lists = [(kind, concat(parts)) for kind, parts in found.items()]
+
+        def serve(block: tuple[int, Shoppers]) -> list[Picks]:
+            return [self._picks(kind, block[1], depth).shifted(block[0]) for kind in available]
+
+        # Blocks are independent, and NumPy, LightGBM and implicit let go of the interpreter's lock.
+        with one_blas_thread(), ThreadPoolExecutor(os.cpu_count()) as pool:
+            served = list(pool.map(serve, shoppers.blocks(_BLOCK_ROWS)))
+        lists = [(kind, picks) for block in served for kind, picks in zip(available, block, strict=True)]
         return to_frame(lists, customer_ids=customer_ids, catalogue=self.catalogue_)
 
     def unavailable(self, kind: Kind) -> Unavailable | None:

@@ -144,7 +144,7 @@ class Blend(Als):
             return np.zeros(0)
         if self.ranker_ is not None:
             features = ranking_features(found, shoppers, self.catalogue_)
-            return np.asarray(self.ranker_.predict(features), dtype=np.float64)
+            return np.asarray(self.ranker_.predict(features, num_threads=1), dtype=np.float64)
         owned = found.owned >= 0
         orders = np.where(owned, shoppers.order_counts[found.owned], 0.0)
         buyers = self.catalogue_.recent_customer_counts[found.items]

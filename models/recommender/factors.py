@@ -7,6 +7,7 @@ for others.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import copy
 from dataclasses import dataclass
 from typing import Self
 
@@ -36,13 +37,14 @@ class AlsSettings:
 class ItemFactors:
     """Item vectors (items × factors, float32) and how to fold a customer in.
 
-    Call within `one_blas_thread()`: implicit brings its own threads.
+    Call within `one_blas_thread()`: implicit fits with its own threads, and customers are served in blocks,
+    one thread a block.
     """
 
     def __init__(self, vectors: Vectors, settings: AlsSettings) -> None:
         self.vectors = vectors
         self.settings = settings
-        self._solver = _solver(settings)
+        self._solver = _solver(settings, thread_count=1)
         self._solver.item_factors = vectors
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self._directions: Vectors = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
@@ -65,9 +67,10 @@ class ItemFactors:
         wanted = min(count, len(is_offered) - len(hidden))
         if not wanted or not len(customers):
             return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0)
-        self._solver.user_factors = customers
+        solver = copy(self._solver)  # several threads may serve at once
+        solver.user_factors = customers
         rows = np.arange(len(customers))
-        items, scores = self._solver.recommend(
+        items, scores = solver.recommend(
             rows, None, N=wanted, filter_already_liked_items=False, filter_items=hidden
         )
         return np.repeat(rows, wanted), items.ravel().astype(np.int64), scores.ravel().astype(np.float64)
@@ -97,7 +100,7 @@ def one_blas_thread() -> Iterator[None]:
         yield
 
 
-def _solver(settings: AlsSettings) -> AlternatingLeastSquares:
+def _solver(settings: AlsSettings, *, thread_count: int = 0) -> AlternatingLeastSquares:
     with one_blas_thread():
         return AlternatingLeastSquares(
             factors=settings.factor_count,
@@ -105,4 +108,5 @@ def _solver(settings: AlsSettings) -> AlternatingLeastSquares:
             alpha=settings.alpha,
             iterations=settings.iteration_count,
             random_state=settings.seed,
+            num_threads=thread_count,
         )

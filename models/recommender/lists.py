@@ -116,8 +116,9 @@ def to_frame(
     lists: Sequence[tuple[str, Picks]], *, customer_ids: Sequence[str], catalogue: Catalogue
 ) -> pd.DataFrame:
     """Return picks (each kind's best first within a row) as the frame of the contract."""
-    picks = concat([picks for _, picks in lists])
-    kinds = np.repeat(np.arange(len(lists)), [len(found) for _, found in lists])
+    picks = concat([Picks.none(), *(found for _, found in lists)])
+    lengths = np.array([len(found) for _, found in lists], dtype=np.int64)
+    kinds = np.repeat(np.arange(len(lists)), lengths)
     order = np.lexsort((kinds, picks.rows))
     picks, kinds = picks.take(order), kinds[order]
     products = pd.array(catalogue.product_ids.to_list(), dtype="str")
