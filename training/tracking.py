@@ -74,6 +74,7 @@ def connect(layout: Layout) -> MlflowClient:
     for name in ("mlflow", "alembic"):
         logging.getLogger(name).setLevel(logging.ERROR)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # a minute of silence helps nobody
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     artefacts = None
     if not uri:

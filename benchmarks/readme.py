@@ -1,0 +1,59 @@
+"""Fill the README's printed blocks from a running demo, so that every output shown there was printed.
+
+python -m benchmarks.readme [--base http://127.0.0.1:8000] [--var var]
+"""
+
+import json
+import re
+import urllib.request
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.console import run_command
+
+README = Path("README.md")
+CSV_LINES = 6
+
+
+def filled(text: str, blocks: dict[str, tuple[str, str]]) -> str:
+    """Return a page with each `<!-- printed:name -->` block replaced by (language, output) of that name."""
+    for name, (language, output) in blocks.items():
+        block = f"<!-- printed:{name} -->\n```{language}\n{output.rstrip()}\n```\n<!-- end -->"
+        text, count = re.subn(
+            rf"<!-- printed:{name} -->.*?<!-- end -->", lambda _, b=block: b, text, flags=re.S
+        )  # type: ignore[misc]
+        if count != 1:
+            raise ValueError(f"the page has {count} blocks named {name}")
+    return text
+
+
+def _get(url: str) -> str:
+    with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own server
+        body: bytes = answer.read()
+    return body.decode()
+
+
+def _command(
+    *,
+    base: Annotated[str, typer.Option(help="where the demo serves")] = "http://127.0.0.1:8000",
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Fill the README from a running demo."""
+    members = json.loads(_get(f"{base}/v1/audiences/at-risk/members?limit=1"))
+    customer_id = members["members"][0]["customer_id"]
+    customer = json.loads(_get(f"{base}/v1/customers/{customer_id}/predictions?include=reasons"))
+    csv_lines = _get(f"{base}/v1/audiences/at-risk/export.csv").splitlines()[:CSV_LINES]
+    blocks = {
+        "customer": ("json", json.dumps(customer, indent=None, ensure_ascii=False).replace(', "', ',\n "')),
+        "csv": ("csv", "\n".join(csv_lines)),
+        "scorecard": ("text", (var / "reports" / "scorecard.txt").read_text(encoding="utf-8")),
+    }
+    README.write_text(filled(README.read_text(encoding="utf-8"), blocks), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    run_command(_command)

@@ -1,0 +1,64 @@
+"""The end of `make demo`: three calls to copy, with ids of the run that was just published, then the server.
+
+python -m serving.demo [--var var]           prints the calls and serves on 127.0.0.1:8000
+python -m serving.demo --check-port          only says whether the port is free, before the long work begins
+"""
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from features.console import run_command
+from features.settings import Layout
+from serving.__main__ import check_port, serve
+from serving.environment import Environment
+from serving.sqlite_store import SqliteStore
+
+
+def example_calls(layout: Layout, *, base: str) -> list[str]:
+    """Return three `curl` lines that answer: the riskiest customer's scores and lists, and the at-risk CSV.
+
+    Where nobody is at risk, the first two name whoever comes first in the run. Raises `NoRunError`.
+    """
+    customer_id = asyncio.run(_example_customer(layout))
+    return [
+        f"curl -s {base}/v1/customers/{customer_id}/predictions?include=reasons",
+        f"curl -s {base}/v1/customers/{customer_id}/recommendations?limit=5",
+        f"curl -s {base}/v1/audiences/at-risk/export.csv | head",
+    ]
+
+
+async def _example_customer(layout: Layout) -> str:
+    store = SqliteStore.of(layout)
+    run = store.open_run(store.live_run_id())
+    try:
+        members = await run.list_members("at-risk", limit=1)
+        return str(members[0].row[0]) if members else await run.first_customer_id()
+    finally:
+        run.close()
+
+
+def _command(
+    *,
+    only_check: Annotated[bool, typer.Option("--check-port", help="check that the port is free")] = False,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Print three calls that work, and serve."""
+    environment = Environment(var=var)
+    check_port(environment.host, environment.port)
+    if only_check:
+        return
+    base = f"http://{environment.host}:{environment.port}"
+    sys.stdout.write(f"\nThe console: {base}/\n\nOne customer, their lists, everybody at risk:\n\n")
+    sys.stdout.write("".join(f"  {call}\n" for call in example_calls(Layout(var), base=base)) + "\n")
+    sys.stdout.flush()
+    serve(environment)
+
+
+if __name__ == "__main__":
+    run_command(_command)

@@ -1,0 +1,211 @@
+"""Challengers and champions in a real MLflow registry on SQLite."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, date, datetime
+from pathlib import Path
+
+import pandas as pd
+import pytest
+from mlflow import MlflowClient
+
+from features.examples import Examples
+from features.settings import Layout, Settings
+from features.snapshot import Snapshot
+from models import registry_names as names
+from models.candidates import churn_candidates
+from training.attach import fits, scorecard_tag
+from training.cards import model_card
+from training.promote import PromotionError, champion, choose, history_of, promote, read_scorecard, roll_back
+from training.scorecard import (
+    CandidateResult,
+    Scorecard,
+    TaskResult,
+    scorecard_text,
+    summary_of,
+    verdict_text,
+)
+from training.tracking import Challenger, Training, challengers, connect, register
+
+AS_OF = date(2026, 6, 1)
+ROOT = Path(__file__).parent.parent
+
+
+def examples() -> Examples:
+    """Four customers at one past snapshot, two of whom came back within 30 days."""
+    ids = ["a", "b", "c", "d"]
+    features = pd.DataFrame({"recency_days": [1.0, 2.0, 30.0, 60.0], "order_count": 1.0}, index=ids)
+    features = features.assign(
+        order_day_count=1.0, first_to_last_days=0.0, tenure_days=90.0, repeat_spend_mean=float("nan")
+    )
+    dated = features.set_axis(
+        pd.MultiIndex.from_product([ids, [date(2026, 4, 1)]], names=["customer_id", "as_of"])
+    )
+    labels = pd.DataFrame(
+        {"churned_30": [0.0, 0.0, 1.0, 1.0], "spend_30": 0.0, "order_count_30": 0.0}, index=dated.index
+    )
+    current = features.rename_axis("customer_id")
+    return Examples(Snapshot(AS_OF), 30, (30,), dated, labels, current)
+
+
+def training(data_hash: str = "d1") -> Training:
+    info = {"time_zone": "UTC", "currency": "EUR", "clv_basis": "net", "data_until": str(AS_OF)}
+    return Training(AS_OF, 30, data_hash, None, info)
+
+
+def result_of(losses: dict[str, float], *, task: names.Task = "churn") -> TaskResult:
+    methods = {"lightgbm": "ml", "base_rate": "baseline", "recency": "baseline"}
+    metrics = {30: {"log_loss": summary_of({date(2026, 4, 1): 0.5})}}
+    return TaskResult(
+        task=task,
+        horizon_days=30,
+        loss_name="log-loss",
+        origins=[date(2026, 4, 1)],
+        candidates={n: CandidateResult(method=methods[n], metrics=metrics) for n in losses},  # type: ignore[arg-type]
+        left_out={},
+        winner=min(losses, key=lambda name: losses[name]) if losses else None,
+        mean_losses=dict(sorted(losses.items(), key=lambda item: item[1])),
+        against_rule=None,
+        beats_baseline=False,
+    )
+
+
+def scorecard(losses: dict[str, float], *, data_hash: str = "d1") -> Scorecard:
+    return Scorecard(
+        as_of=AS_OF,
+        headline_days=30,
+        data_hash=data_hash,
+        git_revision="abc",
+        currency="EUR",
+        clv_basis="net",
+        created_at=datetime(2026, 6, 1, tzinfo=UTC),
+        tasks={"churn": result_of(losses)},
+    )
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
+    """A registry with two challengers of churn, trained on the same data."""
+    os.environ.pop("MLFLOW_TRACKING_URI", None)
+    found = connect(Layout(tmp_path_factory.mktemp("registry")))
+    for name in ("base_rate", "recency"):
+        _register(found, name)
+    return found
+
+
+def _register(client: MlflowClient, name: str, *, data_hash: str = "d1") -> Challenger:
+    model = churn_candidates(Settings())[name].fit(examples())
+    card = model_card("churn", model, examples=examples(), training=training(data_hash))
+    return register(client, "churn", model, training=training(data_hash), card=card)
+
+
+def test_a_run_holds_parameters_card_and_bundle_and_no_customer(client: MlflowClient) -> None:
+    challenger = challengers(client, "churn")["base_rate"]
+    run = client.get_run(challenger.run_id)
+    assert run.data.params["as_of"] == "2026-06-01"
+    assert run.data.tags["data_hash"] == "d1"
+    assert "model_card.md" in [file.path for file in client.list_artifacts(challenger.run_id)]
+    source = client.get_model_version_download_uri("regulars-churn", challenger.version)
+    folder = Path(source.removeprefix("file://"))
+    stored = [path.name for path in folder.rglob("*") if path.is_file()]
+    assert "manifest.json" in stored
+    assert not [name for name in stored if name.endswith((".pkl", ".pickle", ".joblib"))]
+
+
+def test_promotion_takes_the_best_then_keeps_it_then_goes_back(client: MlflowClient) -> None:
+    first = promote(client, scorecard({"base_rate": 0.4, "recency": 0.5}))
+    assert [(move.candidate, move.from_version) for move in first] == [("base_rate", None)]
+    assert champion(client, "churn").tags[names.TAG_PASSED] == "true"
+    assert promote(client, scorecard({"base_rate": 0.4, "recency": 0.5})) == []
+    second = promote(client, scorecard({"base_rate": 0.6, "recency": 0.5}))
+    assert second[0].candidate == "recency"
+    back = roll_back(client, task="churn")
+    assert champion(client, "churn").tags[names.TAG_CANDIDATE] == "base_rate"
+    assert "rolled back" in back[0].reason
+    assert [entry.candidate for entry in history_of(client, "churn")] == ["base_rate", "recency", "base_rate"]
+
+
+def test_a_scorecard_of_other_data_promotes_nothing(client: MlflowClient) -> None:
+    with pytest.raises(PromotionError, match="make train evaluate AS_OF=2026-06-01"):
+        promote(client, scorecard({"base_rate": 0.4}, data_hash="d2"))
+
+
+def test_the_newest_version_of_a_candidate_is_its_challenger(client: MlflowClient) -> None:
+    newer = _register(client, "recency", data_hash="d3")
+    assert challengers(client, "churn")["recency"].version == newer.version
+    assert not fits(newer, scorecard({"recency": 0.1}))
+    _register(client, "recency")
+
+
+def test_without_a_back_test_the_most_modest_challenger_serves(client: MlflowClient) -> None:
+    ready = challengers(client, "churn")
+    assert choose(result_of({}), ready).candidate == "base_rate"
+    assert "too short" in verdict_text(result_of({}))
+
+
+def test_a_winner_that_could_not_be_fitted_gives_way_to_the_next(client: MlflowClient) -> None:
+    ready = challengers(client, "churn")
+    assert (
+        choose(result_of({"lightgbm": 0.1, "recency": 0.2, "base_rate": 0.3}), ready).candidate == "recency"
+    )
+
+
+def test_the_tag_that_serving_reads_stands_beside_the_best_rule() -> None:
+    tag = scorecard_tag(result_of({"lightgbm": 0.1, "recency": 0.2}), "lightgbm")
+    assert json.loads(json.dumps(tag))["baseline"]["candidate"] == "recency"
+    assert tag["beats_baseline"] is False
+
+
+def test_the_text_marks_the_winner_and_says_who_won() -> None:
+    text = scorecard_text(scorecard({"recency": 0.2, "base_rate": 0.3}))
+    assert "* recency" in text
+    assert "no model does better here" in text
+
+
+def test_a_missing_or_older_back_test_says_what_to_run(tmp_path: Path) -> None:
+    layout = Layout(tmp_path)
+    with pytest.raises(PromotionError, match="make evaluate AS_OF=2026-06-01"):
+        read_scorecard(layout, as_of=AS_OF)
+    layout.reports.mkdir()
+    (layout.reports / "scorecard.json").write_text(scorecard({"recency": 0.2}).model_dump_json())
+    assert read_scorecard(layout, as_of=AS_OF).headline_days == 30
+    with pytest.raises(PromotionError, match="make evaluate AS_OF=2026-07-01"):
+        read_scorecard(layout, as_of=date(2026, 7, 1))
+
+
+def test_tracking_stays_under_var_and_telemetry_is_off_outside_ci_too(tmp_path: Path) -> None:
+    code = (
+        "from pathlib import Path\n"
+        "from training.tracking import connect\n"
+        "from features.settings import Layout\n"
+        f"client = connect(Layout(Path({str(tmp_path)!r})))\n"
+        "from mlflow.telemetry import get_telemetry_client\n"
+        "print(get_telemetry_client() is None, client.get_experiment_by_name('regulars').artifact_location)"
+    )
+    environment = {
+        k: v
+        for k, v in os.environ.items()
+        if k not in {"CI", "MLFLOW_DISABLE_TELEMETRY", "MLFLOW_TRACKING_URI"}
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == ["True", (tmp_path / "mlflow" / "artifacts").as_uri()]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow"]
+
+
+def test_an_unreachable_tracking_server_is_one_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-m", "training.promote", "--list", "--var", str(tmp_path)],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: MLflow at http://127.0.0.1:9 cannot be used")
+    assert "Traceback" not in done.stderr
