@@ -1,9 +1,10 @@
-"""Load on GET one prediction: requests a second, latency, processor time a request; the bare framework beside it.
+"""Load on GET one prediction: requests a second, latency, processor time; beside the bare framework.
 
     python -m benchmarks.api_load [--customers 20000] [--connections 32] [--seconds 5]
 
-A server of one worker answers a made-up run; the client is a small asyncio one in this process, so on a machine of
-two cores client and server have one each. "Bare" is FastAPI on the same server with one static JSON answer.
+A server of one worker answers a made-up run; the client is a small asyncio one in this process, so on a
+machine of two cores client and server have one each. "Bare" is FastAPI on the same server with one static JSON
+answer.
 """
 
 import asyncio
@@ -77,7 +78,7 @@ def bare_app() -> object:
 
 def _publish(var: Path, customers: int) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from serving_runs import publish  # noqa: PLC0415 - the tests' own made-up rows
+    from serving_runs import publish  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' made-up rows
 
     publish(var, [f"c{number}" for number in range(customers)])
 

@@ -1,8 +1,9 @@
 """Reasons as they are stored: code, direction, effect in probability points, and the true numbers.
 
-A churn model's contributions add up in the logit. They are summed by the reason code that each feature declares
-and turned into probability points, effect_i = logit_i * (p - p0) / (logit p - logit p0), so that the reference
-p0 plus all effects is p. The three strongest that raise the probability are kept, and the three that lower it.
+A churn model's contributions add up in the logit. They are summed by the reason code that each feature
+declares and turned into probability points, effect_i = logit_i * (p - p0) / (logit p - logit p0), so that the
+reference p0 plus all effects is p. The three strongest that raise the probability are kept, and the three
+that lower it.
 """
 
 from collections.abc import Mapping, Sequence

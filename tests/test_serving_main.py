@@ -134,7 +134,7 @@ def test_a_page_elsewhere_cannot_read_through_a_browser(served: tuple[str, Path]
 def test_a_new_run_is_served_without_a_restart_or_a_failure(served: tuple[str, Path]) -> None:
     url, var = served
     before = read(f"{url}/readyz")["score_run_id"]
-    publish(var, ["c1"], churn_probability=0.77)
+    publish(var, churn_probability=0.77)
     seen = []
 
     def is_new() -> bool:

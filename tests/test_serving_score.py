@@ -13,6 +13,7 @@ from serving_runs import explained
 from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
 
 from features.settings import Layout
+from models.bundle import BundleError
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
 from serving.registry import RegistryError
@@ -25,6 +26,8 @@ from serving.wording import Wording
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")
 CHOICE: dict[Any, str] = {"churn": "recency", "clv": "formula", "recommender": "popular"}
+
+OLD = date(2026, 5, 1)
 
 
 @pytest.fixture(scope="module")
@@ -130,45 +133,54 @@ def test_scoring_again_gives_the_same_rows(shop: Path) -> None:
 
 
 @pytest.mark.usefixtures("_checked_before")
-def test_a_past_date_writes_files_and_leaves_the_live_run(shop: Path) -> None:
+def test_a_past_date_writes_files_and_leaves_the_live_run(shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
+    run_id = SqliteStore.of(Layout(tmp_path)).live_run_id()
     with pytest.raises(ScoreError, match="OUT=dir"):
-        score(shop, as_of="2026-05-01")
+        score(tmp_path, as_of="2026-05-01")
     with pytest.raises(RegistryError, match=r"2026-07-01.*make train evaluate promote AS_OF=2026-05-01"):
-        score(shop, as_of="2026-05-01", out=shop / "past")
-    run_id = SqliteStore.of(Layout(shop)).live_run_id()
-    history = open_request(Layout(shop), as_of=None, out=None).history
-    old = date(2026, 5, 1)
-    register(shop, fit_champions(history, old, choice=CHOICE), as_of=old)
-    meta = score(shop, as_of="2026-05-01", out=shop / "past")
+        score(tmp_path, as_of="2026-05-01", out=tmp_path / "past")
+    promote_as_of(tmp_path, OLD)
+    meta = score(tmp_path, as_of="2026-05-01", out=tmp_path / "past")
     assert (meta.score_run_id, meta.models["churn"].version) == ("", 2)
-    assert SqliteStore.of(Layout(shop)).live_run_id() == run_id
+    assert SqliteStore.of(Layout(tmp_path)).live_run_id() == run_id
     assert "not published" in summary(meta, is_past=True)
-    # A later line changes nothing of it: only what was known is read.
-    scores = pl.read_parquet(shop / "past/scores.parquet")
-    assert scores["last_order_at"].max() < pl.Series([old]).cast(pl.Datetime("us", "UTC"))[0]
-    lines = [line for line in make_orders() if line["ordered_at"].date() < old]
-    copy = shop.parent / "cut"
-    shutil.copytree(shop / "mlflow", copy / "mlflow")
-    shutil.copytree(shop / "bundles", copy / "bundles")
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_a_past_date_reads_nothing_later(shop: Path, tmp_path: Path) -> None:
+    shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
+    promote_as_of(tmp_path, OLD)
+    score(tmp_path, as_of="2026-05-01", out=tmp_path / "whole")
+    # The same shop as it was on that day: without any later line.
     write_history(
-        copy, [*lines, {**lines[0], "ordered_at": lines[0]["ordered_at"]}][:-1], refused=("c1", "c2")
+        tmp_path, [line for line in make_orders() if line["ordered_at"].date() < OLD], refused=("c1", "c2")
     )
-    score(copy, as_of="2026-05-01", out=copy / "out")
-    cut = pl.read_parquet(copy / "out/scores.parquet").drop("score_run_id", "scored_at")
-    assert cut.equals(scores.drop("score_run_id", "scored_at"))
+    score(tmp_path, as_of="2026-05-01", out=tmp_path / "cut")
+    whole, cut = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("whole", "cut"))
+    differing = [name for name in cut.columns if not cut[name].equals(whole[name])]
+    assert set(differing) <= {"score_run_id", "scored_at"}
+    lists = [pl.read_parquet(tmp_path / name / "recommendations.parquet") for name in ("whole", "cut")]
+    assert lists[0].equals(lists[1])
+
+
+def promote_as_of(var: Path, day: date) -> None:
+    history = open_request(Layout(var), as_of=None, out=None).history
+    register(var, fit_champions(history, day, choice=CHOICE), as_of=day)
 
 
 def test_a_damaged_bundle_is_refused_and_the_live_run_stays(shop: Path) -> None:
     run_id = SqliteStore.of(Layout(shop)).live_run_id()
-    bundle = next(path for path in (shop / "bundles").glob("clv-*") if path.is_dir())
-    state = next(path for path in (bundle / "model").iterdir())
-    content = state.read_bytes()
-    state.write_bytes(content[:-3] + b"???")
+    states = [next((path / "model").iterdir()) for path in (shop / "bundles").glob("clv-*") if path.is_dir()]
+    before = [state.read_bytes() for state in states]
     try:
-        with pytest.raises(Exception, match="damaged"):
+        for state, content in zip(states, before, strict=True):
+            state.write_bytes(content[:-3] + b"???")
+        with pytest.raises(BundleError, match="damaged"):
             score(shop)
     finally:
-        state.write_bytes(content)
+        for state, content in zip(states, before, strict=True):
+            state.write_bytes(content)
     assert SqliteStore.of(Layout(shop)).live_run_id() == run_id
 
 
