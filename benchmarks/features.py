@@ -2,9 +2,10 @@
 
     python -m benchmarks.features [--lines 10000000] [--folder var/bench/features]
 
-The lines are generated once (`features_lines`). Then `build_features` on Polars and on DuckDB, the hand-written
-Polars (`features_polars`) and the plain pandas script (`features_pandas`) build the same snapshot; wall time and
-CPU time of the build and peak memory of the process are printed, and the sums of shared columns compared.
+The lines are generated once (`features_lines`). Then `build_features` on Polars and on DuckDB, the
+hand-written Polars (`features_polars`) and the plain pandas script (`features_pandas`) build the same
+snapshot; wall time and CPU time of the build and peak memory of the process are printed, and the sums of
+shared columns compared.
 """
 
 import json

@@ -1,8 +1,8 @@
 """A made-up shop of any size, written as a canonical history: the load of the feature benchmark.
 
-Customers differ as they do in shops: purchase rates follow a gamma distribution, lifetimes an exponential one,
-basket sizes and prices are skewed and product popularity falls as 1 / rank. One bucket is made at a time, so memory
-does not grow with the number of lines.
+Customers differ as they do in shops: purchase rates follow a gamma distribution, lifetimes an exponential
+one, basket sizes and prices are skewed and product popularity falls as 1 / rank. One bucket is made at a
+time, so memory does not grow with the number of lines.
 """
 
 from datetime import UTC, date, datetime

@@ -1,8 +1,8 @@
 """The straightforward pandas script: filter, group by, merge, once more for every window.
 
-It is what a data scientist writes in an afternoon, without tricks that cost readability and without loops over
-customers. Everything that comes from order lines and products is here; event and calendar columns, which cost
-nothing in a shop without events, are not.
+It is what a data scientist writes in an afternoon, without tricks that cost readability and without loops
+over customers. Everything that comes from order lines and products is here; event and calendar columns, which
+cost nothing in a shop without events, are not.
 """
 
 from datetime import date

@@ -1,7 +1,7 @@
 """The same columns as a person would write them in Polars for one snapshot: the yardstick for our overhead.
 
-Everything that comes from order lines, products and the calendar is here; event columns are not, since the made-up
-shop has no events. `COLUMNS` are the names that the benchmark compares.
+Everything that comes from order lines and products is here; event and calendar columns, which cost nothing
+in a shop without events, are not.
 """
 
 from datetime import date
