@@ -3,11 +3,8 @@
 python -m features.catalog [--out docs/features.md]
 """
 
+import sys
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from features.console import run_command
 from features.declare import Family, Feature
@@ -68,11 +65,9 @@ def _rows(family: Family) -> Iterator[str]:
         yield f"| {' | '.join(cells)} |\n"
 
 
-def main(
-    out: Annotated[Path, typer.Option(help="where to write the page")] = Path("docs/features.md"),
-) -> None:
-    """Write the page of all features."""
-    out.write_text(features_page(), encoding="utf-8")
+def main() -> None:
+    """Print the page of all features."""
+    sys.stdout.write(features_page())
 
 
 if __name__ == "__main__":

@@ -11,7 +11,6 @@ import pandas as pd
 import polars as pl
 
 from features.build import compute_features, read_parts
-from features.families import FEATURE_NAMES
 from features.history import History
 from features.labels import compute_labels, is_known
 from features.settings import Settings
@@ -149,11 +148,6 @@ class ExampleBuilder:
         while kept_bytes > _MEMO_BYTES_MAX and len(self._features) > 1:
             oldest = self._features.pop(next(iter(self._features)))
             kept_bytes -= oldest.shape[0] * oldest.shape[1] * 8
-
-
-def feature_names() -> tuple[str, ...]:
-    """Return the names of all declared features, in the order of the table's columns."""
-    return FEATURE_NAMES
 
 
 def _to_pandas(rows: pl.DataFrame) -> pd.DataFrame:

@@ -63,7 +63,7 @@ def test_every_reason_has_a_feature() -> None:
 
 
 def test_the_page_is_generated_from_the_declarations() -> None:
-    assert PAGE.read_text(encoding="utf-8") == features_page(), "run `python -m features.catalog`"
+    assert PAGE.read_text(encoding="utf-8") == features_page(), "run `make docs`"
 
 
 def test_the_page_names_every_feature_once() -> None:
