@@ -3,8 +3,8 @@
     python -m benchmarks.api_load [--customers 20000] [--connections 32] [--seconds 5]
 
 A server of one worker answers a made-up run; the client is a small asyncio one in this process, so on a
-machine of two cores client and server have one each. "Bare" is FastAPI on the same server with one static JSON
-answer.
+machine of two cores client and server have one each. "Bare" is FastAPI on the same server with one static
+JSON answer.
 """
 
 import asyncio

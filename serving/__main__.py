@@ -26,7 +26,7 @@ def check_start(environment: Environment) -> None:
     _check_loopback(environment.host)
     store = SqliteStore.of(environment.layout)
     store.open_run(store.live_run_id()).close()
-    _check_port(environment.host, environment.port)
+    check_port(environment.host, environment.port)
 
 
 def _check_loopback(host: str) -> None:
@@ -42,7 +42,8 @@ def _check_loopback(host: str) -> None:
         )
 
 
-def _check_port(host: str, port: int) -> None:
+def check_port(host: str, port: int) -> None:
+    """Raise `ServeError` where something else listens on a port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -54,7 +55,28 @@ def _check_port(host: str, port: int) -> None:
             ) from None
 
 
-def _serve(
+def serve(environment: Environment) -> None:
+    """Serve until stopped; raises as `check_start` does where the service could not answer."""
+    check_start(environment)
+    for name in ("host", "port", "workers", "var"):
+        os.environ[f"REGULARS_{name.upper()}"] = str(getattr(environment, name))
+    address = f"http://{environment.host}:{environment.port}"
+    sys.stderr.write(f"serving {environment.var} on {address} (stop with Ctrl-C)\n")
+    Granian(
+        "serving.api:create_app",
+        address=environment.host,
+        port=environment.port,
+        interface=Interfaces.ASGI,
+        workers=environment.workers,
+        factory=True,
+        respawn_failed_workers=True,
+        websockets=False,
+        log_access=False,
+        log_level="warning",
+    ).serve()
+
+
+def _command(
     *,
     host: Annotated[str, typer.Option(envvar="REGULARS_HOST", help="a loopback address")] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="REGULARS_PORT", help="TCP port")] = 8000,
@@ -64,24 +86,8 @@ def _serve(
     ),
 ) -> None:
     """Serve the newest score run as an API and a page; later runs are picked up without a restart."""
-    environment = Environment(host=host, port=port, workers=workers, var=var)
-    check_start(environment)
-    for name in ("host", "port", "workers", "var"):
-        os.environ[f"REGULARS_{name.upper()}"] = str(getattr(environment, name))
-    sys.stderr.write(f"serving {var} on http://{host}:{port} (stop with Ctrl-C)\n")
-    Granian(
-        "serving.api:create_app",
-        address=host,
-        port=port,
-        interface=Interfaces.ASGI,
-        workers=workers,
-        factory=True,
-        respawn_failed_workers=True,
-        websockets=False,
-        log_access=False,
-        log_level="warning",
-    ).serve()
+    serve(Environment(host=host, port=port, workers=workers, var=var))
 
 
 if __name__ == "__main__":
-    run_command(_serve)
+    run_command(_command)

@@ -99,6 +99,13 @@ class SqliteRun:
         items = await self.get_items(first.values())
         return {customer: items[number] for customer, number in first.items() if number in items}
 
+    async def first_customer_id(self) -> str:
+        """Return the first id of the run in byte order, for examples; raises `StoreError` without any."""
+        rows = self._read("SELECT customer_id FROM scores ORDER BY customer_id LIMIT 1", ())
+        if not rows:
+            raise StoreError(f"the score run {self.meta.score_run_id} holds no customer")
+        return str(rows[0][0])
+
     async def check(self) -> None:
         """Read one row; raises `StoreError` where the run cannot be read."""
         if not self._path.exists():

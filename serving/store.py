@@ -163,6 +163,10 @@ class ScoreRun(Protocol):
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""
         ...
 
+    async def first_customer_id(self) -> str:
+        """Return the first id of the run in byte order, for examples; raises `StoreError` without any."""
+        ...
+
     async def check(self) -> None:
         """Read one row; raises `StoreError` where the run cannot be read."""
         ...

@@ -56,6 +56,7 @@ def test_what_was_written_is_read(store: ScoreStore, tmp_path: Path) -> None:
 
 def test_items_are_found_by_number(store: ScoreStore, tmp_path: Path) -> None:
     publish(tmp_path)
+    assert asyncio.run(live(store).first_customer_id()) == " lead"
     items = asyncio.run(live(store).get_items([1, 0, 99]))
     assert {number: item.product_id for number, item in items.items()} == {0: "p/0", 1: "00007"}
 
@@ -122,6 +123,8 @@ def test_a_wrong_run_is_refused(store: ScoreStore, tmp_path: Path, rows: list[An
 
 def test_an_empty_shop_can_be_published(store: ScoreStore, tmp_path: Path) -> None:
     publish(tmp_path, [])
+    with pytest.raises(StoreError, match="no customer"):
+        asyncio.run(live(store).first_customer_id())
     assert asyncio.run(live(store).list_members("at-risk")) == []
 
 
