@@ -175,11 +175,12 @@ class BgNbd:
         self._check_unit(unit)
         s = self.r_ + purchases.frequency
         c = self.b_ + self._chances(purchases.frequency)
-        a = self.a_ if abs(self.a_ - 1.0) > 1e-6 else 1.0 + 1e-6
         z = horizon / (self.alpha_ + purchases.age + horizon)
-        third = _off_poles(a + c - 1.0)
-        bracket = 1.0 - np.exp((a - 1.0) * np.log1p(-z)) * hyp2f1(third - s, a - 1.0, third, z)
-        expected = self.alive_probability(purchases) * third / (a - 1.0) * bracket
+        # SciPy misses the limits at whole-number differences of parameters; next to them all is smooth.
+        a = self.a_ if abs(self.a_ - 1.0) > 1e-6 else 1.0 + 1e-6
+        while_alive = _gauss_form(a, c, s, z)
+        while_alive = np.where(np.isfinite(while_alive), while_alive, _gauss_form(a * (1.0 + 1e-6), c, s, z))
+        expected = self.alive_probability(purchases) * while_alive
         return np.asarray(np.maximum(expected, self.order_probability(purchases, horizon, unit=unit)))
 
     def state(self) -> dict[str, float | str | bool]:
@@ -277,6 +278,14 @@ def fit_btyd(purchases: PurchaseHistories, *, penalty: float = 0.05) -> BgNbd:
 
 def _sums(groups: NDArray[np.intp], values: Floats) -> Floats:
     return np.bincount(groups, weights=values).astype(np.float64)
+
+
+def _gauss_form(a: float, c: Floats, s: Floats, z: Floats) -> Floats:
+    """Return the expected orders of a customer who is alive; see `BgNbd.expected_orders`."""
+    third = _off_poles(a + c - 1.0)
+    with np.errstate(invalid="ignore", over="ignore"):
+        bracket = 1.0 - np.exp((a - 1.0) * np.log1p(-z)) * hyp2f1(third - s, a - 1.0, third, z)
+        return np.asarray(third / (a - 1.0) * bracket)
 
 
 def _off_poles(values: Floats) -> Floats:

@@ -41,7 +41,7 @@ class SpendSpread:
         used (a gamma of shape 1).
         """
         measured = {days: pair for days, pair in expected_and_actual.items() if len(pair[0]) >= _ROWS_MIN}
-        self.horizons_days_ = tuple(sorted(measured)) or (1,)
+        self.horizons_days_ = tuple(sorted(measured))
         if not measured:
             self.edges_ = np.zeros((1, _GROUP_COUNT - 1))
             self.ratios_ = np.tile(gamma.ppf(LEVELS, 1.0), (1, _GROUP_COUNT, 1))
@@ -88,13 +88,11 @@ class _Ratios:
     """The ratio quantiles of some customers at one horizon."""
 
     def __init__(self, spread: SpendSpread, expected: Floats, horizon_days: int) -> None:
-        measured = np.array(spread.horizons_days_)
+        measured = np.array(spread.horizons_days_ or (horizon_days,), dtype=np.float64)
         nearest = int(np.abs(np.log(measured / max(horizon_days, 1))).argmin())
         self.groups = np.searchsorted(spread.edges_[nearest], expected, side="right")
         self.expected = expected
-        beyond = (
-            np.log(max(horizon_days / measured.max(), 1.0)) if len(measured) > 1 or measured[0] > 1 else 0.0
-        )
+        beyond = np.log(max(horizon_days / measured.max(), 1.0))
         self.tables = spread.ratios_[nearest] ** (1.0 + _WIDENING * beyond)
 
     def at(self, levels: Floats) -> Floats:
