@@ -40,14 +40,17 @@ def main(
     contender: Annotated[str, typer.Option(help="run this one alone and print its measures as JSON")] = "",
 ) -> None:
     """Build the feature table four ways and print one table of times, memory and agreement."""
-    root = folder / f"{lines}" / "history"
     if contender:
-        print(json.dumps(measure(contender, root)))
+        print(json.dumps(measure(contender, folder / f"{lines}" / "history")))
         return
-    _generate(root, lines)
+    print(compare(lines, folder))
+
+
+def compare(lines: int, folder: Path) -> str:
+    """Generate the shop if need be, run every contender in its own process, and return the table as text."""
+    _generate(folder / f"{lines}" / "history", lines)
     results = {name: _run_alone(name, lines, folder) for name in CONTENDERS}
-    print(_table(results))
-    print(_agreement(results))
+    return f"{_table(results)}\n{_agreement(results)}"
 
 
 def measure(contender: str, root: Path) -> dict[str, Any]:
