@@ -64,6 +64,7 @@ def measure(contender: str, root: Path) -> dict[str, Any]:
         "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "rows": table.height,
         "sums": _sums(table),
+        "sizes": _sums(table.with_columns(pl.selectors.numeric().abs())),
     }
 
 
@@ -128,7 +129,7 @@ def _agreement(results: dict[str, dict[str, Any]]) -> str:
         f"{CONTENDERS[contender]}: {name} {result['sums'][name]!r}, ours {ours['sums'][name]!r}"
         for contender, result in results.items()
         for name in _shared(result, ours)
-        if abs(result["sums"][name] - ours["sums"][name]) > _TOLERANCE * (1 + abs(ours["sums"][name]))
+        if abs(result["sums"][name] - ours["sums"][name]) > _TOLERANCE * (1 + ours["sizes"][name])
     ]
     return "\n".join(["sums that differ:", *different]) if different else "all shared columns have equal sums"
 
