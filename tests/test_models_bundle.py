@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import pytest
 from model_examples import make_examples, simulate_orders
+from recommender_shop import day, settings, write_shop
 
 import models.bundle
-from features.settings import BoostingSettings
+from features.settings import BoostingSettings, Settings
 from models.baselines import RecencyChurn
 from models.boosting import Recipe
 from models.bundle import (
@@ -23,8 +24,11 @@ from models.bundle import (
     verify_manifest,
     write_bundle,
 )
+from models.canary import compare_golden_answers
 from models.churn import HorizonChurn
 from models.clv_baselines import FormulaClv
+from models.recommender.candidates import recommender_candidates
+from models.recommender.material import build_material
 
 EXAMPLES = make_examples(simulate_orders(300))
 INFO = {"data_until": "2026-01-01", "churn_horizon_days": 30, "currency": "EUR"}
@@ -222,3 +226,21 @@ def test_the_canary_has_a_time_limit(bundle: Path) -> None:
 def test_value_models_are_carried_too(tmp_path: Path) -> None:
     write_bundle(FormulaClv().fit(EXAMPLES), tmp_path / "clv", kind="clv", info=INFO)
     assert read_bundle(tmp_path / "clv").model.params() == {"lifespan_days": 1095}
+
+
+@pytest.mark.parametrize("name", sorted(recommender_candidates(Settings())))
+def test_recommenders_are_carried_too(name: str, tmp_path: Path) -> None:
+    chosen = settings(outcome_days=14, factor_count=4)
+    lines = [
+        (f"shopper-{number:02}", f"p{(number + week) % 9}", week * 7.0 + 1, 1.0, 3.0)
+        for number in range(30)
+        for week in range(10)
+    ]
+    material = build_material(write_shop(tmp_path / "shop", lines), day(70), settings=chosen)
+    recommender = recommender_candidates(chosen)[name].fit(material)
+    write_bundle(recommender, tmp_path / "bundle", kind="recommender", info=INFO)
+    found = read_bundle(tmp_path / "bundle")
+    assert type(found.model) is type(recommender)
+    with np.load(tmp_path / "bundle" / "golden.npz", allow_pickle=False) as golden:
+        assert len(golden["answer_items"]) > 0
+    compare_golden_answers(tmp_path / "bundle")
