@@ -19,7 +19,7 @@ ONLINE_RETAIL = Path(__file__).parents[2] / "shared" / "data" / "online_retail.p
 
 def assert_engines_agree(history: History, snapshot: Snapshot) -> None:
     tables = [build_features(history, snapshot, settings=Settings(), engine=e) for e in ("polars", "duckdb")]
-    assert_frame_equal(*tables, check_exact=False, rel_tol=1e-9, abs_tol=1e-12)
+    assert_frame_equal(*tables, check_exact=True)
 
 
 @pytest.mark.parametrize(
