@@ -15,6 +15,7 @@ from features.console import run_command
 
 README = Path("README.md")
 CSV_LINES = 6
+LINE_LENGTH = 112
 
 
 def filled(text: str, blocks: dict[str, tuple[str, str]]) -> str:
@@ -27,6 +28,20 @@ def filled(text: str, blocks: dict[str, tuple[str, str]]) -> str:
         if count != 1:
             raise ValueError(f"the page has {count} blocks named {name}")
     return text
+
+
+def wrapped(body: str) -> str:
+    """Return a JSON body with line breaks before keys, and nothing else changed.
+
+    >>> wrapped('{"a":1,"b":"x,y"}')
+    '{"a":1,"b":"x,y"}'
+    """
+    lines = [""]
+    for part in re.split(r'(?<=,)(?=["{])', body):
+        if len(lines[-1]) + len(part) > LINE_LENGTH:
+            lines.append(" ")
+        lines[-1] += part
+    return "\n".join(lines)
 
 
 def _get(url: str) -> str:
@@ -45,10 +60,10 @@ def _command(
     """Fill the README from a running demo."""
     members = json.loads(_get(f"{base}/v1/audiences/at-risk/members?limit=1"))
     customer_id = members["members"][0]["customer_id"]
-    customer = json.loads(_get(f"{base}/v1/customers/{customer_id}/predictions?include=reasons"))
+    customer = _get(f"{base}/v1/customers/{customer_id}/predictions?include=reasons")
     csv_lines = _get(f"{base}/v1/audiences/at-risk/export.csv").splitlines()[:CSV_LINES]
     blocks = {
-        "customer": ("json", json.dumps(customer, indent=None, ensure_ascii=False).replace(', "', ',\n "')),
+        "customer": ("json", wrapped(customer)),
         "csv": ("csv", "\n".join(csv_lines)),
         "scorecard": ("text", (var / "reports" / "scorecard.txt").read_text(encoding="utf-8")),
     }

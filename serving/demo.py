@@ -8,6 +8,7 @@ import asyncio
 import sys
 from pathlib import Path
 from typing import Annotated
+from urllib.parse import quote
 
 import typer
 
@@ -23,11 +24,11 @@ def example_calls(layout: Layout, *, base: str) -> list[str]:
 
     Where nobody is at risk, the first two name whoever comes first in the run. Raises `NoRunError`.
     """
-    customer_id = asyncio.run(_example_customer(layout))
+    customer_id = quote(asyncio.run(_example_customer(layout)), safe="")
     return [
-        f"curl -s {base}/v1/customers/{customer_id}/predictions?include=reasons",
-        f"curl -s {base}/v1/customers/{customer_id}/recommendations?limit=5",
-        f"curl -s {base}/v1/audiences/at-risk/export.csv | head",
+        f"curl -s '{base}/v1/customers/{customer_id}/predictions?include=reasons'",
+        f"curl -s '{base}/v1/customers/{customer_id}/recommendations?limit=5'",
+        f"curl -s '{base}/v1/audiences/at-risk/export.csv' | head",
     ]
 
 
