@@ -80,20 +80,26 @@ def build_features(
     settings: Settings,
     buckets: Sequence[int] | None = None,
     engine: str | None = None,
+    shop: ShopFacts | None = None,
 ) -> pl.DataFrame:
     """Build the feature table: one row per cohort customer, sorted by customer.
 
     Columns: `customer_id`, `as_of` (Date), then every declared feature (Float64, null where missing). Only
     rows before the snapshot (and inside its observation window) are read. `buckets` restricts the rows
-    returned, not the shop-wide facts; `engine` overrides the settings' one.
+    returned, not the shop-wide facts; `shop` gives these, and spares reading the other buckets; `engine`
+    overrides the settings' one.
     """
     chosen = engine or settings.features.engine
-    parts = read_parts(history, engine=chosen, snapshot=snapshot)
-    if buckets is None:
-        return compute_features(parts, snapshot, settings=settings)
-    shop = measure_shop(part.known_at(snapshot) for part in parts)
-    wanted = read_parts(history, engine=chosen, snapshot=snapshot, buckets=buckets)
-    return compute_features(wanted, snapshot, settings=settings, shop=shop)
+    if buckets is not None and shop is None:
+        shop = build_shop_facts(history, snapshot, engine=chosen)
+    parts = read_parts(history, engine=chosen, snapshot=snapshot, buckets=buckets)
+    return compute_features(parts, snapshot, settings=settings, shop=shop)
+
+
+def build_shop_facts(history: History, snapshot: Snapshot, *, engine: str = "polars") -> ShopFacts:
+    """Measure the whole shop at a snapshot, every bucket of it."""
+    parts = read_parts(history, engine=engine, snapshot=snapshot)
+    return measure_shop(part.known_at(snapshot) for part in parts)
 
 
 def read_parts(

@@ -12,7 +12,7 @@ import pytest
 from features_shop import event, line, write_shop
 
 from features import build as building
-from features.build import build_features
+from features.build import build_features, build_shop_facts
 from features.families import FEATURE_NAMES
 from features.history import History
 from features.settings import Settings
@@ -72,6 +72,23 @@ def test_a_bucket_at_a_time_is_the_whole(history: History, table: pl.DataFrame) 
     parts = [build_features(history, D, settings=Settings(), buckets=[bucket]) for bucket in range(4)]
     assert all(0 < part.height < table.height for part in parts)
     assert pl.concat(parts).sort("customer_id").equals(table)
+
+
+def test_known_shop_facts_spare_the_other_buckets(
+    history: History, table: pl.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = build_shop_facts(history, D)
+    read: list[object] = []
+    scan = History.scan
+
+    def watched_scan(self: History, name: str, **more: Any) -> Any:
+        read.append(more.get("buckets"))
+        return scan(self, name, **more)
+
+    monkeypatch.setattr(History, "scan", watched_scan)
+    part = build_features(history, D, settings=Settings(), buckets=[1], shop=shop)
+    assert read == [[1], [1]]
+    assert part.equals(table.filter(pl.col("customer_id").is_in(part["customer_id"].implode())))
 
 
 def test_many_parts_are_the_whole(
