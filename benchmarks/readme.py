@@ -22,11 +22,10 @@ def filled(text: str, blocks: dict[str, tuple[str, str]]) -> str:
     """Return a page with each `<!-- printed:name -->` block replaced by (language, output) of that name."""
     for name, (language, output) in blocks.items():
         block = f"<!-- printed:{name} -->\n```{language}\n{output.rstrip()}\n```\n<!-- end -->"
-        text, count = re.subn(
-            rf"<!-- printed:{name} -->.*?<!-- end -->", lambda _, b=block: b, text, flags=re.S
-        )  # type: ignore[misc]
-        if count != 1:
-            raise ValueError(f"the page has {count} blocks named {name}")
+        found = re.findall(rf"<!-- printed:{name} -->.*?<!-- end -->", text, flags=re.DOTALL)
+        if len(found) != 1:
+            raise ValueError(f"the page has {len(found)} blocks named {name}")
+        text = text.replace(found[0], block)
     return text
 
 

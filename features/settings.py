@@ -90,7 +90,7 @@ class RecommenderSettings(_Section):
     stored_depth: Annotated[int, Field(ge=1, le=200)] = 50
     factor_count: Annotated[int, Field(ge=2, le=512)] = 64
     regularization: Annotated[float, Field(ge=0)] = 10.0
-    alpha: Annotated[float, Field(gt=0)] = 5.0
+    alpha: Annotated[float, Field(gt=0)] = 1.0
     iteration_count: Annotated[int, Field(ge=1, le=100)] = 15
 
 

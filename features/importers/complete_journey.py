@@ -2,7 +2,7 @@
 
 Decisions: `amount` is `sales_value`, `discount` the sum of the three reductions; lines without quantity are
 coupons handed in and are left out, counted; petrol's quantity, given in thousandths of a gallon, becomes
-gallons; category is the department, subcategory the product category, name the product type with its package
+gallons; category is the product category, subcategory the product type, name that type with its package
 size. Campaigns sent (at their first day; the set has no other) and coupons redeemed are events.
 """
 
@@ -84,8 +84,8 @@ def _products(products: pl.DataFrame) -> pl.DataFrame:
             .then("product_type")
             .otherwise(pl.format("{}, {}", "product_type", size))
             .alias("name"),
-            pl.col("department").alias("category"),
-            pl.col("product_category").alias("subcategory"),
+            pl.col("product_category").alias("category"),
+            pl.col("product_type").alias("subcategory"),
             "brand",
         ),
         "products",
