@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback mlflow explain serve bench bench-scale docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback mlflow explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -82,7 +82,7 @@ test: .venv/.dev ## lint, types, import contracts and the test suite (under 5 mi
 test-all: test ## and the slow ones: real data end to end, faults, browser
 	@$(RUN) pytest -m "slow or browser"
 
-bench: .venv/.bench ## speed, memory and prediction quality in one table: [LINES=10000000]
+bench: .venv/.bench ## speed, memory, prediction quality and load: [LINES=10000000]
 	@$(RUN) benchmarks $(call given,lines,$(LINES))
 
 format: .venv/.dev ## format and mend what ruff can
