@@ -1,9 +1,9 @@
 """Customer lifetime value by machine learning: a hurdle, (1 - churn) x E[spend | an order within h].
 
 The first factor comes from the churn model. The second is one LightGBM (gamma objective) on the buyers' rows
-of every known horizon, with the horizon as a column that may only raise it; a third, small one counts orders
-the same way. Beyond the last supported horizon both grow as BTYD's expected orders given one do. CLV never
-falls with the horizon.
+of every known horizon, with the horizon as a column that may only raise it, averaged with what BG/NBD x
+Gamma-Gamma expects given an order; a third, small one counts orders the same way. Beyond the last supported
+horizon both grow as BTYD's expected orders given one do. CLV never falls with the horizon.
 """
 
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from features.examples import Examples
 from models.boosting import HorizonBooster, Objective, Recipe
-from models.btyd import BgNbd, PurchaseHistories, fit_btyd
+from models.btyd_spend import BtydSpend
 from models.contract import Method, NotEnoughDataError, Scalar
 from models.horizon import (
     Floats,
@@ -39,7 +39,7 @@ ORDERS_FILE = "orders.txt"
 # Spend at or below 0 (returns above purchases) is learnt as this share of the usual spend; the level makes up
 # for it.
 _FLOOR_SHARE = 0.01
-_LEVEL_ROWS_MAX = 100_000
+_MEASURED_ROWS_MAX = 100_000
 
 
 class HurdleClv:
@@ -52,17 +52,18 @@ class HurdleClv:
     grid_days_: tuple[int, ...]
     supported_days_: int
     level_: float
-    extension_: BgNbd
+    btyd_: BtydSpend
     spread_: SpendSpread
     spend_: HorizonBooster
     orders_: HorizonBooster
 
-    def __init__(self, *, recipe: Recipe | None = None) -> None:
+    def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.35) -> None:
         self.recipe = recipe
+        self.btyd_share = btyd_share
 
     def params(self) -> dict[str, Scalar]:
-        """Return the recipe, flat."""
-        return (self.recipe or Recipe()).params()
+        """Return the recipe, flat, and the share of BTYD."""
+        return (self.recipe or Recipe()).params() | {"btyd_share": self.btyd_share}
 
     def fit(self, examples: Examples) -> Self:
         """Learn spend and orders given an order, their level, spread and extension.
@@ -78,11 +79,11 @@ class HurdleClv:
         spend = stack_rows(examples, self.grid_days_, label="spend", buyers_only=True)
         self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
         self.level_ = _level(self.spend_, spend)
-        self.spread_ = self._spread(spend, held_out(examples.features.index)[spend.positions])
+        self.btyd_ = BtydSpend().fit(examples.current)
+        self.spread_ = self._spread(spend, examples.features)
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
         self.orders_ = self._booster("poisson", _lighter(recipe)).fit(further, self.feature_names_)
-        self.extension_ = fit_btyd(PurchaseHistories.from_features(examples.current))
         return self
 
     def predict(
@@ -119,11 +120,12 @@ class HurdleClv:
         self.orders_.save(folder / ORDERS_FILE)
         write_arrays(folder, self.spread_.arrays())
         state = {
-            "recipe": self.params(),
+            "recipe": (self.recipe or Recipe()).params(),
+            "btyd_share": self.btyd_share,
             "feature_names": list(self.feature_names_),
             "grid_days": list(self.grid_days_),
             "level": self.level_,
-            "extension": self.extension_.state(),
+            "btyd": self.btyd_.state(),
         }
         write_state(folder, state)
 
@@ -132,41 +134,50 @@ class HurdleClv:
         """Read what `save` wrote."""
         state = read_state(folder)
         recipe = Recipe.from_params(state["recipe"])
-        model = cls(recipe=recipe)
+        model = cls(recipe=recipe, btyd_share=state["btyd_share"])
         model.feature_names_ = tuple(state["feature_names"])
         model.grid_days_ = tuple(state["grid_days"])
         model.supported_days_ = max(model.grid_days_)
         model.level_ = state["level"]
-        model.extension_ = BgNbd.from_state(state["extension"])
+        model.btyd_ = BtydSpend.from_state(state["btyd"])
         model.spread_ = SpendSpread.from_arrays(read_arrays(folder))
         model.spend_ = model._booster("gamma", recipe).load(folder / SPEND_FILE)
         model.orders_ = model._booster("poisson", _lighter(recipe)).load(folder / ORDERS_FILE)
         return model
 
-    def _spread(self, spend: HorizonRows, unseen: NDArray[np.bool_]) -> SpendSpread:
+    def _spread(self, spend: HorizonRows, features: pd.DataFrame) -> SpendSpread:
         """Measure the spread on customers that a lighter twin of the spend model was not fitted on."""
         recipe = _lighter(self.recipe or Recipe())
-        positive = _positive(spend)
-        twin = self._booster("gamma", recipe).fit(_chosen(positive, ~unseen), self.feature_names_)
-        tested = _chosen(spend, unseen)
-        expected = self.level_ * np.exp(twin.row_margins(tested.matrix))
+        unseen = held_out(features.index)[spend.positions]
+        twin = self._booster("gamma", recipe).fit(_chosen(_positive(spend), ~unseen), self.feature_names_)
         pairs = {}
         for horizon_days in self.grid_days_:
-            chosen = tested.horizons_days == horizon_days
-            pairs[horizon_days] = (expected[chosen], tested.target[chosen])
+            tested = _thinned(_chosen(spend, unseen & (spend.horizons_days == horizon_days)))
+            boosted = self.level_ * np.exp(twin.row_margins(tested.matrix))
+            rows = features.iloc[tested.positions]
+            pairs[horizon_days] = (self._blended(boosted, rows, horizon_days), tested.target)
         return SpendSpread().fit(pairs)
 
     def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
         check_features(features, self.feature_names_)
         grid_days = needed_grid(self.grid_days_, horizons_days)
         known = self.level_ * np.exp(self.spend_.margins(as_matrix(features), grid_days))
-        return self._extended(known, features, grid_days, horizons_days)
+        boosted = self._extended(known, features, grid_days, horizons_days)
+        columns = [self._blended(boosted[:, place], features, h) for place, h in enumerate(horizons_days)]
+        return np.column_stack(columns) if columns else boosted
+
+    def _blended(self, boosted: Floats, features: pd.DataFrame, horizon_days: int) -> Floats:
+        """Return the mean of the boosted answer and BTYD's, weighted by `btyd_share`."""
+        if self.btyd_share == 0:
+            return boosted
+        other = self.btyd_.spend_given_order(features, horizon_days)
+        return (1.0 - self.btyd_share) * boosted + self.btyd_share * other
 
     def _extended(
         self, known: Floats, features: pd.DataFrame, grid_days: Sequence[int], horizons_days: Sequence[int]
     ) -> Floats:
         return extended_growth_curve(
-            known, features, grid_days=grid_days, horizons_days=horizons_days, extension=self.extension_
+            known, features, grid_days=grid_days, horizons_days=horizons_days, extension=self.btyd_.orders_
         )
 
     @staticmethod
@@ -202,6 +213,14 @@ def _chosen(rows: HorizonRows, keep: NDArray[np.bool_]) -> HorizonRows:
 
 def _level(booster: HorizonBooster, spend: HorizonRows) -> float:
     """Return total actual / total expected spend: the gamma objective balances ratios, not totals."""
-    step = -(-len(spend.target) // _LEVEL_ROWS_MAX)
-    expected = np.exp(booster.row_margins(spend.matrix[::step]))
-    return max(float(spend.target[::step].sum() / expected.sum()), 1e-3)
+    rows = _thinned(spend)
+    expected = np.exp(booster.row_margins(rows.matrix))
+    return max(float(rows.target.sum() / expected.sum()), 1e-3)
+
+
+def _thinned(rows: HorizonRows) -> HorizonRows:
+    """Return every so-manieth row, at most 100,000: enough to measure by."""
+    step = max(1, -(-len(rows.target) // _MEASURED_ROWS_MAX))
+    return HorizonRows(
+        rows.matrix[::step], rows.target[::step], rows.horizons_days[::step], rows.positions[::step]
+    )

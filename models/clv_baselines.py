@@ -14,9 +14,9 @@ import pandas as pd
 
 from features.examples import Examples
 from models.baselines import longest_known_days
-from models.btyd import BgNbd, PurchaseHistories, fit_btyd
+from models.btyd import PurchaseHistories
+from models.btyd_spend import BtydSpend, amounts
 from models.contract import Method, Scalar
-from models.gamma_gamma import GammaGamma, repeat_spend
 from models.horizon import Floats, check_features, label_horizons, orders_given_one, rising_product
 from models.intervals import SpendSpread, spread_frame
 from models.plain import read_arrays, read_state, write_arrays, write_state
@@ -36,7 +36,7 @@ class _RuleClv:
     feature_names_: tuple[str, ...]
     supported_days_: int
     learnt_: dict[str, Any]
-    btyd_: BgNbd
+    btyd_: BtydSpend
     spread_: SpendSpread
 
     def params(self) -> dict[str, Scalar]:
@@ -47,8 +47,8 @@ class _RuleClv:
         """Learn from the customers at the origin, and the spread from known outcomes."""
         self.feature_names_ = tuple(examples.current.columns)
         self.supported_days_ = longest_known_days(examples.labels)
-        self.btyd_ = fit_btyd(PurchaseHistories.from_features(examples.current))
-        self.learnt_ = self._learn(examples) | {"order_value": _mean_order_value(examples.current)}
+        self.btyd_ = BtydSpend().fit(examples.current)
+        self.learnt_ = self._learn(examples)
         self.spread_ = SpendSpread().fit(self._buyers(examples))
         return self
 
@@ -76,7 +76,9 @@ class _RuleClv:
     ) -> "pd.Series[float]":
         """Return the given P(order) x BTYD's orders given one."""
         check_features(features, self.feature_names_)
-        given_order = orders_given_one(self.btyd_, PurchaseHistories.from_features(features), horizon_days)
+        given_order = orders_given_one(
+            self.btyd_.orders_, PurchaseHistories.from_features(features), horizon_days
+        )
         chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
         return pd.Series(chance * given_order, index=features.index, name="order_count")
 
@@ -100,7 +102,7 @@ class _RuleClv:
         model.feature_names_ = tuple(state["feature_names"])
         model.supported_days_ = state["supported_days"]
         model.learnt_ = state["learnt"]
-        model.btyd_ = BgNbd.from_state(state["btyd"])
+        model.btyd_ = BtydSpend.from_state(state["btyd"])
         model.spread_ = SpendSpread.from_arrays(read_arrays(folder))
         return model
 
@@ -112,10 +114,12 @@ class _RuleClv:
 
     def _given_order(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         purchases = PurchaseHistories.from_features(features)
-        chance = self.btyd_.order_probability(purchases, horizon_days, unit="days").clip(min=_CHANCE_MIN)
+        chance = self.btyd_.orders_.order_probability(purchases, horizon_days, unit="days")
         # An order that is next to impossible is worth what one is worth, not a quotient of two noughts.
-        floor = _FLOOR_SHARE * self.learnt_["order_value"]
-        return np.asarray((self._expected(features, horizon_days) / chance).clip(min=floor))
+        floor = _FLOOR_SHARE * self.btyd_.order_value_
+        return np.asarray(
+            (self._expected(features, horizon_days) / chance.clip(min=_CHANCE_MIN)).clip(min=floor)
+        )
 
     def _buyers(self, examples: Examples) -> dict[int, tuple[Floats, Floats]]:
         pairs = {}
@@ -139,7 +143,7 @@ class PastSpendClv(_RuleClv):
 
     def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         window_days = self.learnt_["window_days"]
-        rate = _amounts(features[f"spend_{window_days}"]) / float(window_days)
+        rate = amounts(features[f"spend_{window_days}"]) / float(window_days)
         return horizon_days * rate
 
 
@@ -161,50 +165,29 @@ class FormulaClv(_RuleClv):
         return {"lifespan_days": self.lifespan_days}
 
     def _learn(self, examples: Examples) -> dict[str, Any]:
-        repeats = (_amounts(examples.current["order_count"]) - 1.0).clip(min=0.0).sum()
-        tenure_days = max(float(_amounts(examples.current["tenure_days"]).sum()), 1.0)
+        repeats = (amounts(examples.current["order_count"]) - 1.0).clip(min=0.0).sum()
+        tenure_days = max(float(amounts(examples.current["tenure_days"]).sum()), 1.0)
         return {"shop_orders_per_day": max(float(repeats), 0.5) / tenure_days}
 
     def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         start_days = 1.0 / self.learnt_["shop_orders_per_day"]
-        orders = _amounts(features["order_count"]).clip(min=1.0)
-        frequency = orders / (_amounts(features["tenure_days"]) + start_days)
+        orders = amounts(features["order_count"]).clip(min=1.0)
+        frequency = orders / (amounts(features["tenure_days"]) + start_days)
         days = float(min(horizon_days, self.lifespan_days))
-        return np.asarray(_amounts(features["mean_order_value"]) * frequency * days)
+        return np.asarray(amounts(features["mean_order_value"]) * frequency * days)
 
 
 class BtydClv(_RuleClv):
-    """Expected orders of BG/NBD (or MBG/NBD) x expected spend an order of Gamma-Gamma.
-
-    Gamma-Gamma sees gross money an order day; where the shop's basis is net, the answer is lowered by the
-    shop's share of money that came back.
-    """
+    """Expected orders of BG/NBD (or MBG/NBD) x expected spend an order of Gamma-Gamma."""
 
     name: ClassVar[str] = "btyd"
     method: ClassVar[Method] = "btyd"
 
     def _learn(self, examples: Examples) -> dict[str, Any]:
-        current = examples.current
-        order_value = _mean_order_value(current)
-        spend = GammaGamma(penalty=0.05).fit(*repeat_spend(current), fallback_mean=order_value)
-        gross = float((_amounts(current["line_count"]) * _amounts(current["line_value_mean"])).sum())
-        kept = float(_amounts(current["spend_total"]).sum()) / gross if gross > 0 else 1.0
-        return {"gamma_gamma": spend.state(), "kept_share": min(max(kept, 0.05), 1.0)}
+        return {}
 
     def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
-        spend = GammaGamma.from_state(self.learnt_["gamma_gamma"]).expected_spend(*repeat_spend(features))
-        purchases = PurchaseHistories.from_features(features)
-        orders = self.btyd_.expected_orders(purchases, horizon_days, unit="days")
-        return orders * spend * float(self.learnt_["kept_share"])
+        return self.btyd_.expected_spend(features, horizon_days)
 
-
-def _amounts(values: "pd.Series[float]") -> Floats:
-    """Return a column with missing and negative values as 0."""
-    return np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0).clip(min=0.0)
-
-
-def _mean_order_value(features: pd.DataFrame) -> float:
-    """Return the shop's money an order; 1 where nothing was spent."""
-    orders = float(_amounts(features["order_count"]).sum())
-    spend = float(_amounts(features["spend_total"]).sum())
-    return spend / orders if orders > 0 and spend > 0 else 1.0
+    def _given_order(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        return self.btyd_.spend_given_order(features, horizon_days)
