@@ -31,12 +31,8 @@ from features.settings import Layout, Settings, load_settings
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot
 
-# Counts, days and money come from integers by one division at most; everything else is rounded.
-_EXACT_UNITS = frozenset({"orders", "money", "days"})
-
-
 # A part of the buckets is computed at a time, so that memory is bounded by this and not by the history.
-LINES_AT_ONCE = 3_000_000
+LINES_AT_ONCE = 5_000_000
 
 
 class AsOfError(UserError):
@@ -169,14 +165,12 @@ def _aggregate(rows: Frame, expressions: Iterable[Expressions], at: Moment) -> F
 
 
 def _finish(features: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
-    unit = {feature.name: feature.unit for feature in FEATURES}
-    moneys = [name for name in FEATURE_NAMES if unit[name] == "money"]
-    rounded = [name for name in FEATURE_NAMES if unit[name] not in _EXACT_UNITS]
+    moneys = [feature.name for feature in FEATURES if feature.unit == "money"]
+    # Divided by a column: by a constant, Polars would multiply with its reciprocal and lose the last cent.
+    scale = pl.repeat(float(MONEY_SCALE), features.height, eager=True).alias("minor_per_major")
     return (
-        features.with_columns(pl.col(FEATURE_NAMES).cast(pl.Float64).fill_nan(None))
-        # Polars divides by a constant through its reciprocal; 15 digits bring the cents back.
-        .with_columns((pl.col(moneys) / MONEY_SCALE).round_sig_figs(15))
-        .with_columns(pl.col(rounded).round_sig_figs(9))
+        features.with_columns(pl.col(FEATURE_NAMES).cast(pl.Float64).fill_nan(None), scale)
+        .with_columns(pl.col(moneys) / pl.col("minor_per_major"))
         .sort("customer_id")
         .select("customer_id", pl.lit(snapshot.date).alias("as_of"), *FEATURE_NAMES)
     )
