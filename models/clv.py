@@ -39,6 +39,7 @@ ORDERS_FILE = "orders.txt"
 # Spend at or below 0 (returns above purchases) is learnt as this share of the usual spend; the level makes up
 # for it.
 _FLOOR_SHARE = 0.01
+_LIGHT_TREES_MAX = 100
 _MEASURED_ROWS_MAX = 100_000
 
 
@@ -186,14 +187,11 @@ class HurdleClv:
 
 
 def _lighter(recipe: Recipe) -> Recipe:
-    """Return the same recipe with a quarter of the trees and three times their weight."""
+    """Return the same recipe with at most 100 trees, that much heavier."""
     boosting = recipe.boosting
-    light = boosting.model_copy(
-        update={
-            "tree_count": max(1, boosting.tree_count // 4),
-            "learning_rate": min(1.0, 3.0 * boosting.learning_rate),
-        }
-    )
+    tree_count = min(boosting.tree_count, _LIGHT_TREES_MAX)
+    learning_rate = min(1.0, boosting.learning_rate * boosting.tree_count / tree_count)
+    light = boosting.model_copy(update={"tree_count": tree_count, "learning_rate": learning_rate})
     return replace(recipe, boosting=light)
 
 
