@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
+from threading import Lock
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +45,8 @@ class ExampleBuilder:
 
     The ledger (`features.orders`) holds what each instant added, so every snapshot is the same computation
     over its rows before D: `features_at` equals `build_features`. A snapshot with `observation_days` reads
-    the lines anew, because what was bought for the first time then depends on the window.
+    the lines anew, because what was bought for the first time then depends on the window. Several threads may
+    ask one builder.
     """
 
     def __init__(self, history: History, settings: Settings) -> None:
@@ -53,15 +55,17 @@ class ExampleBuilder:
         self._parts = read_parts(history, engine=settings.features.engine)
         self._first_orders = self._read_first_orders()
         self._features: dict[Snapshot, pd.DataFrame] = {}
+        self._one_at_a_time = Lock()
 
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
         """Return the cohort's features: index customer_id, sorted; one float column each, NaN if missing."""
-        if snapshot not in self._features:
-            parts = self._parts
-            if snapshot.observation_days is not None:
-                parts = read_parts(self.history, engine=self.settings.features.engine, snapshot=snapshot)
-            self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings))
-        return self._features[snapshot].copy(deep=False)
+        with self._one_at_a_time:
+            if snapshot not in self._features:
+                parts = self._parts
+                if snapshot.observation_days is not None:
+                    parts = read_parts(self.history, engine=self.settings.features.engine, snapshot=snapshot)
+                self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings))
+            return self._features[snapshot].copy(deep=False)
 
     def outcomes(
         self, snapshot: Snapshot, horizons_days: Sequence[int], known_until: Snapshot

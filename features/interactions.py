@@ -67,7 +67,7 @@ def build_interactions(
         .join(categories, on="product_id", how="left")
         .with_columns(_returned_share())
     )
-    return _collected(pairs).select(INTERACTION_SCHEMA.keys()).cast(INTERACTION_SCHEMA).sort(_PAIR)
+    return collected(pairs).select(INTERACTION_SCHEMA.keys()).cast(INTERACTION_SCHEMA).sort(_PAIR)
 
 
 def build_purchases(
@@ -92,7 +92,7 @@ def build_purchases(
             nw.col("amount_minor").sum().cast(nw.Int64).alias("spend_minor"),
         )
     )
-    return _collected(bought).select(PURCHASE_COLUMNS).sort(_PAIR)
+    return collected(bought).select(PURCHASE_COLUMNS).sort(_PAIR)
 
 
 def known_product_lines(
@@ -158,5 +158,6 @@ def _returned_share() -> nw.Expr:
     return known.alias("returned_share")
 
 
-def _collected(rows: Lines) -> pl.DataFrame:
+def collected(rows: Lines) -> pl.DataFrame:
+    """Run a query of either engine."""
     return pl.DataFrame(rows.collect("polars").to_native())

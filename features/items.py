@@ -8,7 +8,14 @@ import narwhals as nw
 import polars as pl
 
 from features.history import QUANTITY_SCALE, History
-from features.interactions import Engine, Lines, known_product_lines, sum_by_order, sum_by_pair
+from features.interactions import (
+    Engine,
+    Lines,
+    collected,
+    known_product_lines,
+    sum_by_order,
+    sum_by_pair,
+)
 from features.settings import Settings
 from features.snapshot import Snapshot
 
@@ -46,11 +53,17 @@ _ATTRIBUTES = ("product_id", "name", "category", "subcategory", "brand", "in_sto
 
 
 def build_items(
-    history: History, snapshot: Snapshot, *, settings: Settings, engine: Engine = "polars"
+    history: History,
+    snapshot: Snapshot,
+    *,
+    settings: Settings,
+    engine: Engine = "polars",
+    interactions: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
     """Build one row per product sold before the snapshot, sorted by product_id, at most `item_count_max`.
 
-    The most ordered of the last `popularity_days` are kept (then by all orders, then by id).
+    The most ordered of the last `popularity_days` are kept (then by all orders, then by id). `interactions`
+    of all customers at this snapshot, where they are at hand, are counted instead of the lines.
 
     `item_no`                row number: dense, and the same for the same set of products
     `recent_*_count`         within the last `popularity_days`
@@ -63,7 +76,7 @@ def build_items(
     `in_stock`               null where unknown: an undated attribute counts only if it was loaded before the
                              snapshot, or if the snapshot is the present (no later order is known)
     """
-    sold = _sales(history, snapshot, settings=settings, engine=engine)
+    sold = _sales(history, snapshot, settings=settings, engine=engine, interactions=interactions)
     items = sold.join(_attributes(history, snapshot), on="product_id", how="left").with_columns(
         _repurchase_rate(), _repurchase_gap(), _price_tier(), _is_active(snapshot, settings)
     )
@@ -73,13 +86,23 @@ def build_items(
     return kept.sort("product_id").with_row_index("item_no").select(ITEM_SCHEMA.keys()).cast(ITEM_SCHEMA)
 
 
-def _sales(history: History, snapshot: Snapshot, *, settings: Settings, engine: Engine) -> pl.DataFrame:
+def _sales(
+    history: History,
+    snapshot: Snapshot,
+    *,
+    settings: Settings,
+    engine: Engine,
+    interactions: pl.DataFrame | None,
+) -> pl.DataFrame:
     """Aggregate the lines to one row per product (needs no customer's rows in memory at once)."""
     lines = known_product_lines(history, snapshot, engine=engine)
-    recent_from = snapshot.shifted(-settings.recommender.popularity_days).end_days
-    counts = _counts(sum_by_pair(sum_by_order(lines), recent_from_days=recent_from))
-    rows = counts.join(_unit_prices(lines), on="product_id", how="left")
-    return pl.DataFrame(rows.collect("polars").to_native()).sort("product_id")
+    if interactions is None:
+        recent_from = snapshot.shifted(-settings.recommender.popularity_days).end_days
+        pairs = sum_by_pair(sum_by_order(lines), recent_from_days=recent_from)
+    else:
+        pairs = nw.from_native(interactions.lazy())
+    counts, prices = collected(_counts(pairs)), collected(_unit_prices(lines))
+    return counts.join(prices, on="product_id", how="left").sort("product_id")
 
 
 def _counts(pairs: Lines) -> Lines:

@@ -51,10 +51,10 @@ class FeatureSettings(_Section):
 class BoostingSettings(_Section):
     """LightGBM's parameters, under names that say what they do."""
 
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.03
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.06
     leaf_count: Annotated[int, Field(ge=2, le=255)] = 15
     rows_per_leaf_min: Annotated[int, Field(ge=1)] = 60
-    tree_count: Annotated[int, Field(ge=1, le=5000)] = 400
+    tree_count: Annotated[int, Field(ge=1, le=5000)] = 200
     feature_share: Annotated[float, Field(gt=0, le=1)] = 0.5
     row_share: Annotated[float, Field(gt=0, le=1)] = 0.7
     l2: Annotated[float, Field(ge=0)] = 5.0
@@ -91,7 +91,7 @@ class RecommenderSettings(_Section):
     factor_count: Annotated[int, Field(ge=2, le=512)] = 64
     regularization: Annotated[float, Field(ge=0)] = 10.0
     alpha: Annotated[float, Field(gt=0)] = 1.0
-    iteration_count: Annotated[int, Field(ge=1, le=100)] = 15
+    iteration_count: Annotated[int, Field(ge=1, le=100)] = 7
 
 
 class BacktestSettings(_Section):

@@ -142,28 +142,38 @@ def verify_manifest(folder: Path) -> None:
         )
 
 
-def check_bundle(folder: Path, *, timeout_seconds: float = 60.0) -> None:
-    """Load a bundle in a child process and compare its golden answers.
+def check_bundle(*folders: Path, timeout_seconds: float = 60.0) -> None:
+    """Load bundles in one child process and compare their golden answers.
 
-    Raises `BundleError` if it is damaged, answers otherwise than on the day of writing, crashes or hangs.
+    Raises `BundleError`, naming the first that is damaged, answers otherwise than on the day of writing,
+    crashes or hangs (`timeout_seconds` is for all of them together).
     """
-    verify_manifest(folder)
+    for folder in folders:
+        verify_manifest(folder)
     root = str(Path(__file__).resolve().parent.parent)
     paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
     try:
         done = subprocess.run(
-            [sys.executable, "-m", "models.canary", str(folder.resolve())],
+            [sys.executable, "-m", "models.canary", *(str(folder.resolve()) for folder in folders)],
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             capture_output=True,
-            text=True,
             timeout=timeout_seconds,
             check=False,
         )
-    except subprocess.TimeoutExpired:
-        raise BundleError(f"{folder} did not answer within {timeout_seconds:g} s; it is not used") from None
+    except subprocess.TimeoutExpired as late:
+        silent = _first_unanswered(folders, late.stdout or b"")
+        raise BundleError(f"{silent} did not answer within {timeout_seconds:g} s; it is not used") from None
     if done.returncode != 0:
-        last = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
-        raise BundleError(f"{folder} failed its canary: {last.removeprefix('error: ')}")
+        said = done.stderr.decode(errors="replace").strip().splitlines()
+        last = (said or [f"it ended with code {done.returncode}"])[-1]
+        failed = _first_unanswered(folders, done.stdout)
+        raise BundleError(f"{failed} failed its canary: {last.removeprefix('error: ')}")
+
+
+def _first_unanswered(folders: Sequence[Path], printed: bytes) -> Path:
+    """Return the folder that a canary was busy with: the first that it has not printed."""
+    answered = set(printed.decode(errors="replace").splitlines())
+    return next((folder for folder in folders if str(folder.resolve()) not in answered), folders[-1])
 
 
 def _load_model(folder: Path, about: Mapping[str, Any]) -> Any:  # noqa: ANN401

@@ -1,8 +1,8 @@
-"""Load a bundle and compare its golden answers: `python -m models.canary FOLDER`.
+"""Load bundles and compare their golden answers: `python -m models.canary FOLDER ...`.
 
 Meant for a child process with a time limit (`models.bundle.check_bundle`): whatever a damaged model does to
-the process that loads it, it does here. Exit code 0 if the answers are those of the day of writing, else 2
-and one line.
+the process that loads it, it does here. One line on standard output for each bundle that answers as on the
+day of writing; exit code 2 and one line on standard error at the first that does not.
 """
 
 import sys
@@ -37,15 +37,18 @@ def compare_golden_answers(folder: Path) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Run the comparison; return the exit code."""
-    if len(arguments) != 1:
-        sys.stderr.write("error: usage: python -m models.canary FOLDER\n")
+    """Compare one folder after another; return the exit code."""
+    if not arguments:
+        sys.stderr.write("error: usage: python -m models.canary FOLDER ...\n")
         return 2
-    try:
-        compare_golden_answers(Path(arguments[0]))
-    except UserError as error:
-        sys.stderr.write(f"error: {error}\n")
-        return 2
+    for folder in arguments:
+        try:
+            compare_golden_answers(Path(folder))
+        except UserError as error:
+            sys.stderr.write(f"error: {error}\n")
+            return 2
+        sys.stdout.write(f"{folder}\n")
+        sys.stdout.flush()
     return 0
 
 

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -78,9 +78,7 @@ def load_champions(layout: Layout, *, as_of: date) -> dict[names.Task, Champion]
     versions = {task: _find_version(client, task, as_of) for task in names.REGISTERED}
     found = {task: version for task, version in versions.items() if version is not None}
     folders = {task: _download(client, layout, task, version) for task, version in found.items()}
-    with ThreadPoolExecutor() as pool:
-        # Each check waits for a child process, so they may as well wait together.
-        list(pool.map(_check_once, folders.values()))
+    _check_once(list(folders.values()))
     return {task: _champion(task, version, folders[task]) for task, version in found.items()}
 
 
@@ -145,16 +143,21 @@ def _champion(task: names.Task, version: Any, folder: Path) -> Champion:  # noqa
     )
 
 
-def _check_once(folder: Path) -> None:
-    """Run the canary, unless these very bytes passed it before under the same libraries."""
-    verify_manifest(folder)
+def _check_once(folders: Sequence[Path]) -> None:
+    """Run the canary of bundles, but for those whose very bytes passed it before under the same libraries."""
     libraries = " ".join(f"{name}={package_version(name)}" for name in _CANARY_LIBRARIES)
-    passed = f"{sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()} {sys.version_info[:3]} {libraries}"
-    record = folder.with_name(f"{folder.name}.passed")
-    if record.exists() and record.read_text(encoding="utf-8") == passed:
-        return
-    check_bundle(folder)
-    record.write_text(passed, encoding="utf-8")
+    unknown = {}
+    for folder in folders:
+        verify_manifest(folder)
+        digest = sha256((folder / MANIFEST_FILE).read_bytes()).hexdigest()
+        passed = f"{digest} {sys.version_info[:3]} {libraries}"
+        record = folder.with_name(f"{folder.name}.passed")
+        if not record.exists() or record.read_text(encoding="utf-8") != passed:
+            unknown[folder] = (record, passed)
+    if unknown:
+        check_bundle(*unknown)
+    for record, passed in unknown.values():
+        record.write_text(passed, encoding="utf-8")
 
 
 def _download(client: MlflowClient, layout: Layout, task: names.Task, version: Any) -> Path:  # noqa: ANN401

@@ -9,7 +9,7 @@ from polars.testing import assert_frame_equal
 from recommender_shop import Line, day, settings, write_shop
 
 from features.history import History
-from features.interactions import Engine
+from features.interactions import Engine, build_interactions
 from features.items import ITEM_SCHEMA, build_items
 
 # Ann and bob come back for tea after 10 and 20 days, cyd does not; nobody comes back for the sofa.
@@ -46,6 +46,11 @@ def test_the_hand_table(shop: History, engine: Engine) -> None:
     assert counts.rows() == [(1, 1, 0, 0, 0), (1, 1, 1, 1, 0), (5, 3, 1, 1, 2)]
     assert found["unit_price_minor"].to_list() == [None, 9_000_000.0, 40_000.0]
     assert found["category"].to_list() == [None, "home", "drinks"]
+    pairs = build_interactions(shop, day(40), settings=settings(popularity_days=15))
+    counted = build_items(
+        shop, day(40), settings=settings(popularity_days=15), engine=engine, interactions=pairs
+    )
+    assert_frame_equal(counted, found)
 
 
 def test_the_repurchase_rate_is_shrunk_to_category_and_shop(shop: History) -> None:

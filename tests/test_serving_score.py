@@ -50,7 +50,7 @@ def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def _checked_before(monkeypatch: pytest.MonkeyPatch) -> None:
     """Leave out the canary's child process, which the first scoring run of this file has seen."""
-    monkeypatch.setattr("serving.registry.check_bundle", lambda _: None)
+    monkeypatch.setattr("serving.registry.check_bundle", lambda *_: None)
 
 
 def score(var: Path, *, as_of: str | None = None, out: Path | None = None) -> Any:

@@ -7,6 +7,7 @@ attaches scorecard, metrics and plots to the challengers' MLflow runs.
 """
 
 import sys
+from collections.abc import Sequence
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Annotated
@@ -21,11 +22,13 @@ from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
 from models.recommender.material import build_material
+from models.registry_names import Task
 from training import verdicts
 from training.attach import attach_scorecard
 from training.context import Context, open_context
 from training.origins import rolling_origins
 from training.pages import draw_figures, write_scorecard
+from training.parallel import side_by_side
 from training.recommender_rounds import RecommenderRound, recommender_round
 from training.rounds import Backtest, churn_round, clv_round, pivot
 from training.scorecard import Scorecard, scorecard_text
@@ -49,56 +52,61 @@ def run_backtest(context: Context, announce: Announce) -> Backtest:
 
 
 def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict[date, Examples]:
-    kept, tables = {}, []
-    for origin in result.origins:
+    def judge(origin: date) -> tuple[Examples, pd.DataFrame, dict[str, str]]:
         announce(f"churn as of {origin}")
         snapshot = _at(context, origin)
         examples = context.builder.examples(snapshot, headline_days=context.headline_days)
         horizons = _known_horizons(context, examples)
         outcomes = context.builder.outcomes(snapshot, horizons_days=horizons, known_until=context.as_of)
-        table, left_out = churn_round(
-            churn_candidates(context.settings), examples, outcomes, horizons=horizons
-        )
-        kept[origin] = examples
-        tables.append(table)
-        result.left_out["churn"] |= left_out
-    result.churn = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
-    return kept
+        candidates = churn_candidates(context.settings)
+        return examples, *churn_round(candidates, examples, outcomes, horizons=horizons)
+
+    rounds = side_by_side(judge, result.origins)
+    result.churn = _collect("churn", result, [(table, left_out) for _, table, left_out in rounds])
+    return {origin: examples for origin, (examples, _, _) in zip(result.origins, rounds, strict=True)}
 
 
 def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], announce: Announce) -> None:
     """Judge value with the order probabilities of the churn recipe that won, as scoring will use them."""
     winner = verdicts.churn_verdict(context, result.churn)
-    tables = []
     if winner is None:
         return
-    for origin, examples in kept.items():
+    chosen = winner.winner
+
+    def judge(origin: date) -> tuple[pd.DataFrame, dict[str, str]]:
         announce(f"value as of {origin}")
+        examples = kept[origin]
         horizons = _known_horizons(context, examples)
         outcomes = context.builder.outcomes(
             _at(context, origin), horizons_days=horizons, known_until=context.as_of
         )
-        orders = 1 - pivot(result.churn, winner.winner, origin).reindex(examples.current.index)
-        table, left_out = clv_round(
-            clv_candidates(context.settings), examples, outcomes, order_probability=orders[list(horizons)]
-        )
-        tables.append(table)
-        result.left_out["clv"] |= left_out
-    result.clv = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+        orders = 1 - pivot(result.churn, chosen, origin).reindex(examples.current.index)
+        candidates = clv_candidates(context.settings)
+        return clv_round(candidates, examples, outcomes, order_probability=orders[list(horizons)])
+
+    result.clv = _collect("clv", result, side_by_side(judge, kept))
 
 
 def _judge_recommender(context: Context, result: Backtest, announce: Announce) -> None:
-    rounds: list[RecommenderRound] = []
-    for origin in result.origins:
+    def judge(origin: date) -> RecommenderRound:
         announce(f"recommendations as of {origin}")
-        found = _recommender_round(context, _at(context, origin))
-        rounds.append(found)
-        result.left_out["recommender"] |= found.left_out
-    result.recommender = (
-        pd.concat([found.metrics for found in rounds], ignore_index=True) if rounds else pd.DataFrame()
+        return _recommender_round(context, _at(context, origin))
+
+    rounds = side_by_side(judge, result.origins)
+    result.recommender = _collect(
+        "recommender", result, [(found.metrics, found.left_out) for found in rounds]
     )
     if rounds:
         result.recalls = rounds[-1].recalls
+
+
+def _collect(
+    task: Task, result: Backtest, rounds: Sequence[tuple[pd.DataFrame, dict[str, str]]]
+) -> pd.DataFrame:
+    """Note who was left out of a task's rounds, and return their tables as one."""
+    for _, left_out in rounds:
+        result.left_out[task] |= left_out
+    return pd.concat([table for table, _ in rounds], ignore_index=True) if rounds else pd.DataFrame()
 
 
 def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:

@@ -20,6 +20,7 @@ from models.recommender.material import build_material
 from models.registry_names import Task
 from training.cards import model_card
 from training.context import Context, keep_headline_days, open_context
+from training.parallel import side_by_side
 from training.tracking import Challenger, Training, connect, register
 
 
@@ -31,34 +32,41 @@ def train(
     Raises `UserError` where not even a simple rule of churn or value can be fitted.
     """
     announce("features at the past snapshots")
-    examples = context.builder.examples(context.as_of, headline_days=context.headline_days)
-    training = _training(context, examples)
+    material: dict[Task, Any] = dict.fromkeys(
+        ("churn", "clv"), context.builder.examples(context.as_of, headline_days=context.headline_days)
+    )
+    announce("purchases by customer and item")
+    material["recommender"] = build_material(context.history, context.as_of, settings=context.settings)
+    training = _training(context, material["churn"])
+
+    def fit(candidate: tuple[Task, Any]) -> NotEnoughDataError | None:
+        task, model = candidate
+        announce(f"{task}: {model.name}")
+        try:
+            model.fit(material[task])
+        except NotEnoughDataError as error:
+            return error
+        return None
+
+    found = [(task, model) for task, models in all_candidates(context.settings).items() for model in models]
     registered: list[Challenger] = []
     left_out: dict[str, str] = {}
-    for task, candidates in all_candidates(context.settings).items():
-        material: Any = examples
-        if task == "recommender":
-            announce("purchases by customer and item")
-            material = build_material(context.history, context.as_of, settings=context.settings)
-        for name, candidate in candidates.items():
-            announce(f"{task}: {name}")
-            try:
-                candidate.fit(material)
-            except NotEnoughDataError as error:
-                left_out[f"{task}/{name}"] = str(error)
-                continue
-            card = model_card(task, candidate, examples=examples, training=training)
-            registered.append(register(client, task, candidate, training=training, card=card))
+    for (task, model), error in zip(found, side_by_side(fit, found), strict=True):
+        if error is not None:
+            left_out[f"{task}/{model.name}"] = str(error)
+            continue
+        card = model_card(task, model, examples=material["churn"], training=training)
+        registered.append(register(client, task, model, training=training, card=card))
     _check_something_answers(registered, left_out)
     return registered, left_out
 
 
-def all_candidates(settings: Settings) -> dict[Task, dict[str, Any]]:
-    """Return fresh candidates of every task, by name."""
+def all_candidates(settings: Settings) -> dict[Task, list[Any]]:
+    """Return fresh candidates of every task."""
     return {
-        "churn": dict(churn_candidates(settings)),
-        "clv": dict(clv_candidates(settings)),
-        "recommender": dict(recommender_candidates(settings)),
+        "churn": list(churn_candidates(settings).values()),
+        "clv": list(clv_candidates(settings).values()),
+        "recommender": list(recommender_candidates(settings).values()),
     }
 
 

@@ -34,7 +34,7 @@ class Als(ListRecommender):
         factor_count: int = 64,
         regularization: float = 10.0,
         alpha: float = 1.0,
-        iteration_count: int = 15,
+        iteration_count: int = 7,
         seed: int = 0,
     ) -> None:
         self.factor_count = factor_count
@@ -67,8 +67,10 @@ class Als(ListRecommender):
         return loaded
 
     def _learn(self, material: RecommenderMaterial) -> None:
-        owned = owned_matrix(material.interactions, self.catalogue_)
-        self.factors_ = ItemFactors.fit(owned, self.als_settings())
+        settings = self.als_settings()
+        self.factors_ = material.once(
+            settings, lambda: ItemFactors.fit(owned_matrix(material.interactions, self.catalogue_), settings)
+        )
 
     def _rank(self, shoppers: Shoppers, depth: int) -> Picks:
         customers = self.factors_.fold_in(shoppers.owned(len(self.catalogue_)))

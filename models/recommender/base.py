@@ -44,7 +44,7 @@ class ListRecommender(ABC):
         if material.items.is_empty():
             raise NotEnoughDataError("no_product: no order line names a product; map a column to product_id")
         self.outcome_days_ = material.outcome_days
-        self._hold(Catalogue(material.items), CrossSellTable.fit(material.interactions))
+        self._hold(*material.once("shelves", lambda: _shelves(material)))
         with one_blas_thread():
             self._learn(material)
         return self
@@ -114,7 +114,8 @@ class ListRecommender(ABC):
         loaded = cls(**state["params"])
         loaded.outcome_days_ = int(state["outcome_days"])
         cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
-        loaded._hold(Catalogue.restore(state["items"], arrays), cross_sell)
+        catalogue = Catalogue.restore(state["items"], arrays)
+        loaded._hold(catalogue, cross_sell, UpsellTable(catalogue))
         return loaded
 
     @abstractmethod
@@ -129,11 +130,11 @@ class ListRecommender(ABC):
         """Return further arrays to store."""
         return {}
 
-    def _hold(self, catalogue: Catalogue, cross_sell: CrossSellTable) -> None:
+    def _hold(self, catalogue: Catalogue, cross_sell: CrossSellTable, upsell: UpsellTable) -> None:
         self.catalogue_ = catalogue
         self.cross_sell_ = cross_sell
         cross_sell.place(catalogue)
-        self._upsell = UpsellTable(catalogue)
+        self._upsell = upsell
 
     def _picks(self, kind: Kind, shoppers: Shoppers, depth: int) -> Picks:
         if kind == "buy_again":
@@ -146,3 +147,8 @@ class ListRecommender(ABC):
             return popular_for_all(shoppers, self.catalogue_, depth=depth)
         ranked = self._rank(shoppers, depth)
         return fill_with_popular(ranked, shoppers, self.catalogue_, depth=depth)
+
+
+def _shelves(material: RecommenderMaterial) -> tuple[Catalogue, CrossSellTable, UpsellTable]:
+    catalogue = Catalogue(material.items)
+    return catalogue, CrossSellTable.fit(material.interactions), UpsellTable(catalogue)

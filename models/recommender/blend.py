@@ -50,7 +50,7 @@ class Blend(Als):
         factor_count: int = 64,
         regularization: float = 10.0,
         alpha: float = 1.0,
-        iteration_count: int = 15,
+        iteration_count: int = 7,
         seed: int = 0,
         tree_count: int = 100,
     ) -> None:

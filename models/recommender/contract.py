@@ -5,9 +5,10 @@ customer. To serve one it reads that one's interactions (`features.interactions`
 was unknown at the time of fitting is served like any other.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Literal, Protocol, Self
+from collections.abc import Callable, Hashable, Sequence
+from dataclasses import dataclass, field
+from threading import RLock
+from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import pandas as pd
 import polars as pl
@@ -15,6 +16,7 @@ import polars as pl
 from features.snapshot import Snapshot
 from models.contract import Model
 
+Derived = TypeVar("Derived")
 Kind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
 Unavailable = Literal[
     "no_product", "no_category", "one_category", "no_price", "no_dearer_item", "no_repurchase"
@@ -52,6 +54,8 @@ class RecommenderMaterial:
 
     `interactions`, `items`  as of the origin (`build_interactions`, `build_items`)
     `rehearsals`             newest first; empty where the history is too short
+
+    What several recommenders derive from it alike (factors, tables) is derived once, by `once`.
     """
 
     origin: Snapshot
@@ -59,6 +63,15 @@ class RecommenderMaterial:
     interactions: pl.DataFrame
     items: pl.DataFrame
     rehearsals: tuple[Rehearsal, ...]
+    _derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _one_at_a_time: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
+
+    def once(self, key: Hashable, derive: Callable[[], Derived]) -> Derived:
+        """Return what `derive()` returned to the first caller with this key; it must not be changed."""
+        with self._one_at_a_time:
+            if key not in self._derived:
+                self._derived[key] = derive()
+            return cast("Derived", self._derived[key])
 
 
 class Recommender(Model, Protocol):

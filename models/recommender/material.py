@@ -48,11 +48,12 @@ def build_material(
             break
         rehearsals.append(rehearsal)
         purchase_count += len(rehearsal.purchases)
+    interactions, items = reader.known(origin)
     return RecommenderMaterial(
         origin=origin,
         outcome_days=days,
-        interactions=reader.interactions(origin),
-        items=reader.items(origin),
+        interactions=interactions,
+        items=items,
         rehearsals=tuple(rehearsals),
     )
 
@@ -64,18 +65,25 @@ class _Reader:
     buckets: Sequence[int]
     engine: Engine
 
-    def interactions(self, snapshot: Snapshot) -> pl.DataFrame:
-        return build_interactions(
+    def known(self, snapshot: Snapshot) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return interactions and items as of a snapshot."""
+        interactions = build_interactions(
             self.history, snapshot, settings=self.settings, buckets=self.buckets, engine=self.engine
         )
-
-    def items(self, snapshot: Snapshot) -> pl.DataFrame:
-        return build_items(self.history, snapshot, settings=self.settings, engine=self.engine)
+        is_whole = len(self.buckets) == self.history.manifest.bucket_count
+        items = build_items(
+            self.history,
+            snapshot,
+            settings=self.settings,
+            engine=self.engine,
+            interactions=interactions if is_whole else None,
+        )
+        return interactions, items
 
     def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
         end = start.shifted(days)
         purchases = build_purchases(self.history, start, end, buckets=self.buckets, engine=self.engine)
-        return Rehearsal(start, self.interactions(start), self.items(start), purchases)
+        return Rehearsal(start, *self.known(start), purchases)
 
 
 def _enough_buckets(history: History) -> range:
