@@ -32,8 +32,9 @@ demo: .venv/.demo ## from nothing to a live console on real data: 1.47 million o
 	@$(MAKE) --no-print-directory train evaluate promote score
 	@$(RUN) serving.demo
 
-data: .venv/.training ## load orders: FILE=orders.csv FORMAT=csv [MAPPING=…] [MODE=replace]
-	@$(RUN) features.ingest $(call given,file,$(FILE)) $(call given,format,$(FORMAT)) $(call given,mapping,$(MAPPING)) $(call given,mode,$(MODE))
+data: .venv/.training ## load orders: FILE=orders.csv FORMAT=csv [MAPPING=…] [MODE=replace] [PRODUCTS=… CUSTOMERS=… EVENTS=…]
+	@$(RUN) features.ingest $(call given,file,$(FILE)) $(call given,format,$(FORMAT)) $(call given,mapping,$(MAPPING)) $(call given,mode,$(MODE)) \
+	  $(call given,products,$(PRODUCTS)) $(call given,customers,$(CUSTOMERS)) $(call given,events,$(EVENTS))
 
 features: .venv/.training ## a feature table to look at: [AS_OF=2026-11-22]
 	@$(RUN) features.build $(call given,as-of,$(AS_OF))
@@ -77,7 +78,7 @@ test: .venv/.dev ## lint, types, import contracts and the test suite (under 5 mi
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-cache
-	@$(RUN) pytest -n 2 -m "not slow and not browser"
+	@$(RUN) pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 test-all: test ## and the slow ones: real data end to end, faults, browser
 	@$(RUN) pytest -m "slow or browser"

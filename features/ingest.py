@@ -94,6 +94,8 @@ def _load(request: Request, layout: Layout, report: Report, *, now: datetime, an
             merge_identities(layout.private, draft.identities)
     loaded = Load(accepted, companions, currency)
     outcome = upsert(layout.history, loaded, mode=request.mode, loaded_at=now)
+    if request.mode == "replace":
+        layout.headline.unlink(missing_ok=True)  # it was settled on for the shop that was here before
     _note_outcome(outcome, report)
 
 

@@ -154,6 +154,11 @@ class Layout:
         return self.root / "history"
 
     @property
+    def headline(self) -> Path:
+        """The headline horizon that the first training settled on; forgotten when the history is replaced."""
+        return self.root / "headline.json"
+
+    @property
     def private(self) -> Path:
         """Identities and secrets, mode 0700; never read by features, models or MLflow."""
         return self.root / "private"

@@ -11,7 +11,7 @@ _PRIVATE = "private, max-age=60"
 
 def json_answer(content: Any) -> Response:  # noqa: ANN401 - anything orjson writes
     """Return content as JSON that no cache keeps."""
-    return Response(orjson.dumps(content), 200, {"cache-control": "no-store"}, JSON)
+    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), 200, {"cache-control": "no-store"}, JSON)
 
 
 def tag_of(score_run_id: str) -> str:
@@ -34,4 +34,6 @@ def unchanged_answer(tag: str) -> Response:
 
 def private_answer(content: Any, tag: str) -> Response:  # noqa: ANN401 - anything orjson writes
     """Return content as JSON for one reader, with its tag."""
-    return Response(orjson.dumps(content), 200, {"etag": tag, "cache-control": _PRIVATE}, JSON)
+    return Response(
+        orjson.dumps(content, option=orjson.OPT_UTC_Z), 200, {"etag": tag, "cache-control": _PRIVATE}, JSON
+    )

@@ -6,12 +6,13 @@ from datetime import date
 from typing import Any
 
 import numpy as np
+import orjson
 import pandas as pd
 import polars as pl
 
 from models.contract import ChurnModel, ClvModel
+from models.explanations import explain_churn
 from serving.horizons import Floats, churn_horizons, clv_horizons, days_until
-from serving.reason_rows import build_reasons
 from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
 
 _SHARES = {"next_order_p25_date": 0.25, "next_order_p50_date": 0.5, "next_order_p75_date": 0.75}
@@ -51,9 +52,19 @@ def score_bucket(
         **_churn_columns(churn, predictors),
         **_value_columns(features, churn, predictors),
         **_date_columns(churn, as_of),
-        "reasons": build_reasons(predictors.churn, features, churn[predictors.headline_days]),
+        "reasons": _reason_texts(features, churn, predictors),
     }
     return pl.DataFrame(columns).join(facts, on="customer_id", how="left", maintain_order="left")
+
+
+def _reason_texts(
+    features: pd.DataFrame, churn: pd.DataFrame, predictors: Predictors
+) -> Sequence[str | None]:
+    """Return the reasons as JSON lists; None for everybody where the method has none."""
+    found = explain_churn(predictors.churn, features, churn[predictors.headline_days])
+    if found is None:
+        return [None] * len(features)
+    return [orjson.dumps(reasons).decode() for reasons in found]
 
 
 def _churn_columns(churn: pd.DataFrame, predictors: Predictors) -> dict[str, Floats | list[bool]]:

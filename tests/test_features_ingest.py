@@ -295,6 +295,17 @@ def test_another_currency_than_the_historys_is_refused(run: Ingest, saved: Calla
     assert run("--file", pounds, "--mode", "replace").history.manifest.currency == "GBP"
 
 
+def test_a_replaced_history_forgets_the_headline_of_the_shop_before(
+    run: Ingest, saved: Callable[..., Path]
+) -> None:
+    headline = Layout(run("--file", saved(THREE)).var).headline
+    headline.write_text('{"churn_horizon_days": 45}')
+    run("--file", saved(THREE))
+    assert headline.exists()
+    run("--file", saved(THREE), "--mode", "replace")
+    assert not headline.exists()
+
+
 def test_one_customer_and_one_order_each_are_advice(run: Ingest, saved: Callable[..., Path]) -> None:
     one = run("--file", saved(HEAD + "c,2026-01-01,1\nc,2026-01-02,1\n"), var="one")
     each = run("--file", saved(HEAD + "c,2026-01-01,1\nd,2026-01-02,1\n"), var="each")

@@ -135,6 +135,13 @@ def test_an_unknown_customer_can_have_a_fallback(client: TestClient) -> None:
     Prediction.model_validate(score)
 
 
+@pytest.mark.parametrize(
+    "path", ["customers/c1/predictions", "customers/c1/recommendations", "models/current"]
+)
+def test_every_answer_writes_an_instant_alike(client: TestClient, path: str) -> None:
+    assert client.get(f"/v1/{path}").json()["scored_at"] == "2026-11-22T00:10:00Z"
+
+
 def test_recommendations_are_ranked_and_reasoned(client: TestClient) -> None:
     answer = client.get("/v1/customers/c1/recommendations?kind=for_you&limit=2&include=product").json()
     Recommendations.model_validate(answer)

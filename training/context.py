@@ -56,14 +56,15 @@ def open_context(
 
 def kept_headline_days(layout: Layout) -> int | None:
     """Return the headline horizon that the first training of this `VAR` settled on, if there was one."""
-    path = layout.root / "headline.json"
-    return int(json.loads(path.read_text())["churn_horizon_days"]) if path.exists() else None
+    if not layout.headline.exists():
+        return None
+    return int(json.loads(layout.headline.read_text())["churn_horizon_days"])
 
 
 def keep_headline_days(layout: Layout, headline_days: int) -> None:
     """Keep the headline horizon for later trainings; a person changes it in `regulars.toml`."""
     layout.root.mkdir(parents=True, exist_ok=True)
-    (layout.root / "headline.json").write_text(json.dumps({"churn_horizon_days": headline_days}) + "\n")
+    layout.headline.write_text(json.dumps({"churn_horizon_days": headline_days}) + "\n")
 
 
 def _parse_as_of(text: str | None, history: History, time_zone: str) -> date:

@@ -1,4 +1,4 @@
-"""Reasons as they are stored: code, direction, effect in probability points, and the true numbers.
+"""Why a customer's churn probability is what it is: code, direction, probability points, the true numbers.
 
 A churn model's contributions add up in the logit. They are summed by the reason code that each feature
 declares and turned into probability points, effect_i = logit_i * (p - p0) / (logit p - logit p0), so that the
@@ -7,13 +7,14 @@ that lower it.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Final
+from dataclasses import dataclass
+from typing import Final, Literal, cast
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 import pandas as pd
 
+from features.declare import Reason
 from features.families import FEATURES
 from models.contract import ChurnModel
 
@@ -47,23 +48,37 @@ _DIFFERENCES: Final = {
 _WINDOWED: Final = frozenset({"order_count", "order_trend", "spend_trend"})
 
 
-def build_reasons(
+@dataclass(frozen=True, slots=True)
+class ChurnReason:
+    """One reason of one customer.
+
+    `effect` in probability points as a share (0.1 is ten points); `values` the numbers of its wording.
+    """
+
+    code: Reason
+    direction: Literal["up", "down"]
+    effect: float
+    values: dict[str, float | int | None]
+
+
+def explain_churn(
     churn: ChurnModel, features: pd.DataFrame, probability: "pd.Series[float]"
-) -> Sequence[str | None]:
-    """Return one JSON list a customer, largest effect first, or None where the method has no reasons.
+) -> list[list[ChurnReason]] | None:
+    """Return each customer's reasons, largest effect first, or None where the method has no reasons.
 
     `probability` is the churn probability at the headline horizon, whose days are its name.
     """
     shares = churn.contributions(features, horizon_days=int(str(probability.name)))
     if shares is None:
-        return [None] * len(features)
+        return None
     code_of = {feature.name: feature.reason for feature in FEATURES}
-    by_code = shares.logits.T.groupby([code_of[str(name)] for name in shares.logits.columns]).sum().T
+    columns = [code_of[str(name)] for name in shares.logits.columns]
+    by_code = shares.logits.T.groupby(columns).sum().T
     reference = np.broadcast_to(np.asarray(shares.reference, dtype=np.float64), len(features))
     effects = probability_points(by_code.to_numpy(dtype=np.float64), reference)
-    codes = [str(code) for code in by_code.columns]
+    codes = cast("list[Reason]", list(by_code.columns))
     values = {code: _values(code, features) for code in codes}
-    return [_write(effects[row], codes, values, row) for row in range(len(features))]
+    return [_strongest(effects[row], codes, values, row) for row in range(len(features))]
 
 
 def probability_points(logits: Floats, reference: Floats) -> Floats:
@@ -96,23 +111,22 @@ def _values(code: str, features: pd.DataFrame) -> dict[str, Floats]:
     return values
 
 
-def _write(
-    effects: Floats, codes: Sequence[str], values: Mapping[str, Mapping[str, Floats]], row: int
-) -> str:
+def _strongest(
+    effects: Floats, codes: Sequence[Reason], values: Mapping[Reason, Mapping[str, Floats]], row: int
+) -> list[ChurnReason]:
     order = np.argsort(-np.abs(effects), kind="stable")
     up = [place for place in order if effects[place] >= EFFECT_MIN][:KEPT_EACH_WAY]
     down = [place for place in order if effects[place] <= -EFFECT_MIN][:KEPT_EACH_WAY]
-    reasons = [
-        {
-            "code": codes[place],
-            "direction": "up" if effects[place] > 0 else "down",
-            "effect": round(float(effects[place]), 6),
-            "values": _numbers(values[codes[place]], row),
-        }
+    return [
+        ChurnReason(
+            code=codes[place],
+            direction="up" if effects[place] > 0 else "down",
+            effect=round(float(effects[place]), 6),
+            values=_numbers(values[codes[place]], row),
+        )
         for place in order
         if place in up or place in down
     ]
-    return orjson.dumps(reasons).decode()
 
 
 def _numbers(values: Mapping[str, Floats], row: int) -> dict[str, float | int | None]:

@@ -1,9 +1,9 @@
-"""Stored reasons: they add up, the strongest are kept, their numbers are the customer's own."""
+"""Reasons of a churn probability: they add up, the strongest are kept, the numbers are the customer's."""
 
+from dataclasses import asdict
 from typing import Any, get_args
 
 import numpy as np
-import orjson
 import pandas as pd
 import pytest
 from hypothesis import given
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from features.declare import Reason
 from features.families import FEATURE_NAMES
 from models.contract import Contributions
-from serving.reason_rows import KEPT_EACH_WAY, VALUE_FEATURES, build_reasons, probability_points
+from models.explanations import KEPT_EACH_WAY, VALUE_FEATURES, explain_churn, probability_points
 
 
 class HandChurn:
@@ -33,8 +33,8 @@ def reasons_of(logits: dict[str, float] | None, **values: float) -> Any:
     features = pd.DataFrame([dict.fromkeys(FEATURE_NAMES, np.nan) | values], index=["c1"])
     table = None if logits is None else pd.DataFrame([logits], index=["c1"])
     churn: Any = HandChurn(table)
-    (stored,) = build_reasons(churn, features, pd.Series([0.5], index=["c1"], name=90))
-    return None if stored is None else orjson.loads(stored)
+    found = explain_churn(churn, features, pd.Series([0.5], index=["c1"], name=90))
+    return None if found is None else [asdict(reason) for reason in found[0]]
 
 
 def test_features_of_one_code_count_together_and_numbers_are_true() -> None:
