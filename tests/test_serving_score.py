@@ -1,6 +1,7 @@
 """From a history and champions in MLflow to a published run and files, on a tiny shop."""
 
 import asyncio
+import json
 import shutil
 from datetime import date
 from pathlib import Path
@@ -13,7 +14,7 @@ from serving_runs import explained
 from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
 
 from features.settings import Layout
-from models.bundle import BundleError
+from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
 from serving.registry import RegistryError
@@ -130,6 +131,22 @@ def test_scoring_again_gives_the_same_rows(shop: Path) -> None:
     score(shop, out=shop / "again")
     after = pl.read_parquet(shop / "again/scores.parquet").drop("score_run_id", "scored_at")
     assert before.equals(after)
+
+
+def test_a_champion_that_answers_otherwise_than_when_it_was_written_is_refused(
+    shop: Path, tmp_path: Path
+) -> None:
+    """Its manifest was made to fit; only the golden answers tell."""
+    shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
+    (folder,) = (path for path in (tmp_path / "bundles").glob("churn-*") if path.is_dir())
+    state = json.loads((folder / "model" / "state.json").read_text())
+    state["lines"] = [[intercept + 1.0, slope] for intercept, slope in state["lines"]]
+    (folder / "model" / "state.json").write_text(json.dumps(state))
+    (folder / MANIFEST_FILE).write_bytes(_canonical({"files": _describe(folder)}))
+    before = SqliteStore.of(Layout(tmp_path)).live_run_id()
+    with pytest.raises(BundleError, match=r"churn-.* failed its canary: .* changed; train again"):
+        score(tmp_path)
+    assert SqliteStore.of(Layout(tmp_path)).live_run_id() == before
 
 
 @pytest.mark.usefixtures("_checked_before")

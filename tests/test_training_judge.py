@@ -34,10 +34,11 @@ def test_a_model_that_is_better_for_everybody_wins_beyond_doubt() -> None:
 def test_noise_is_told_as_noise() -> None:
     generator = np.random.default_rng(3)
     rule = losses_of("rule", list(generator.normal(1.0, 1.0, 400)))
-    model = losses_of("model", list(rule["loss"] + generator.normal(-0.001, 1.0, 400)))
+    model = losses_of("model", list(rule["loss"] + generator.normal(-0.06, 1.0, 400)))
     table = pd.concat([rule, model], ignore_index=True)
     found = compare(table, "model", "rule", resamples=500, seed=1)
-    assert found.low < 0 < found.high
+    assert found.low < 0 < found.mean < found.high
+    assert not found.is_beyond_doubt
 
 
 def test_a_rule_that_wins_has_no_rival_to_beat() -> None:
