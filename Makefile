@@ -26,9 +26,16 @@ help: ## this list
 	@touch $@
 
 # --- the main job
-demo: .venv/.demo ## from nothing to a live console on real data: 1.47 million order lines
+demo: .venv/.demo ## from nothing to a live console: a real grocery's year, or a made-up shop: [SHOP=synthetic]
 	@$(RUN) serving.demo --check-port
+ifeq ($(SHOP),synthetic)
+	@$(RUN) features.synthetic --folder "$(VAR)/synthetic"
+	@$(MAKE) --no-print-directory data FILE="$(VAR)/synthetic/order_lines.parquet" MODE=replace \
+	  PRODUCTS="$(VAR)/synthetic/products.parquet" CUSTOMERS="$(VAR)/synthetic/customers.parquet" \
+	  EVENTS="$(VAR)/synthetic/events.parquet"
+else
 	@$(MAKE) --no-print-directory data FORMAT=complete-journey MODE=replace
+endif
 	@$(MAKE) --no-print-directory train evaluate promote score
 	@$(RUN) serving.demo
 
