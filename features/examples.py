@@ -15,7 +15,7 @@ from features.build import compute_features, read_parts
 from features.history import History
 from features.labels import compute_labels, is_known
 from features.settings import Settings
-from features.snapshot import Snapshot
+from features.snapshot import Snapshot, snapshot_step_days
 
 _MEMO_BYTES_MAX = 2_000_000_000
 
@@ -72,16 +72,22 @@ class ExampleBuilder:
     ) -> pd.DataFrame:
         """Return `churned_h`, `spend_h`, `order_count_h` of the cohort: index and order as `features_at`.
 
+        NaN also for a customer who is in the cohort only because an order straddles the observation's start.
+
         NaN where `[D, D + h)` ends after `known_until`.
         """
-        labels = compute_labels(
-            self._parts,
-            snapshot,
-            horizons_days=horizons_days,
-            known_until=known_until,
-            settings=self.settings,
-        )
-        return _to_pandas(labels.drop("as_of"))
+        with self._one_at_a_time:  # DuckDB's connection serves one at a time
+            labels = compute_labels(
+                self._parts,
+                snapshot,
+                horizons_days=horizons_days,
+                known_until=known_until,
+                settings=self.settings,
+            )
+        outcomes = _to_pandas(labels.drop("as_of"))
+        if snapshot.observation_days is None:
+            return outcomes
+        return outcomes.reindex(self.features_at(snapshot).index)
 
     def examples(self, origin: Snapshot, *, headline_days: int) -> Examples:
         """Return what may be learnt at an origin, newest snapshot first.
@@ -114,7 +120,7 @@ class ExampleBuilder:
     def snapshots_before(self, origin: Snapshot, headline_days: int) -> list[Snapshot]:
         """Return the past snapshots of a recipe at an origin, newest first."""
         churn = self.settings.churn
-        step_days = max(1, round(headline_days / 4))
+        step_days = snapshot_step_days(headline_days)
         snapshots = [origin.shifted(-step_days * number) for number in range(1, churn.snapshots_max + 1)]
         first = self.history.manifest.first_order_days
         if first is None:

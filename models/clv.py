@@ -56,7 +56,7 @@ class HurdleClv:
     btyd_: BtydSpend
     spread_: SpendSpread
     spend_: HorizonBooster
-    orders_: HorizonBooster
+    orders_: HorizonBooster | None
 
     def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.35) -> None:
         self.recipe = recipe
@@ -84,7 +84,10 @@ class HurdleClv:
         self.spread_ = self._spread(spend, examples.features)
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
-        self.orders_ = self._booster("poisson", _lighter(recipe)).fit(further, self.feature_names_)
+        # Where nobody ever ordered twice within a horizon there is nothing to count, and LightGBM refuses.
+        counts = further.target.any()
+        booster = self._booster("poisson", _lighter(recipe))
+        self.orders_ = booster.fit(further, self.feature_names_) if counts else None
         return self
 
     def predict(
@@ -110,15 +113,18 @@ class HurdleClv:
         """Return P(order) x expected orders given one; never below P(order)."""
         check_features(features, self.feature_names_)
         grid_days = needed_grid(self.grid_days_, [horizon_days])
-        known = 1.0 + np.exp(self.orders_.margins(as_matrix(features), grid_days))
+        known = np.ones((len(features), len(grid_days)))
+        if self.orders_ is not None:
+            known += np.exp(self.orders_.margins(as_matrix(features), grid_days))
         given_order = self._extended(known, features, grid_days, [horizon_days])[:, 0]
         chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
         return pd.Series(chance * given_order, index=features.index, name="order_count")
 
     def save(self, folder: Path) -> None:
-        """Write `state.json`, `arrays.npz`, `spend.txt` and `orders.txt`."""
+        """Write `state.json`, `arrays.npz`, `spend.txt` and, where orders are counted, `orders.txt`."""
         self.spend_.save(folder / SPEND_FILE)
-        self.orders_.save(folder / ORDERS_FILE)
+        if self.orders_ is not None:
+            self.orders_.save(folder / ORDERS_FILE)
         write_arrays(folder, self.spread_.arrays())
         state = {
             "recipe": (self.recipe or Recipe()).params(),
@@ -143,7 +149,8 @@ class HurdleClv:
         model.btyd_ = BtydSpend.from_state(state["btyd"])
         model.spread_ = SpendSpread.from_arrays(read_arrays(folder))
         model.spend_ = model._booster("gamma", recipe).load(folder / SPEND_FILE)
-        model.orders_ = model._booster("poisson", _lighter(recipe)).load(folder / ORDERS_FILE)
+        orders, path = model._booster("poisson", _lighter(recipe)), folder / ORDERS_FILE
+        model.orders_ = orders.load(path) if path.exists() else None
         return model
 
     def _spread(self, spend: HorizonRows, features: pd.DataFrame) -> SpendSpread:

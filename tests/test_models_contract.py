@@ -286,3 +286,18 @@ def test_labels_of_the_simulation_are_the_definition() -> None:
     assert (row["churned_30"], row["spend_30"], row["order_count_30"]) == (0.0, 16.0, 2.0)
     assert np.isnan(row["churned_60"])
     assert set(GRID_DAYS) <= set(HORIZONS_DAYS)
+
+
+def test_a_shop_where_nobody_orders_twice_within_a_horizon_counts_one_order(
+    shop: Examples, tmp_path: Path
+) -> None:
+    once = shop.labels.copy()
+    counts = [name for name in once.columns if name.startswith("order_count_")]
+    once[counts] = once[counts].clip(upper=1.0)
+    model = HurdleClv(recipe=QUICK).fit(replace(shop, labels=once))
+    given = {"order_probability": chances(shop.current)}
+    expected = model.predict_order_count(shop.current, horizon_days=30, **given)
+    assert expected.to_numpy() == pytest.approx(given["order_probability"][30].to_numpy())
+    model.save(tmp_path)
+    read = HurdleClv.load(tmp_path).predict_order_count(shop.current, horizon_days=30, **given)
+    pd.testing.assert_series_equal(read, expected)

@@ -84,7 +84,7 @@ def test_the_deviance_is_lowest_at_the_mean(factor: float) -> None:
 def test_level_and_capture() -> None:
     outcomes, predictions = np.array([0.0, 10.0, 30.0]), np.array([5.0, 5.0, 20.0])
     assert total_bias(outcomes, predictions) == pytest.approx(-0.25)
-    assert decile_error(outcomes, predictions) == pytest.approx((5 + 5 + 10) / 40)
+    assert decile_error(outcomes, predictions) == pytest.approx((0 + 0 + 10) / 40)  # both at 5 brought 5
     assert top_share_captured(outcomes, predictions, share=1 / 3) == 1.0
 
 
@@ -118,3 +118,18 @@ def test_list_metrics_of_a_hand_worked_table() -> None:
 def test_every_metric_survives_a_shop_where_all_are_alike(metrics: object) -> None:
     values = metrics(np.ones(5), np.full(5, 0.5))  # type: ignore[operator]
     assert all(isinstance(value, float) for value in values.values())
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+def test_the_order_of_the_rows_decides_no_tie(reverse: bool) -> None:
+    """A constant prediction ranks nobody, whichever rows happen to come first."""
+    outcomes = np.array([0.0, 0.0, 0.0, 1.0, 1.0, 6.0])[:: -1 if reverse else 1]
+    constant = np.full(6, 2.0)
+    assert normalised_gini(outcomes, constant) == pytest.approx(0.0, abs=1e-12)
+    assert top_share_captured(outcomes, constant, share=0.5) == pytest.approx(0.5)
+    assert decile_error(outcomes, np.full(6, outcomes.mean())) == pytest.approx(0.0)
+    churned = (outcomes > 0).astype(np.float64)
+    right = np.full(6, churned.mean())
+    assert expected_calibration_error(churned, right) == pytest.approx(0.0)
+    assert lift(churned, right, share=0.5) == pytest.approx(1.0)
+    assert np.isnan(calibration_slope(churned, right))

@@ -37,18 +37,23 @@ from training.tracking import connect, git_revision
 
 def run_backtest(context: Context, announce: Announce) -> Backtest:
     """Refit and judge every recipe of every task at the rolling origins that the history allows."""
-    origins = rolling_origins(
-        context.as_of.date,
-        first_order_date=context.first_order_date,
-        headline_days=context.headline_days,
-        origin_count=context.settings.backtest.origin_count,
-        history_days_min=context.settings.churn.history_days_min,
-    )
-    result = Backtest(origins)
+    needed = context.settings.churn.supported_snapshots_min
+    result = Backtest(_origins(context, horizon_days=context.headline_days, snapshots_min=needed))
     examples = _judge_churn(context, result, announce)
     _judge_clv(context, result, examples, announce)
     _judge_recommender(context, result, announce)
     return result
+
+
+def _origins(context: Context, *, horizon_days: int, snapshots_min: int) -> list[date]:
+    return rolling_origins(
+        context.as_of.date,
+        first_order_date=context.first_order_date,
+        headline_days=horizon_days,
+        origin_count=context.settings.backtest.origin_count,
+        history_days_min=context.settings.churn.history_days_min,
+        snapshots_min=snapshots_min,
+    )
 
 
 def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict[date, Examples]:
@@ -63,7 +68,9 @@ def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict
 
     rounds = side_by_side(judge, result.origins)
     result.churn = _collect("churn", result, [(table, left_out) for _, table, left_out in rounds])
-    return {origin: examples for origin, (examples, _, _) in zip(result.origins, rounds, strict=True)}
+    shared = set(result.churn["origin"]) if len(result.churn) else set()
+    found = zip(result.origins, rounds, strict=True)
+    return {origin: examples for origin, (examples, _, _) in found if origin in shared}
 
 
 def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], announce: Announce) -> None:
@@ -92,7 +99,8 @@ def _judge_recommender(context: Context, result: Backtest, announce: Announce) -
         announce(f"recommendations as of {origin}")
         return _recommender_round(context, _at(context, origin))
 
-    rounds = side_by_side(judge, result.origins)
+    days = context.settings.recommender.outcome_days
+    rounds = side_by_side(judge, _origins(context, horizon_days=days, snapshots_min=1))
     result.recommender = _collect(
         "recommender", result, [(found.metrics, found.left_out) for found in rounds]
     )
@@ -103,10 +111,11 @@ def _judge_recommender(context: Context, result: Backtest, announce: Announce) -
 def _collect(
     task: Task, result: Backtest, rounds: Sequence[tuple[pd.DataFrame, dict[str, str]]]
 ) -> pd.DataFrame:
-    """Note who was left out of a task's rounds, and return their tables as one."""
+    """Note who was left out of a task's rounds, and return what can be compared as one table."""
     for _, left_out in rounds:
         result.left_out[task] |= left_out
-    return pd.concat([table for table, _ in rounds], ignore_index=True) if rounds else pd.DataFrame()
+    tables = [table for table, _ in rounds if len(table)]
+    return verdicts.judged(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
 
 
 def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:

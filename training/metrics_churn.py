@@ -8,6 +8,8 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 from sklearn.metrics import roc_auc_score
 
+from training.ties import shared_outcomes
+
 Floats = npt.NDArray[np.float64]
 
 PROBABILITY_MARGIN = 1e-6
@@ -54,13 +56,16 @@ def brier(outcomes: Floats, probabilities: Floats) -> float:
 def calibration_table(outcomes: Floats, probabilities: Floats, *, bin_count: int = 10) -> Floats:
     """Return rows (mean probability, observed share, count), in bins of equally many customers.
 
+    Customers with the same probability share what was observed of them, in whichever bins they lie.
+
     >>> calibration_table(np.array([0.0, 1.0]), np.array([0.2, 0.6]), bin_count=2)
     array([[0.2, 0. , 1. ],
            [0.6, 1. , 1. ]])
     """
     order = np.argsort(probabilities, kind="stable")
+    observed = shared_outcomes(outcomes, probabilities)
     parts = [part for part in np.array_split(order, bin_count) if len(part)]
-    rows = [(probabilities[part].mean(), outcomes[part].mean(), len(part)) for part in parts]
+    rows = [(probabilities[part].mean(), observed[part].mean(), len(part)) for part in parts]
     return np.array(rows, dtype=np.float64)
 
 
@@ -79,9 +84,9 @@ def expected_calibration_error(outcomes: Floats, probabilities: Floats, *, bin_c
 def calibration_slope(outcomes: Floats, probabilities: Floats) -> float:
     """Return the slope b of logit P(outcome) = a + b · logit(probability): 1 is right, under 1 overconfident.
 
-    Cox 1958; NaN where only one outcome occurs.
+    Cox 1958; NaN where only one outcome occurs, or only one probability.
     """
-    if outcomes.min(initial=1.0) == outcomes.max(initial=0.0):
+    if outcomes.min(initial=1.0) == outcomes.max(initial=0.0) or np.ptp(probabilities) == 0:
         return float("nan")
     clipped = np.clip(probabilities, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
     logits = np.log(clipped) - np.log1p(-clipped)
@@ -106,7 +111,7 @@ def lift(outcomes: Floats, probabilities: Floats, *, share: float = 0.1) -> floa
         return float("nan")
     count = max(1, round(share * len(outcomes)))
     top = np.argsort(-probabilities, kind="stable")[:count]
-    return float(outcomes[top].mean() / base)
+    return float(shared_outcomes(outcomes, probabilities)[top].mean() / base)
 
 
 def churn_metrics(outcomes: Floats, probabilities: Floats) -> dict[str, float]:

@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import spearmanr
 
+from training.ties import shared_outcomes
+
 Floats = npt.NDArray[np.float64]
 
 DEVIANCE_POWER = 1.5
@@ -26,13 +28,16 @@ def gini(outcomes: Floats, order: npt.NDArray[np.intp]) -> float:
 def normalised_gini(outcomes: Floats, predictions: Floats) -> float:
     """Return the Gini of the predicted ranking over the Gini of the perfect one: 1 is perfect, 0 is random.
 
-    Frees, Meyers & Cummings 2011; ties in the prediction keep the order of the rows.
+    Frees, Meyers & Cummings 2011; customers with the same prediction share their outcomes.
 
     >>> normalised_gini(np.array([0.0, 1.0, 5.0]), np.array([0.1, 0.5, 0.9]))
     1.0
     """
     perfect = gini(outcomes, np.argsort(-outcomes, kind="stable"))
-    return gini(outcomes, np.argsort(-predictions, kind="stable")) / perfect if perfect else float("nan")
+    if not perfect:
+        return float("nan")
+    ranked = shared_outcomes(outcomes, predictions)
+    return gini(ranked, np.argsort(-predictions, kind="stable")) / perfect
 
 
 def total_bias(outcomes: Floats, predictions: Floats) -> float:
@@ -64,8 +69,9 @@ def deviances(outcomes: Floats, predictions: Floats) -> Floats:
 def decile_table(outcomes: Floats, predictions: Floats, *, bin_count: int = 10) -> Floats:
     """Return rows (mean prediction, mean outcome, count) of customers, the lowest prediction first."""
     order = np.argsort(predictions, kind="stable")
+    actual = shared_outcomes(outcomes, predictions)
     parts = [part for part in np.array_split(order, bin_count) if len(part)]
-    rows = [(predictions[part].mean(), outcomes[part].mean(), len(part)) for part in parts]
+    rows = [(predictions[part].mean(), actual[part].mean(), len(part)) for part in parts]
     return np.array(rows, dtype=np.float64)
 
 
@@ -86,7 +92,8 @@ def top_share_captured(outcomes: Floats, predictions: Floats, *, share: float = 
     """
     count = max(1, round(share * len(outcomes)))
     best = np.sort(outcomes)[::-1][:count].sum()
-    chosen = outcomes[np.argsort(-predictions, kind="stable")[:count]].sum()
+    ranked = shared_outcomes(outcomes, predictions)
+    chosen = ranked[np.argsort(-predictions, kind="stable")[:count]].sum()
     return float(chosen / best) if best > 0 else float("nan")
 
 

@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from training.metrics_churn import calibration_table
 from training.metrics_clv import decile_table
+from training.ties import shared_outcomes
 
 COLOURS = ("#0b6e75", "#b4532a", "#6b7280", "#7c5cbf", "#3f7d20")
 
@@ -33,9 +34,9 @@ def gains_plot(predictions: pd.DataFrame, *, title: str) -> Figure:
     figure, axes = _canvas(title, "customers contacted, riskiest first", "churners found")
     axes.plot([0, 1], [0, 1], color="#9ca3af", linewidth=1, linestyle="--", label="at random")
     for colour, (name, rows) in zip(COLOURS, predictions.groupby("candidate", sort=False), strict=False):
-        outcomes = rows["outcome"].to_numpy(float)[
-            np.argsort(-rows["prediction"].to_numpy(float), kind="stable")
-        ]
+        scores = rows["prediction"].to_numpy(float)
+        ranked = shared_outcomes(rows["outcome"].to_numpy(float), scores)
+        outcomes = ranked[np.argsort(-scores, kind="stable")]
         found = np.cumsum(outcomes) / max(outcomes.sum(), 1)
         axes.plot(np.arange(1, len(found) + 1) / len(found), found, color=colour, label=str(name))
     axes.set(xlim=(0, 1), ylim=(0, 1))

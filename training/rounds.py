@@ -100,7 +100,7 @@ def _long(
                 "outcome": outcomes[f"{label}_{horizon}"].reindex(predictions.index).to_numpy(dtype=float),
             }
         )
-        parts.append(part)
+        parts.append(part[part["outcome"].notna()])
     return pd.concat(parts, ignore_index=True)
 
 

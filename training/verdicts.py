@@ -28,20 +28,34 @@ def methods_of(task: Task, settings: Settings) -> dict[str, Method]:
     return {name: candidate.method for name, candidate in makers[task](settings).items()}  # type: ignore[attr-defined]
 
 
+def judged(rows: pd.DataFrame) -> pd.DataFrame:
+    """Keep the recipes that could be fitted at the newest origin, and the origins that all of them share.
+
+    Only these are compared: a mean over other origins says nothing beside theirs.
+    """
+    if rows.empty:
+        return rows
+    usable = rows.loc[rows["origin"] == rows["origin"].max(), "candidate"].unique()
+    kept = rows[rows["candidate"].isin(usable)]
+    counts = kept.groupby("origin")["candidate"].nunique()
+    shared: pd.DataFrame = kept[kept["origin"].isin(counts.index[counts == len(usable)])]
+    return shared
+
+
 def churn_verdict(context: Context, predictions: pd.DataFrame) -> Verdict | None:
-    """Decide churn by log-loss at the headline horizon; None without predictions."""
+    """Decide churn by log-loss at the headline horizon, of a `judged` table; None without predictions."""
     return _verdict(context, "churn", _headline_losses(context, predictions, log_losses))
 
 
 def churn_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
-    """Return churn's part of the scorecard."""
+    """Return churn's part of the scorecard, from a `judged` table."""
     verdict = churn_verdict(context, predictions)
     metrics = {} if verdict is None else summarise(predictions, churn_metrics)
     return _result(context, "churn", verdict, metrics, left_out)
 
 
 def clv_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
-    """Return value's part of the scorecard, decided by Tweedie deviance at the headline horizon."""
+    """Return value's part, from a `judged` table, decided by Tweedie deviance at the headline horizon."""
     verdict = _verdict(context, "clv", _headline_losses(context, predictions, deviances))
     metrics = {} if verdict is None else summarise(predictions, clv_metrics)
     return _result(context, "clv", verdict, metrics, left_out)
@@ -75,26 +89,14 @@ def _headline_losses(context: Context, predictions: pd.DataFrame, loss: object) 
 def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdict | None:
     if losses is None:
         return None
-    complete = _judged_everywhere(losses)
     rules = {name for name, method in methods_of(task, context.settings).items() if method != "ml"}
     return decide(
-        complete,
+        losses,
         loss_name=LOSS_NAMES[task],
         rules=rules,
         resamples=context.settings.backtest.bootstrap_count,
         seed=context.settings.seed,
     )
-
-
-def _judged_everywhere(losses: pd.DataFrame) -> pd.DataFrame:
-    """Keep the recipes that could be fitted at as many origins as the best, and the origins they share."""
-    newest = losses["origin"].max()
-    usable = set(losses.loc[losses["origin"] == newest, "candidate"])
-    rows = losses[losses["candidate"].isin(usable)]
-    counts = rows.groupby("origin")["candidate"].nunique()
-    shared = counts.index[counts == rows["candidate"].nunique()]
-    kept: pd.DataFrame = rows[rows["origin"].isin(shared)]
-    return kept
 
 
 def _result(

@@ -1,0 +1,107 @@
+"""The back-test on made-up shops at its edges: growing shops, other engines, observation windows."""
+
+from datetime import date
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from features.ingest import load
+from features.settings import (
+    BacktestSettings,
+    BoostingSettings,
+    ChurnSettings,
+    ClvSettings,
+    FeatureSettings,
+    Layout,
+    RecommenderSettings,
+    Settings,
+)
+from features.sources import Request
+from features.synthetic.shop import SyntheticShop, write_shop
+from features.synthetic.spec import ShopSpec
+from training import verdicts
+from training.backtest import build_scorecard, run_backtest
+from training.context import Context, open_context
+
+QUICK = BoostingSettings(tree_count=20, learning_rate=0.3, rows_per_leaf_min=20)
+AS_OF = "2025-11-17"
+
+
+def settings_with(*, outcomes_min: int = 30, origin_count: int = 4, **features: object) -> Settings:
+    return Settings(
+        features=FeatureSettings.model_validate(features),
+        churn=ChurnSettings(boosting=QUICK, snapshots_max=5, supported_outcomes_min=outcomes_min),
+        clv=ClvSettings(boosting=QUICK),
+        recommender=RecommenderSettings(factor_count=4, iteration_count=2),
+        backtest=BacktestSettings(bootstrap_count=100, origin_count=origin_count),
+    )
+
+
+@pytest.fixture(scope="module")
+def history(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    """A shop of a year, most of whose customers come in the course of it."""
+    folder = tmp_path_factory.mktemp("shop")
+    spec = ShopSpec(customer_count=500, day_count=360, founding_share=0.05, mean_gap_days=25.0)
+    write_shop(SyntheticShop(spec), folder)
+    request = Request(
+        files=(folder / "order_lines.parquet",), companions={"products": folder / "products.parquet"}
+    )
+    load(request, layout=Layout(folder / "var"), time_zone="UTC")
+    return Layout(folder / "var")
+
+
+def context_of(layout: Layout, settings: Settings) -> Context:
+    return open_context(layout, settings, as_of=AS_OF, headline_days=30)
+
+
+def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history: Layout) -> None:
+    """At the oldest origin the shop was too small for the main recipe; that origin compares nothing."""
+    counts = {}
+    for outcomes_min in (30, 400):
+        context = context_of(history, settings_with(outcomes_min=outcomes_min))
+        result = run_backtest(context, lambda _: None)
+        counts[outcomes_min] = result.churn["origin"].nunique()
+        assert "lightgbm" in set(result.churn["candidate"])
+        assert result.clv["origin"].nunique() == counts[outcomes_min]
+        card = build_scorecard(context, result)
+        for name, loss in (("churn", "log_loss"), ("clv", "deviance")):
+            task = card.tasks[name]  # type: ignore[index]
+            found = {candidate: row.metrics[30][loss] for candidate, row in task.candidates.items()}
+            means = {candidate: summary.mean for candidate, summary in found.items()}
+            assert means == pytest.approx(task.mean_losses)
+            assert len(task.origins) == counts[outcomes_min]
+    assert counts == {30: 4, 400: 2}
+    assert "lightgbm" in result.left_out["churn"]
+
+
+def test_engines_find_the_same_with_two_fits_at_once(history: Layout) -> None:
+    tables = []
+    for engine in ("polars", "duckdb"):
+        result = run_backtest(
+            context_of(history, settings_with(engine=engine, origin_count=2)), lambda _: None
+        )
+        tables.append(result.churn)
+    pd.testing.assert_frame_equal(*tables)
+
+
+def test_an_observation_window_leaves_every_outcome_known(history: Layout) -> None:
+    context = context_of(history, settings_with(observation_days=120, origin_count=2))
+    result = run_backtest(context, lambda _: None)
+    assert result.churn["outcome"].isin([0.0, 1.0]).all()
+    assert np.isfinite(result.clv["prediction"]).all()
+
+
+def test_recommendations_are_judged_on_whole_windows_before_the_date(history: Layout) -> None:
+    result = run_backtest(context_of(history, settings_with(origin_count=1)), lambda _: None)
+    newest = max(result.recommender["origin"])
+    assert (date.fromisoformat(AS_OF) - newest).days == Settings().recommender.outcome_days
+
+
+def test_only_what_all_recipes_have_in_common_is_compared() -> None:
+    old, new = date(2026, 1, 1), date(2026, 2, 1)
+    rows = pd.DataFrame(
+        [("model", new), ("rule", old), ("rule", new), ("gone", old)], columns=["candidate", "origin"]
+    )
+    kept = verdicts.judged(rows)
+    assert list(kept.itertuples(index=False, name=None)) == [("model", new), ("rule", new)]
