@@ -10,7 +10,6 @@ ledger and calls the same `compute_features` at many snapshots, so training and 
 import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date
 from itertools import chain
 from pathlib import Path
 from typing import Annotated
@@ -20,10 +19,9 @@ import narwhals as nw
 import polars as pl
 import typer
 
-from features.cohort import default_as_of
+from features.cohort import read_as_of
 from features.console import run_command
 from features.declare import Expressions, Moment
-from features.errors import UserError
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
 from features.orders import LINE_COLUMNS, Frame, event_rows, known_rows, ledger_rows, order_days
@@ -33,10 +31,6 @@ from features.snapshot import Snapshot
 
 # A part of the buckets is computed at a time, so that memory is bounded by this and not by the history.
 LINES_AT_ONCE = 5_000_000
-
-
-class AsOfError(UserError):
-    """The date asked for is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,7 +182,7 @@ def main(
     """Write the feature table of one date, and show a little of it."""
     settings = load_settings()
     history = History.open(Layout(var).history)
-    day = read_date(as_of) if as_of else default_as_of(history, settings.shop.time_zone)
+    day = read_as_of(as_of or None, history, settings.shop.time_zone)
     snapshot = Snapshot(day, settings.shop.time_zone, settings.features.observation_days or None)
     table = build_features(history, snapshot, settings=settings)
     path = out or Layout(var).root / "features" / f"{day}.parquet"
@@ -197,14 +191,6 @@ def main(
     with pl.Config(tbl_rows=6, tbl_width_chars=110, tbl_hide_dataframe_shape=True):
         sys.stdout.write(f"{table.select('customer_id', *FEATURE_NAMES[:5])}\n")
     sys.stdout.write(f"{table.height} customers x {len(FEATURE_NAMES)} features as of {day}: {path}\n")
-
-
-def read_date(text: str) -> date:
-    """Read an ISO date; raises `AsOfError` naming the form."""
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise AsOfError(f"AS_OF={text} is no date; write it as 2026-11-22") from None
 
 
 if __name__ == "__main__":

@@ -8,11 +8,16 @@ from zoneinfo import ZoneInfo
 import narwhals as nw
 import polars as pl
 
+from features.errors import UserError
 from features.history import History, HistoryError
 from features.orders import LINE_COLUMNS, Frame, known_rows, ledger_rows, order_days
 from features.snapshot import Snapshot, instant_of
 
 HEADLINE_GRID_DAYS = (30, 60, 90, 180, 365)
+
+
+class AsOfError(UserError):
+    """The date asked for cannot be used with this history."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +59,25 @@ def default_as_of(history: History, time_zone: str, today: date | None = None) -
     zone = ZoneInfo(time_zone)
     newest_date = instant_of(newest).astimezone(zone).date()
     return min(newest_date, today or datetime.now(zone).date()) + timedelta(days=1)
+
+
+def read_as_of(text: str | None, history: History, time_zone: str, *, today: date | None = None) -> date:
+    """Return the date asked for (ISO text), or `default_as_of`.
+
+    Raises `AsOfError` for a text that is no date, and for a date after tomorrow that no order reaches: what
+    has not happened yet would count as silence.
+    """
+    newest = default_as_of(history, time_zone, today)
+    if text is None:
+        return newest
+    try:
+        day = date.fromisoformat(text)
+    except ValueError:
+        raise AsOfError(f"AS_OF={text} is no date; write it as 2026-11-22") from None
+    latest = max(newest, (today or datetime.now(ZoneInfo(time_zone)).date()) + timedelta(days=1))
+    if day > latest:
+        raise AsOfError(f"AS_OF={day} lies in the future; the latest date that can be asked for is {latest}")
+    return day
 
 
 def propose_headline_days(history: History, snapshot: Snapshot) -> int:

@@ -8,6 +8,7 @@ null.
 import csv
 import gzip
 import io
+import zlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -111,7 +112,7 @@ def _bytes_of(path: Path) -> bytes:
     try:
         raw = path.read_bytes()
         raw = gzip.decompress(raw) if raw[:2] == b"\x1f\x8b" else raw
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise refusal(
             path, "unreadable_file", f"the file cannot be read ({_first_line(error)})", "check its rights"
         ) from None
@@ -153,19 +154,25 @@ def _is(raw: bytes, encoding: str) -> bool:
 def _sniffed_delimiter(text: bytes) -> str:
     """Return the delimiter that the header holds most of, outside quotes."""
     first = text.lstrip(b"\r\n")[:65536].decode("utf-8", errors="ignore")
-    counts = {
-        mark: len(next(csv.reader(io.StringIO(first, newline=""), delimiter=mark), []))
-        for mark in _DELIMITERS
-    }
+    counts = {mark: len(_first_record(first, mark)) for mark in _DELIMITERS}
     return max(_DELIMITERS, key=lambda mark: counts[mark])
+
+
+def _first_record(text: str, delimiter: str) -> list[str]:
+    """Return the cells of the first record that is not empty; none where it cannot be parsed."""
+    records = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        return next((row for row in records if row), [])
+    except csv.Error:
+        return []
 
 
 def _header(text: bytes, delimiter: str, *, path: Path) -> list[str]:
     head = text[: 1 << 20].decode("utf-8", errors="ignore")
-    names = [
-        name.strip()
-        for name in next(row for row in csv.reader(io.StringIO(head, newline=""), delimiter=delimiter) if row)
-    ]
+    names = [name.strip() for name in _first_record(head, delimiter)]
+    if not names:
+        mend = "the first line must name the columns; look for a quote that is opened and never closed"
+        raise refusal(path, "unreadable_header", "the header cannot be read as CSV", mend)
     twice = sorted({name for name in names if name and names.count(name) > 1})
     if twice:
         mend = "rename one of each pair"

@@ -3,6 +3,7 @@
 The environment holds what belongs to a machine (addresses, secrets); see `serving.environment`.
 """
 
+import hashlib
 import os
 import tomllib
 from dataclasses import dataclass
@@ -119,6 +120,12 @@ class Settings(_Section):
     recommender: RecommenderSettings = RecommenderSettings()
     backtest: BacktestSettings = BacktestSettings()
     risk: RiskSettings = RiskSettings()
+
+    @property
+    def recipe_hash(self) -> str:
+        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged and banded."""
+        text = self.model_dump_json(exclude={"backtest", "risk"})
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
 def load_settings(path: Path | None = None) -> Settings:

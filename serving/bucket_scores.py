@@ -30,6 +30,11 @@ class Predictors:
     clv_days: int
 
     @property
+    def supported_days(self) -> int:
+        """The longest horizon that both have learnt from known outcomes; beyond it they extrapolate."""
+        return min(self.churn.supported_days_, self.clv.supported_days_)
+
+    @property
     def asked_days(self) -> tuple[int, ...]:
         """Every horizon at which churn is asked for."""
         return churn_horizons(self.headline_days, self.clv_days)
@@ -73,7 +78,7 @@ def _churn_columns(churn: pd.DataFrame, predictors: Predictors) -> dict[str, Flo
     }
     columns["churn_probability"] = _digits(churn[predictors.headline_days])
     served = max(*HORIZONS_DAYS, predictors.headline_days, predictors.clv_days)
-    columns["extrapolated"] = [served > predictors.churn.supported_days_] * len(churn)
+    columns["extrapolated"] = [served > predictors.supported_days] * len(churn)
     return columns
 
 

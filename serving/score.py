@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from features.cohort import default_as_of
+from features.cohort import default_as_of, read_as_of
 from features.console import Announce, progress, run_command
 from features.errors import UserError
 from features.history import History
@@ -49,7 +49,7 @@ def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Requ
     settings = load_settings()
     history = History.open(layout.history)
     newest = default_as_of(history, settings.shop.time_zone)
-    day = newest if as_of is None else _parse_date(as_of)
+    day = read_as_of(as_of, history, settings.shop.time_zone)
     if day < newest and out is None:
         raise ScoreError(
             f"AS_OF={day} lies before the newest data ({newest}): such a run never goes live; "
@@ -68,6 +68,7 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         writer = None if request.is_past else stack.enter_context(store.begin_run())
         announce("champions")
         scorers = load_scorers(request.layout, as_of=request.snapshot.date)
+        check_basis(scorers, request.history, request.settings)
         scored = score_shop(
             request.history, request.snapshot, scorers, settings=request.settings, announce=announce
         )
@@ -100,19 +101,32 @@ def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
     return Scorers(found["churn"], found["clv"], found.get("recommender"))
 
 
+def check_basis(scorers: Scorers, history: History, settings: Settings) -> None:
+    """Raise `RegistryError` where a champion learnt from another basis than the one it would score."""
+    today = {
+        "clv_basis": settings.shop.clv_basis,
+        "time_zone": settings.shop.time_zone,
+        "observation_days": settings.features.observation_days or None,
+        "currency": history.manifest.currency,
+    }
+    for champion in (scorers.churn, scorers.clv):
+        learnt = champion.bundle.info
+        differing = [name for name, value in today.items() if name in learnt and learnt[name] != value]
+        if differing:
+            was = ", ".join(f"{name} {learnt[name]}" for name in differing)
+            now = ", ".join(f"{name} {today[name]}" for name in differing)
+            raise RegistryError(
+                f"the {champion.task} champion was trained with {was}, and now it is {now}; "
+                "run `make train evaluate promote` first"
+            )
+
+
 def publish(scored: ScoredRun, writer: RunWriter) -> RunMeta:
     """Write the rows of a scored shop beside its lists, and make the run the live one."""
     writer.write_scores(scored.stored_rows())
     writer.write_items(scored.lists.items)
     writer.write_audience("at-risk", scored.scores.at_risk["customer_id"])
     return writer.publish(scored.meta)
-
-
-def _parse_date(text: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise ScoreError(f"AS_OF={text} is no date; write it as 2026-11-22") from None
 
 
 def _check_begun(history: History, snapshot: Snapshot) -> None:

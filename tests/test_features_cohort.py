@@ -7,11 +7,13 @@ import pytest
 from features_shop import line, write_shop
 
 from features.cohort import (
+    AsOfError,
     ReturnGaps,
     build_cohort,
     default_as_of,
     headline_for,
     propose_headline_days,
+    read_as_of,
     read_return_gaps,
 )
 from features.history import HistoryError
@@ -94,3 +96,11 @@ def test_nobody_came_back(tmp_path: Path) -> None:
     gaps = read_return_gaps(history, Snapshot(date(2026, 12, 1)))
     assert gaps == ReturnGaps(count=0, median_days=None, p95_days=None, history_days=334.0)
     assert propose_headline_days(history, Snapshot(date(2026, 12, 1))) == 90
+
+
+def test_a_date_after_tomorrow_cannot_be_asked_for(tmp_path: Path) -> None:
+    history = write_shop(tmp_path, [line("ann", "a", "2026-01-01", 1.0)])
+    today = date(2026, 3, 1)
+    assert read_as_of("2026-03-02", history, "UTC", today=today) == date(2026, 3, 2)
+    with pytest.raises(AsOfError, match="latest date that can be asked for is 2026-03-02"):
+        read_as_of("2026-03-03", history, "UTC", today=today)

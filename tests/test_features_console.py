@@ -1,5 +1,8 @@
 """Commands end in one line and a number, and say how far they are."""
 
+import sys
+from pathlib import Path
+
 import pytest
 
 from features.console import progress, run_command
@@ -24,3 +27,16 @@ def test_progress_prints_a_line_a_step_where_there_is_no_terminal(capsys: pytest
         announce("features")
         announce("churn")
     assert capsys.readouterr().err == "[train] features\n[train] churn\n"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def command() -> None:
+        (tmp_path / "missing" / "file").write_text("")
+
+    monkeypatch.setattr(sys, "argv", ["command"])
+    with pytest.raises(SystemExit) as stopped:
+        run_command(command)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("error: No such file or directory (")

@@ -87,6 +87,8 @@ def test_only_an_empty_cell_is_null(tmp_path: Path) -> None:
         (b"a,a\n1,2\n", "repeated_column"),
         (b"a,b\n\xff\xff\x80,2\n", "unknown_encoding"),
         (b"\x1f\x8b\x00broken", "unreadable_file"),
+        (gzip.compress(b"a,b\n1,2\n" * 500)[:12] + b"\xff" * 30, "unreadable_file"),
+        (b'a,"b\n' + b"1,2\n" * 50_000, "unreadable_header"),
     ],
 )
 def test_what_is_no_table_is_refused_by_name(tmp_path: Path, content: bytes, name: str) -> None:

@@ -13,6 +13,7 @@ import pytest
 from serving_runs import explained
 from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
 
+from features.cohort import AsOfError
 from features.settings import Layout
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from serving.explain import UnknownCustomerError, explain
@@ -205,7 +206,7 @@ def test_without_champions_or_orders_the_message_says_what_to_run(shop: Path, tm
     shutil.copytree(shop / "history", tmp_path / "history")
     with pytest.raises(RegistryError, match="make train evaluate promote"):
         score(tmp_path)
-    with pytest.raises(ScoreError, match="no date"):
+    with pytest.raises(AsOfError, match="no date"):
         score(shop, as_of="tomorrow")
     with pytest.raises(ScoreError, match="nobody had ordered before 2020-01-01"):
         score(shop, as_of="2020-01-01", out=tmp_path / "out")

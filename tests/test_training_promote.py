@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
 
+import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -27,7 +29,7 @@ from training.scorecard import (
     summary_of,
     verdict_text,
 )
-from training.tracking import Challenger, Training, challengers, connect, register
+from training.tracking import Challenger, TrackingError, Training, challengers, connect, register
 
 AS_OF = date(2026, 6, 1)
 ROOT = Path(__file__).parent.parent
@@ -50,9 +52,9 @@ def examples() -> Examples:
     return Examples(Snapshot(AS_OF), 30, (30,), dated, labels, current)
 
 
-def training(data_hash: str = "d1") -> Training:
+def training(data_hash: str = "d1", recipe_hash: str = "r1") -> Training:
     info = {"time_zone": "UTC", "currency": "EUR", "clv_basis": "net", "data_until": str(AS_OF)}
-    return Training(AS_OF, 30, data_hash, None, info)
+    return Training(AS_OF, 30, data_hash, recipe_hash, None, info)
 
 
 def result_of(losses: dict[str, float], *, task: names.Task = "churn") -> TaskResult:
@@ -72,11 +74,12 @@ def result_of(losses: dict[str, float], *, task: names.Task = "churn") -> TaskRe
     )
 
 
-def scorecard(losses: dict[str, float], *, data_hash: str = "d1") -> Scorecard:
+def scorecard(losses: dict[str, float], *, data_hash: str = "d1", recipe_hash: str = "r1") -> Scorecard:
     return Scorecard(
         as_of=AS_OF,
         headline_days=30,
         data_hash=data_hash,
+        recipe_hash=recipe_hash,
         git_revision="abc",
         currency="EUR",
         clv_basis="net",
@@ -93,6 +96,17 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
     for name in ("base_rate", "recency"):
         _register(found, name)
     return found
+
+
+@pytest.fixture
+def own_client(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: MlflowClient
+) -> Iterator[MlflowClient]:
+    """An empty registry; MLflow keeps the address of the last one in the environment."""
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    yield connect(Layout(tmp_path))
+    mlflow.set_tracking_uri(client.tracking_uri)
+    mlflow.set_registry_uri(client.tracking_uri)
 
 
 def _register(client: MlflowClient, name: str, *, data_hash: str = "d1") -> Challenger:
@@ -127,9 +141,40 @@ def test_promotion_takes_the_best_then_keeps_it_then_goes_back(client: MlflowCli
     assert [entry.candidate for entry in history_of(client, "churn")] == ["base_rate", "recency", "base_rate"]
 
 
-def test_a_scorecard_of_other_data_promotes_nothing(client: MlflowClient) -> None:
+@pytest.mark.parametrize("other", [{"data_hash": "d2"}, {"recipe_hash": "r2"}])
+def test_a_scorecard_of_other_data_or_settings_promotes_nothing(
+    client: MlflowClient, other: dict[str, str]
+) -> None:
     with pytest.raises(PromotionError, match="make train evaluate AS_OF=2026-06-01"):
-        promote(client, scorecard({"base_rate": 0.4}, data_hash="d2"))
+        promote(client, scorecard({"base_rate": 0.4}, **other))
+
+
+def test_a_second_rollback_goes_further_back_and_never_forward(own_client: MlflowClient) -> None:
+    client = own_client
+    _register(client, "base_rate")
+    _register(client, "recency")
+    for losses in ((0.4, 0.5), (0.6, 0.5)):
+        promote(client, scorecard(dict(zip(("base_rate", "recency"), losses, strict=True))))
+    _register(client, "base_rate")
+    promote(client, scorecard({"base_rate": 0.1}))
+    served = [str(champion(client, "churn").version)]
+    for _ in range(2):
+        roll_back(client, task="churn")
+        served.append(str(champion(client, "churn").version))
+    assert served == ["3", "2", "1"]
+    with pytest.raises(PromotionError, match="no earlier champion"):
+        roll_back(client, task="churn")
+
+
+def test_a_registry_that_cannot_be_asked_is_not_an_empty_one(
+    own_client: MlflowClient, tmp_path: Path
+) -> None:
+    client = own_client
+    _register(client, "base_rate")
+    promote(client, scorecard({"base_rate": 0.4}))
+    (tmp_path / "mlflow" / "mlflow.db").write_bytes(b"no database any more")
+    with pytest.raises(TrackingError, match="MLflow cannot be used"):
+        history_of(client, "churn")
 
 
 def test_the_newest_version_of_a_candidate_is_its_challenger(client: MlflowClient) -> None:

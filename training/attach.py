@@ -24,12 +24,12 @@ def attach_scorecard(client: MlflowClient, layout: Layout, scorecard: Scorecard,
 
 
 def fits(challenger: Challenger, scorecard: Scorecard) -> bool:
-    """Say whether a challenger and a scorecard speak of the same data, date and headline horizon."""
-    return (challenger.data_hash, challenger.data_until, challenger.headline_days) == (
-        scorecard.data_hash,
-        scorecard.as_of,
-        scorecard.headline_days,
-    )
+    """Say whether a challenger and a scorecard speak of the same data, settings, date and headline."""
+    made_from = (challenger.data_hash, challenger.recipe_hash)
+    return made_from == (scorecard.data_hash, scorecard.recipe_hash) and (
+        challenger.data_until,
+        challenger.headline_days,
+    ) == (scorecard.as_of, scorecard.headline_days)
 
 
 def _attach(

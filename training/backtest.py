@@ -145,6 +145,7 @@ def build_scorecard(context: Context, result: Backtest) -> Scorecard:
         as_of=context.as_of.date,
         headline_days=context.headline_days,
         data_hash=context.history.manifest.data_hash,
+        recipe_hash=context.settings.recipe_hash,
         git_revision=git_revision(),
         currency=context.history.manifest.currency,
         clv_basis=context.settings.shop.clv_basis,

@@ -22,7 +22,7 @@ LIMITS: dict[Task, str] = {
 def model_card(task: Task, model: Model, *, examples: Examples, training: Training) -> str:
     """Return the card of a fitted candidate; the back-test's figures stand in the scorecard beside it."""
     info = training.info
-    snapshots = sorted({day for _, day in examples.features.index})
+    snapshots = sorted(examples.features.index.unique("as_of"))
     feature_names = getattr(model, "feature_names_", ())
     lines = [
         f"# {task}: {model.name} ({model.method})",

@@ -4,16 +4,17 @@ import json
 from dataclasses import dataclass
 from datetime import date, timedelta
 
-from features.cohort import default_as_of, propose_headline_days
+from features.cohort import AsOfError, propose_headline_days, read_as_of
 from features.errors import UserError
 from features.examples import ExampleBuilder
 from features.history import History
 from features.settings import Layout, Settings
 from features.snapshot import Snapshot, instant_of
+from features.whole import write_whole
 
 
-class AsOfError(UserError):
-    """The date asked for cannot be used with this history."""
+class HeadlineError(UserError):
+    """The kept headline horizon cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,10 +45,11 @@ def open_context(
     """
     history = History.open(layout.history)
     snapshot = Snapshot(
-        _parse_as_of(as_of, history, settings.shop.time_zone),
+        read_as_of(as_of, history, settings.shop.time_zone),
         settings.shop.time_zone,
         settings.features.observation_days or None,
     )
+    _check_begun(history, snapshot)
     builder = ExampleBuilder(history, settings)
     kept = settings.churn.horizon_days or kept_headline_days(layout)
     chosen = headline_days or kept or propose_headline_days(history, snapshot)
@@ -58,26 +60,24 @@ def kept_headline_days(layout: Layout) -> int | None:
     """Return the headline horizon that the first training of this `VAR` settled on, if there was one."""
     if not layout.headline.exists():
         return None
-    return int(json.loads(layout.headline.read_text())["churn_horizon_days"])
+    try:
+        return int(json.loads(layout.headline.read_text(encoding="utf-8"))["churn_horizon_days"])
+    except (ValueError, KeyError, TypeError):
+        raise HeadlineError(
+            f"{layout.headline} is damaged; remove it, and the next training proposes the horizon anew"
+        ) from None
 
 
 def keep_headline_days(layout: Layout, headline_days: int) -> None:
     """Keep the headline horizon for later trainings; a person changes it in `regulars.toml`."""
     layout.root.mkdir(parents=True, exist_ok=True)
-    layout.headline.write_text(json.dumps({"churn_horizon_days": headline_days}) + "\n")
+    write_whole(layout.headline, json.dumps({"churn_horizon_days": headline_days}) + "\n")
 
 
-def _parse_as_of(text: str | None, history: History, time_zone: str) -> date:
-    if text is None:
-        return default_as_of(history, time_zone)
-    try:
-        day = date.fromisoformat(text)
-    except ValueError:
-        raise AsOfError(f"AS_OF={text} is no date; write it as 2026-11-22") from None
+def _check_begun(history: History, snapshot: Snapshot) -> None:
     first = history.manifest.first_order_days
-    if first is not None and Snapshot(day, time_zone).end_days <= first:
+    if first is not None and snapshot.end_days <= first:
         earliest = instant_of(first).date() + timedelta(days=1)
         raise AsOfError(
-            f"no order before AS_OF={day}; the history begins so that {earliest} is the first to ask"
+            f"no order before AS_OF={snapshot.date}; {earliest} is the first that can be asked for"
         )
-    return day

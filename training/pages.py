@@ -9,6 +9,7 @@ from markupsafe import Markup
 from matplotlib.figure import Figure
 
 from features.settings import Layout
+from features.whole import write_whole
 from models.registry_names import Task
 from training.plots import calibration_plot, decile_plot, gains_plot, recall_plot
 from training.rounds import Backtest
@@ -27,18 +28,16 @@ Figures = dict[Task, dict[str, Figure]]
 
 def write_scorecard(layout: Layout, scorecard: Scorecard, figures: Figures) -> None:
     """Write `scorecard.json`, `.txt`, `.html` and the plots (SVG) of a back-test."""
-    layout.reports.mkdir(parents=True, exist_ok=True)
-    (layout.reports / "scorecard.json").write_text(
-        scorecard.model_dump_json(indent=1) + "\n", encoding="utf-8"
-    )
-    (layout.reports / "scorecard.txt").write_text(scorecard_text(scorecard), encoding="utf-8")
+    write_whole(layout.reports / "scorecard.txt", scorecard_text(scorecard))
     pictures = {
         task: {name: _svg(figure) for name, figure in found.items()} for task, found in figures.items()
     }
     for task, found in pictures.items():
         for name, svg in found.items():
-            (layout.reports / f"{task}-{name}.svg").write_text(svg, encoding="utf-8")
-    (layout.reports / "scorecard.html").write_text(_page(scorecard, pictures), encoding="utf-8")
+            write_whole(layout.reports / f"{task}-{name}.svg", svg)
+    write_whole(layout.reports / "scorecard.html", _page(scorecard, pictures))
+    # Last: it is what promotion reads.
+    write_whole(layout.reports / "scorecard.json", scorecard.model_dump_json(indent=1) + "\n")
 
 
 def draw_figures(scorecard: Scorecard, result: Backtest) -> Figures:

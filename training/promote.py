@@ -12,13 +12,12 @@ import sys
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from mlflow import MlflowClient
-from mlflow.exceptions import MlflowException
 
-from features.cohort import default_as_of
+from features.cohort import read_as_of
 from features.console import run_command
 from features.errors import UserError
 from features.history import History
@@ -26,7 +25,7 @@ from features.settings import Layout, load_settings
 from models import registry_names as names
 from training.attach import fits
 from training.scorecard import Scorecard, TaskResult, verdict_text
-from training.tracking import Challenger, challengers, connect
+from training.tracking import Challenger, challengers, connect, if_there
 
 UNJUDGED_ORDER: dict[names.Task, tuple[str, ...]] = {
     "churn": ("btyd", "base_rate", "recency"),
@@ -52,6 +51,7 @@ class Promotion:
     from_version: str | None
     to_version: str
     reason: str
+    is_rollback: bool = False
 
 
 def read_scorecard(layout: Layout, *, as_of: date) -> Scorecard:
@@ -59,7 +59,12 @@ def read_scorecard(layout: Layout, *, as_of: date) -> Scorecard:
     path = layout.reports / "scorecard.json"
     if not path.exists():
         raise PromotionError(f"no back-test in {layout.reports}; run `make evaluate AS_OF={as_of}` first")
-    scorecard = Scorecard.model_validate_json(path.read_text(encoding="utf-8"))
+    try:
+        scorecard = Scorecard.model_validate_json(path.read_text(encoding="utf-8"))
+    except ValueError:
+        raise PromotionError(
+            f"{path} is not of this version, or damaged; run `make evaluate AS_OF={as_of}` again"
+        ) from None
     if scorecard.as_of != as_of:
         raise PromotionError(
             f"the last back-test is as of {scorecard.as_of}, not {as_of}; "
@@ -77,8 +82,9 @@ def promote(client: MlflowClient, scorecard: Scorecard) -> list[Promotion]:
             if task == "recommender":
                 continue
             raise PromotionError(
-                f"no {task} challenger was trained on the data of the back-test of {scorecard.as_of} "
-                f"({scorecard.headline_days} days); run `make train evaluate AS_OF={scorecard.as_of}` first"
+                f"no {task} challenger was trained on the data and settings of the back-test of "
+                f"{scorecard.as_of} ({scorecard.headline_days} days); "
+                f"run `make train evaluate AS_OF={scorecard.as_of}` first"
             )
         chosen = choose(result, ready)
         promotion = _move(client, chosen, reason=_reason(result, chosen))
@@ -95,10 +101,7 @@ def choose(result: TaskResult, ready: dict[str, Challenger]) -> Challenger:
 
 def champion(client: MlflowClient, task: names.Task) -> Any | None:  # noqa: ANN401
     """Return the version that serves a task, or None."""
-    try:
-        return client.get_model_version_by_alias(names.REGISTERED[task], names.CHAMPION)
-    except MlflowException:
-        return None
+    return if_there(lambda: client.get_model_version_by_alias(names.REGISTERED[task], names.CHAMPION))
 
 
 def roll_back(client: MlflowClient, *, task: names.Task | None = None) -> list[Promotion]:
@@ -115,19 +118,22 @@ def roll_back(client: MlflowClient, *, task: names.Task | None = None) -> list[P
 
 def history_of(client: MlflowClient, task: names.Task) -> list[Promotion]:
     """Return the recorded promotions of a task, oldest first."""
-    try:
-        tags = client.get_registered_model(names.REGISTERED[task]).tags
-    except MlflowException:
-        return []
+    model = if_there(lambda: client.get_registered_model(names.REGISTERED[task]))
+    tags = {} if model is None else model.tags
     entries = sorted((key, value) for key, value in tags.items() if key.startswith(TAG_PROMOTION))
     return [Promotion(**json.loads(value)) for _, value in entries]
 
 
 def _last_step(client: MlflowClient, task: names.Task) -> Promotion:
-    current = champion(client, task)
-    for step in reversed(history_of(client, task)):
-        if current is not None and step.to_version == str(current.version) and step.from_version:
-            return step
+    """Return the promotion that stands: the newest one that no rollback has undone."""
+    standing: list[Promotion] = []
+    for step in history_of(client, task):
+        if step.is_rollback and standing:
+            standing.pop()
+        elif not step.is_rollback:
+            standing.append(step)
+    if standing and standing[-1].from_version:
+        return standing[-1]
     raise PromotionError(f"{task} has no earlier champion to go back to; `make models` lists the promotions")
 
 
@@ -137,7 +143,10 @@ def _roll_back_one(client: MlflowClient, task: names.Task, step: Promotion) -> P
     candidate = target.tags[names.TAG_CANDIDATE]
     client.set_registered_model_alias(registered, names.CHAMPION, step.from_version)
     reason = f"rolled back from version {step.to_version} by hand"
-    return _record(client, task, candidate, step.to_version, str(step.from_version), reason)
+    entry = Promotion(
+        task, _now(), candidate, step.to_version, str(step.from_version), reason, is_rollback=True
+    )
+    return _record(client, entry)
 
 
 def _move(client: MlflowClient, chosen: Challenger, *, reason: str) -> Promotion | None:
@@ -148,24 +157,19 @@ def _move(client: MlflowClient, chosen: Challenger, *, reason: str) -> Promotion
         return None
     client.set_model_version_tag(registered, chosen.version, names.TAG_PASSED, "true")
     client.set_registered_model_alias(registered, names.CHAMPION, chosen.version)
-    return _record(client, chosen.task, chosen.candidate, before, chosen.version, reason)
+    return _record(client, Promotion(chosen.task, _now(), chosen.candidate, before, chosen.version, reason))
 
 
-def _record(
-    client: MlflowClient, task: names.Task, candidate: str, before: str | None, after: str, reason: str
-) -> Promotion:
-    entry = Promotion(
-        task=task,
-        at=datetime.now(UTC).isoformat(timespec="seconds"),
-        candidate=candidate,
-        from_version=before,
-        to_version=after,
-        reason=reason,
-    )
+def _record(client: MlflowClient, entry: Promotion) -> Promotion:
+    task = cast("names.Task", entry.task)
     number = len(history_of(client, task)) + 1
     key = f"{TAG_PROMOTION}{number:06d}"
     client.set_registered_model_tag(names.REGISTERED[task], key, json.dumps(asdict(entry)))
     return entry
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def _reason(result: TaskResult, chosen: Challenger) -> str:
@@ -224,12 +228,7 @@ def _command(
 
 
 def _date(layout: Layout, as_of: str | None) -> date:
-    if as_of is None:
-        return default_as_of(History.open(layout.history), load_settings().shop.time_zone)
-    try:
-        return date.fromisoformat(as_of)
-    except ValueError:
-        raise PromotionError(f"AS_OF={as_of} is no date; write it as 2026-11-22") from None
+    return read_as_of(as_of, History.open(layout.history), load_settings().shop.time_zone)
 
 
 if __name__ == "__main__":

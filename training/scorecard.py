@@ -73,6 +73,7 @@ class Scorecard(_Part):
     as_of: date
     headline_days: int
     data_hash: str
+    recipe_hash: str
     git_revision: str
     currency: str
     clv_basis: str

@@ -9,7 +9,7 @@ import platform
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date
@@ -34,6 +34,8 @@ from models.bundle import write_bundle
 from models.contract import Model
 
 EXPERIMENT = "regulars"
+# MLflow's stores call an alias that is not there an invalid parameter.
+_ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 PACKAGES = ("lightgbm", "implicit", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -48,6 +50,7 @@ class Training:
     as_of: date
     headline_days: int
     data_hash: str
+    recipe_hash: str
     settings_path: Path | None
     info: Mapping[str, Any]
 
@@ -63,6 +66,7 @@ class Challenger:
     method: str
     data_until: date
     data_hash: str
+    recipe_hash: str
     headline_days: int
 
 
@@ -78,7 +82,7 @@ def connect(layout: Layout) -> MlflowClient:
     uri = os.environ.get("MLFLOW_TRACKING_URI")
     artefacts = None
     if not uri:
-        layout.mlflow.mkdir(parents=True, exist_ok=True)
+        _make_folder(layout.mlflow)
         uri = f"sqlite:///{(layout.mlflow / 'mlflow.db').resolve()}"
         artefacts = (layout.mlflow / "artifacts").resolve().as_uri()
     mlflow.set_tracking_uri(uri)
@@ -91,6 +95,13 @@ def connect(layout: Layout) -> MlflowClient:
     except (MlflowException, OSError) as error:
         raise TrackingError(f"MLflow at {uri} cannot be used: {str(error).splitlines()[0]}") from None
     return client
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise TrackingError(f"cannot write under {folder}: {error.strerror or error}") from None
 
 
 def register(
@@ -116,14 +127,26 @@ def register(
 
 def challengers(client: MlflowClient, task: names.Task) -> dict[str, Challenger]:
     """Return the newest version of every candidate of a task, by the candidate's name."""
-    try:
-        model = client.get_registered_model(names.REGISTERED[task])
-    except MlflowException:
+    model = if_there(lambda: client.get_registered_model(names.REGISTERED[task]))
+    if model is None:
         return {}
     prefix = challenger_alias("")
     numbers = [number for alias, number in model.aliases.items() if alias.startswith(prefix)]
     found = [_challenger(task, client.get_model_version(model.name, number)) for number in numbers]
     return {challenger.candidate: challenger for challenger in found}
+
+
+def if_there(look_up: Callable[[], Any]) -> Any | None:  # noqa: ANN401 - MLflow is untyped
+    """Return what MLflow answers, or None where it holds no such model or alias.
+
+    Raises `TrackingError` where it cannot be asked: silence must not pass for absence.
+    """
+    try:
+        return look_up()
+    except MlflowException as error:
+        if error.error_code in _ABSENT:
+            return None
+        raise TrackingError(f"MLflow cannot be used: {str(error).splitlines()[0]}") from None
 
 
 def challenger_alias(candidate: str) -> str:
@@ -155,6 +178,7 @@ def _common_tags(task: names.Task, model: Model, training: Training) -> dict[str
         names.TAG_DATA_UNTIL: str(training.as_of),
         names.TAG_CHURN_HORIZON_DAYS: str(training.headline_days),
         "data_hash": training.data_hash,
+        "recipe_hash": training.recipe_hash,
         "git_revision": git_revision(),
         "python": platform.python_version(),
     }
@@ -199,6 +223,7 @@ def _challenger(task: names.Task, found: Any) -> Challenger:  # noqa: ANN401
         method=tags[names.TAG_METHOD],
         data_until=date.fromisoformat(tags[names.TAG_DATA_UNTIL]),
         data_hash=tags["data_hash"],
+        recipe_hash=tags["recipe_hash"],
         headline_days=int(tags[names.TAG_CHURN_HORIZON_DAYS]),
     )
 

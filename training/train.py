@@ -86,6 +86,7 @@ def _training(context: Context, examples: Examples) -> Training:
         as_of=context.as_of.date,
         headline_days=context.headline_days,
         data_hash=manifest.data_hash,
+        recipe_hash=context.settings.recipe_hash,
         settings_path=path if path.exists() else None,
         info={
             "data_until": str(context.as_of.date),
@@ -104,7 +105,9 @@ def _training(context: Context, examples: Examples) -> Training:
 def _command(
     *,
     as_of: Annotated[str | None, typer.Option(help="as if that day were today (ISO date)")] = None,
-    horizon: Annotated[int | None, typer.Option(help="headline horizon, in days", min=1, max=730)] = None,
+    horizon: Annotated[
+        int | None, typer.Option(help="headline horizon, in days; kept for later trainings", min=1, max=730)
+    ] = None,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
         "var"
     ),

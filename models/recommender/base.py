@@ -113,8 +113,9 @@ class ListRecommender(ABC):
         state, arrays = read_state(folder), read_arrays(folder)
         loaded = cls(**state["params"])
         loaded.outcome_days_ = int(state["outcome_days"])
-        cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
         catalogue = Catalogue.restore(state["items"], arrays)
+        cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
+        cross_sell.place(catalogue)
         loaded._hold(catalogue, cross_sell, UpsellTable(catalogue))
         return loaded
 
@@ -133,7 +134,6 @@ class ListRecommender(ABC):
     def _hold(self, catalogue: Catalogue, cross_sell: CrossSellTable, upsell: UpsellTable) -> None:
         self.catalogue_ = catalogue
         self.cross_sell_ = cross_sell
-        cross_sell.place(catalogue)
         self._upsell = upsell
 
     def _picks(self, kind: Kind, shoppers: Shoppers, depth: int) -> Picks:
@@ -151,4 +151,6 @@ class ListRecommender(ABC):
 
 def _shelves(material: RecommenderMaterial) -> tuple[Catalogue, CrossSellTable, UpsellTable]:
     catalogue = Catalogue(material.items)
-    return catalogue, CrossSellTable.fit(material.interactions), UpsellTable(catalogue)
+    cross_sell = CrossSellTable.fit(material.interactions)
+    cross_sell.place(catalogue)
+    return catalogue, cross_sell, UpsellTable(catalogue)

@@ -5,9 +5,10 @@ customer. To serve one it reads that one's interactions (`features.interactions`
 was unknown at the time of fitting is served like any other.
 """
 
+from collections import defaultdict
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from threading import RLock
+from threading import Lock
 from typing import Any, Literal, Protocol, Self, TypeVar, cast
 
 import pandas as pd
@@ -64,11 +65,13 @@ class RecommenderMaterial:
     items: pl.DataFrame
     rehearsals: tuple[Rehearsal, ...]
     _derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _one_at_a_time: RLock = field(default_factory=RLock, init=False, repr=False, compare=False)
+    _locks: defaultdict[Hashable, Lock] = field(
+        default_factory=lambda: defaultdict(Lock), init=False, repr=False, compare=False
+    )
 
     def once(self, key: Hashable, derive: Callable[[], Derived]) -> Derived:
         """Return what `derive()` returned to the first caller with this key; it must not be changed."""
-        with self._one_at_a_time:
+        with self._locks[key]:
             if key not in self._derived:
                 self._derived[key] = derive()
             return cast("Derived", self._derived[key])
