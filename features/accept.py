@@ -15,6 +15,8 @@ from features.report import LEFT_OUT_REASONS, Effect, LeftOut, Report, major, ro
 from features.snapshot import local_midnight_days
 
 NO_CURRENCY = "XXX"
+# Year 1, 1899 or 26 is a placeholder or a year of two digits, never an order.
+_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECONDS_A_DAY = 86_400_000_000
 _ORDER = ["customer_id", "order_id"]
 
@@ -78,8 +80,14 @@ def chosen_currency(drafts: Sequence[Draft], *, history: str | None, report: Rep
             report.advise(
                 "no_currency", f"the currency is not stated: money is shown as {NO_CURRENCY}", mend=mend
             )
+        else:
+            _warn_of_assumption(f"the input names no currency; it is taken to be {history}", report)
         return history or NO_CURRENCY
-    if history not in (None, NO_CURRENCY, currency):
+    if history == NO_CURRENCY:
+        _warn_of_assumption(
+            f"the history named no currency; all its money is now taken to be {currency}", report
+        )
+    elif history not in (None, currency):
         mend = "use another VAR for another currency, or MODE=replace"
         report.error(
             "other_currency",
@@ -88,6 +96,11 @@ def chosen_currency(drafts: Sequence[Draft], *, history: str | None, report: Rep
             mend=mend,
         )
     return currency
+
+
+def _warn_of_assumption(message: str, report: Report) -> None:
+    mend = "if that is wrong, load everything again with its currency stated, MODE=replace"
+    report.warn("currency_assumed", message, column="currency", mend=mend)
 
 
 def _with_order_ids(draft: Draft, time_zone: str) -> pl.DataFrame:
@@ -120,6 +133,8 @@ def _with_reasons(lines: pl.DataFrame, future_from: datetime) -> pl.DataFrame:
         .then(pl.lit("unusable_customer_id"))
         .when(pl.col("ordered_at").is_null())
         .then(pl.lit("missing_date"))
+        .when(pl.col("ordered_at") < _EARLIEST)
+        .then(pl.lit("date_before_1970"))
         .when(pl.col("ordered_at") >= future_from)
         .then(pl.lit("future_date"))
         .when(amount.is_null())

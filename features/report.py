@@ -27,6 +27,7 @@ LEFT_OUT_REASONS = {
     "missing_date": "no date in the row",
     "unreadable_date": "the date cannot be read",
     "future_date": "dated later than tomorrow",
+    "date_before_1970": "dated before 1970: a placeholder, or a year of two digits",
     "missing_amount": "no amount in the row, nor price and quantity",
     "unreadable_amount": "the amount cannot be read",
     "amount_out_of_range": "an amount beyond ± 100,000,000,000",

@@ -150,7 +150,8 @@ class PastSpendClv(_RuleClv):
 class FormulaClv(_RuleClv):
     """Average order value x order frequency x lifespan, the lifespan ending at the horizon if that is sooner.
 
-    The frequency is (x + 1) / (T + 1/f): x repeat orders in T days, and f the repeat orders a day of the
+    Orders are counted by the day: several at one instant say nothing of how often somebody comes. The
+    frequency is (x + 1) / (T + 1/f): x repeat order days in T days, and f the repeat order days a day of the
     whole shop, so that a new customer starts at f.
     """
 
@@ -165,16 +166,17 @@ class FormulaClv(_RuleClv):
         return {"lifespan_days": self.lifespan_days}
 
     def _learn(self, examples: Examples) -> dict[str, Any]:
-        repeats = (amounts(examples.current["order_count"]) - 1.0).clip(min=0.0).sum()
+        repeats = (amounts(examples.current["order_day_count"]) - 1.0).clip(min=0.0).sum()
         tenure_days = max(float(amounts(examples.current["tenure_days"]).sum()), 1.0)
         return {"shop_orders_per_day": max(float(repeats), 0.5) / tenure_days}
 
     def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         start_days = 1.0 / self.learnt_["shop_orders_per_day"]
-        orders = amounts(features["order_count"]).clip(min=1.0)
-        frequency = orders / (amounts(features["tenure_days"]) + start_days)
+        order_days = amounts(features["order_day_count"]).clip(min=1.0)
+        frequency = order_days / (amounts(features["tenure_days"]) + start_days)
         days = float(min(horizon_days, self.lifespan_days))
-        return np.asarray(amounts(features["mean_order_value"]) * frequency * days)
+        spend = amounts(features["mean_order_value"]) * amounts(features["order_count"])
+        return np.asarray(spend / order_days * frequency * days)
 
 
 class BtydClv(_RuleClv):

@@ -100,6 +100,7 @@ def _connect(layout: Layout) -> MlflowClient:
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("alembic").setLevel(logging.WARNING)
     os.environ["MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR"] = "false"
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")  # four minutes of silence help nobody
     uri = os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(layout.mlflow / 'mlflow.db').resolve()}"
     if uri.startswith("sqlite:///") and not Path(uri.removeprefix("sqlite:///")).exists():
         raise RegistryError(f"no models in {uri}; run `make train evaluate promote` first")

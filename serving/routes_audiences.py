@@ -11,7 +11,7 @@ from serving.context import context_of
 from serving.csv_export import stream_csv
 from serving.cursor import Cursor
 from serving.openapi import PROBLEMS
-from serving.problems import ProblemError
+from serving.problems import FieldError, ProblemError, malformed
 from serving.schemas import Audiences, Members
 
 router = APIRouter(prefix="/v1/audiences", tags=["audiences"])
@@ -57,6 +57,8 @@ async def list_members(
         place = Cursor(slug, run.meta.score_run_id, 0, clv_min)
     else:
         place = context.cursors.read(cursor, audience=slug)
+        if clv_min not in (None, place.clv_min):
+            raise malformed(FieldError("/query/min_clv", "cursor", "the cursor's own is another; begin anew"))
         run = context.runs.pinned(place.score_run_id)
     members = await run.list_members(slug, after=place.position, limit=limit + 1, clv_min=place.clv_min)
     shown, has_more = members[:limit], len(members) > limit

@@ -20,6 +20,7 @@ Missing = Annotated[
     Query(description="for an unknown customer: 404, or 200 with status not_found and popular items"),
 ]
 Include = Annotated[str, Query(description="comma-separated; what to add to the answer")]
+ListKind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
 Limit = Annotated[int, Query(ge=1, le=50, description="places a list")]
 _PREFIX = b"/v1/customers/"
 _IN_PREDICTIONS = ("recommendations", "reasons")
@@ -43,7 +44,7 @@ _PATH_ID = {
 async def get_predictions(
     request: Request, customer_id: str, include: Include = "", on_missing: Missing = "404"
 ) -> Response:
-    """Return one customer's scores; `include=recommendations,reasons` (reasons are always there)."""
+    """Return one customer's scores; `include=recommendations,reasons` (reasons come unasked)."""
     exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/predictions")
     return await _answer_predictions(request, exact_id, include, on_missing=on_missing)
 
@@ -67,7 +68,7 @@ async def get_predictions_by_query(
 async def get_recommendations(
     request: Request,
     customer_id: str,
-    kind: Annotated[str | None, Query(max_length=40, description="one kind; without it, all of them")] = None,
+    kind: Annotated[ListKind | None, Query(description="one kind; without it, all of them")] = None,
     limit: Limit = 10,
     include: Include = "",
     on_missing: Missing = "404",

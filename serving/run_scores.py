@@ -1,6 +1,7 @@
 """The scores that depend on the whole shop: usual risk, bands, percentiles, RFM, the at-risk list."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
@@ -38,6 +39,7 @@ class RunLabels:
     churn_method: str
     clv_method: str
     grade: str | None
+    has_recommender: bool
     beats_baseline: bool | None
 
 
@@ -62,7 +64,8 @@ def complete_scores(
         lifecycle_stage(labels.headline_days)
     )
     rows = _with_labels(_with_rfm(rows), labels)
-    finished = _with_null_reasons(rows).select(STORED_NAMES).sort("customer_id")
+    missing = () if labels.has_recommender else ("recommender_model_version",)
+    finished = _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
     at_risk, counts = _at_risk(finished)
     return RunScores(finished, cuts, at_risk, counts)
 
@@ -106,15 +109,18 @@ def _with_labels(rows: pl.DataFrame, labels: RunLabels) -> pl.DataFrame:
     )
 
 
-def _with_null_reasons(rows: pl.DataFrame) -> pl.DataFrame:
-    """Explain every null; rows share few patterns of nulls, so each pattern is written once."""
+def _with_null_reasons(rows: pl.DataFrame, *, of_run: Sequence[str]) -> pl.DataFrame:
+    """Explain every null; rows share few patterns of nulls, so each pattern is written once.
+
+    `of_run` names the values that are null in the whole run.
+    """
     nullable = [name for name in NULLABLE_NAMES if name in rows.columns]
     flags = [
         pl.when(pl.col(name).is_null()).then(pl.lit(f"{name} ")).otherwise(pl.lit("")) for name in nullable
     ]
     marked = rows.with_columns(pl.concat_str(flags).alias("_nulls"))
     patterns = marked["_nulls"].unique()
-    written = {pattern: _explanation(pattern.split(), rows) for pattern in patterns}
+    written = {pattern: _explanation([*pattern.split(), *of_run], rows) for pattern in patterns}
     return marked.with_columns(
         pl.col("_nulls").replace_strict(written, return_dtype=pl.String).alias("null_reasons")
     )

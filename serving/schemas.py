@@ -154,12 +154,18 @@ class CurrentModels(Schema):
     models: dict[str, ChampionModel]
 
 
-class Health(Schema):
-    """Whether the process is there (`/healthz`) or can answer (`/readyz`)."""
+class Alive(Schema):
+    """The process is there (`/healthz`)."""
 
     status: str
-    score_run_id: str | None
-    as_of: date | None
+
+
+class Health(Schema):
+    """The service can answer, and from which run (`/readyz`)."""
+
+    status: str
+    score_run_id: str
+    as_of: date
 
 
 _TYPES: dict[str, Any] = {

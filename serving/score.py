@@ -106,7 +106,7 @@ def check_basis(scorers: Scorers, history: History, settings: Settings) -> None:
     today = {
         "clv_basis": settings.shop.clv_basis,
         "time_zone": settings.shop.time_zone,
-        "observation_days": settings.features.observation_days or None,
+        "observation_days": settings.features.observation_days,
         "currency": history.manifest.currency,
     }
     for champion in (scorers.churn, scorers.clv):

@@ -100,6 +100,7 @@ def _labels(scorers: Scorers, snapshot: Snapshot) -> RunLabels:
         card.method,
         scorers.clv.method,
         card.grade,
+        scorers.recommender is not None,
         card.beats_baseline,
     )
 

@@ -63,6 +63,9 @@ def _order(dice: random.Random, customer: str, order: int, day: int) -> list[dic
     ]
 
 
+BASIS = {"clv_basis": "net", "time_zone": "UTC", "observation_days": 0, "currency": "EUR"}
+
+
 def write_history(root: Path, lines: list[dict[str, Any]], *, refused: tuple[str, ...] = ()) -> History:
     """Write lines as a history; customers in `refused` have said no to e-mails."""
     schema = STORED_SCHEMAS["order_lines"]
@@ -111,7 +114,7 @@ def register(root: Path, fitted: Mapping[names.Task, Any], *, as_of: date, passe
         run = client.create_run(experiment_id)
         folder = root / "staged" / f"{task}-{run.info.run_id}" / names.BUNDLE_FOLDER
         folder.mkdir(parents=True)
-        write_bundle(model, folder, kind=task, info={})
+        write_bundle(model, folder, kind=task, info=BASIS)
         client.log_artifacts(run.info.run_id, str(folder), f"model/{names.BUNDLE_FOLDER}")
         _register_version(client, task, model, run, as_of=as_of, passed=passed)
 

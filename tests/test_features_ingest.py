@@ -295,6 +295,20 @@ def test_another_currency_than_the_historys_is_refused(run: Ingest, saved: Calla
     assert run("--file", pounds, "--mode", "replace").history.manifest.currency == "GBP"
 
 
+@pytest.mark.parametrize("first_names_it", [True, False])
+def test_a_currency_that_only_one_of_two_files_names_is_warned_of(
+    run: Ingest, saved: Callable[..., Path], first_names_it: bool
+) -> None:
+    named = saved("customer_id,ordered_at,amount,currency\nc,2026-01-01,1,EUR\n", "eur.csv")
+    silent = saved("customer_id,ordered_at,amount\nd,2026-01-02,1\n", "none.csv")
+    first, second = (named, silent) if first_names_it else (silent, named)
+    run("--file", first)
+    done = run("--file", second)
+    assert names(done, "warning") == ["currency_assumed"]
+    assert "taken to be EUR" in done.out
+    assert done.history.manifest.currency == "EUR"
+
+
 def test_a_replaced_history_forgets_the_headline_of_the_shop_before(
     run: Ingest, saved: Callable[..., Path]
 ) -> None:

@@ -301,3 +301,13 @@ def test_a_shop_where_nobody_orders_twice_within_a_horizon_counts_one_order(
     model.save(tmp_path)
     read = HurdleClv.load(tmp_path).predict_order_count(shop.current, horizon_days=30, **given)
     pd.testing.assert_series_equal(read, expected)
+
+
+def test_several_orders_at_one_instant_are_no_rate(shop: Examples) -> None:
+    """A shop whose whole history is one day says nothing of how often anybody comes."""
+    day = shop.current.assign(
+        order_count=9.0, order_day_count=1.0, tenure_days=0.6, first_to_last_days=0.0, mean_order_value=30.0
+    )
+    model = clv_candidates(Settings())["formula"].fit(replace(shop, current=day, labels=shop.labels * np.nan))
+    spend = model.predict(day, order_probability=chances(day), horizons_days=[365])
+    assert spend.to_numpy().max() < 2 * 9 * 30

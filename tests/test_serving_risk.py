@@ -16,7 +16,15 @@ from serving.risk import lifecycle_stage, risk_cuts
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.run_scores import RunLabels, complete_scores
 
-LABELS = RunLabels(date(2026, 7, 1), 30, "ml", "btyd", None, True)
+LABELS = RunLabels(
+    as_of=date(2026, 7, 1),
+    headline_days=30,
+    churn_method="ml",
+    clv_method="btyd",
+    grade=None,
+    has_recommender=True,
+    beats_baseline=True,
+)
 
 
 def customer(customer_id: str, **changes: Any) -> dict[str, Any]:

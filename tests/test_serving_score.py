@@ -212,6 +212,16 @@ def test_without_champions_or_orders_the_message_says_what_to_run(shop: Path, tm
         score(shop, as_of="2020-01-01", out=tmp_path / "out")
 
 
+@pytest.mark.usefixtures("_checked_before")
+def test_a_champion_of_another_money_basis_scores_nobody(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "settings.toml").write_text('[shop]\nclv_basis = "gross"\n')
+    monkeypatch.setenv("REGULARS_CONFIG", str(tmp_path / "settings.toml"))
+    with pytest.raises(RegistryError, match=r"churn champion was trained with clv_basis net.*gross"):
+        score(shop)
+
+
 def test_a_second_scoring_run_stops_at_once(shop: Path) -> None:
     with SqliteStore.of(Layout(shop)).begin_run(), pytest.raises(PublishError, match="another scoring run"):
         score(shop)

@@ -47,6 +47,13 @@ def test_a_rule_that_wins_has_no_rival_to_beat() -> None:
     assert (verdict.winner, verdict.against_rule, verdict.beats_baseline) == ("rule", None, False)
 
 
+def test_a_model_that_is_only_as_good_as_a_rule_does_not_win() -> None:
+    table = pd.concat([losses_of("z rule", [1.0, 0.0]), losses_of("a model", [0.5, 0.5])], ignore_index=True)
+    verdict = decide(table, loss_name="x", rules={"z rule"}, resamples=100, seed=1)
+    assert (verdict.winner, verdict.beats_baseline) == ("z rule", False)
+    assert list(verdict.mean_losses) == ["z rule", "a model"]
+
+
 def test_ties_go_by_name_whatever_the_order_of_the_rows() -> None:
     table = pd.concat([losses_of("b", [1.0]), losses_of("a", [1.0])], ignore_index=True)
     assert next(iter(mean_losses(table))) == "a"

@@ -69,8 +69,12 @@ def compare(losses: pd.DataFrame, recipe: str, rival: str, *, resamples: int, se
 
 
 def decide(losses: pd.DataFrame, *, loss_name: str, rules: set[str], resamples: int, seed: int) -> Verdict:
-    """Choose the recipe with the lowest mean loss; `rules` are the simple ones that a model must beat."""
-    means = mean_losses(losses)
+    """Choose the recipe with the lowest mean loss; `rules` are the simple ones that a model must beat.
+
+    A model that is only as good as a rule does not beat it: the rule wins.
+    """
+    found = mean_losses(losses)
+    means = dict(sorted(found.items(), key=lambda item: (item[1], item[0] not in rules, item[0])))
     winner = next(iter(means))
     rivals = [name for name in means if name in rules]
     against = None
