@@ -23,7 +23,7 @@ from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates
 from training.metrics_churn import churn_metrics
-from training.metrics_clv import clv_metrics, conditional_coverage, interval_metrics
+from training.metrics_clv import BOUNDS, clv_metrics, interval_metrics
 from training.rounds import churn_round, clv_round, pivot
 
 
@@ -84,9 +84,7 @@ def _rows(task: str, predictions: pd.DataFrame) -> list[dict[str, object]]:
         truth, predicted = part["outcome"].to_numpy(np.float64), part["prediction"].to_numpy(np.float64)
         values = churn_metrics(truth, predicted) if task == "churn" else clv_metrics(truth, predicted)
         if task == "clv":
-            bounds = part[["low", "high", "spend_if_order_low", "spend_if_order_high"]].to_numpy(np.float64).T
-            values |= interval_metrics(truth, bounds[0], bounds[1])
-            values["buyers_inside_share"] = conditional_coverage(truth, bounds[2], bounds[3])
+            values |= interval_metrics(truth, part[list(BOUNDS)].to_numpy(np.float64).T)
         rows.append({"task": task, "candidate": candidate, "origin": origin, **values})
     return rows
 

@@ -38,7 +38,7 @@ class ReturnGaps:
 
 def build_cohort(history: History, snapshot: Snapshot) -> pl.DataFrame:
     """Build the cohort: `customer_id` (sorted) of everybody with an order before it, and `as_of`."""
-    rows: pl.DataFrame = cohort_rows(_known_sales(history, snapshot)).collect("polars").to_native()
+    rows: pl.DataFrame = cohort_rows(known_sales(history, snapshot)).collect("polars").to_native()
     return rows.sort("customer_id").with_columns(pl.lit(snapshot.date).alias("as_of"))
 
 
@@ -87,7 +87,7 @@ def propose_headline_days(history: History, snapshot: Snapshot) -> int:
 
 def read_return_gaps(history: History, snapshot: Snapshot) -> ReturnGaps:
     """Measure the gaps between customers' order days that were over before the snapshot."""
-    days = order_days(_known_sales(history, snapshot), snapshot)
+    days = order_days(known_sales(history, snapshot), snapshot)
     rows = days.select("gap_days", "oldest_order").collect("polars").to_native()
     gaps = rows["gap_days"].drop_nulls()
     p95 = gaps.quantile(0.95, interpolation="higher") if len(gaps) else None
@@ -119,6 +119,7 @@ def headline_for(gaps: ReturnGaps, *, grid_days: Sequence[int] = HEADLINE_GRID_D
     return next((days for days in learnable if days >= wanted), learnable[-1])
 
 
-def _known_sales(history: History, snapshot: Snapshot) -> Frame:
+def known_sales(history: History, snapshot: Snapshot) -> Frame:
+    """Return the ledger rows known at a snapshot, with `days_ago`; categories are left out."""
     lines = history.scan("order_lines").select(*LINE_COLUMNS).with_columns(nw.lit(None).alias("category"))
     return known_rows(ledger_rows(lines.collect()), snapshot)

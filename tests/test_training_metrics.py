@@ -18,7 +18,6 @@ from training.metrics_churn import (
 )
 from training.metrics_clv import (
     clv_metrics,
-    conditional_coverage,
     decile_error,
     deviances,
     interval_metrics,
@@ -90,11 +89,24 @@ def test_level_and_capture() -> None:
 
 def test_interval_coverage_counts_buyers_only_where_it_says_so() -> None:
     outcomes = np.array([0.0, 0.0, 5.0, 50.0])
-    low, high = np.array([0.0, 0.0, 0.0, 0.0]), np.array([0.0, 10.0, 10.0, 10.0])
-    found = interval_metrics(outcomes, low, high)
+    low, high = np.zeros(4), np.array([0.0, 10.0, 10.0, 10.0])
+    found = interval_metrics(outcomes, np.stack([low, high, np.full(4, 4.0), np.full(4, 40.0)]))
     assert found["above_high_share"] == pytest.approx(1 / 3)
     assert found["inside_share"] == pytest.approx(3 / 4)
-    assert conditional_coverage(outcomes, np.full(4, 4.0), np.full(4, 40.0)) == pytest.approx(1 / 2)
+    assert found["buyers_inside_share"] == pytest.approx(1 / 2)
+
+
+def test_the_worst_fifth_tells_intervals_that_are_only_right_on_average() -> None:
+    """Of 50 buyers the 10 with the widest intervals all spend outside; of the others nine in ten inside."""
+    top = np.arange(1.0, 51.0)
+    outcomes = np.where(np.arange(50) % 10 == 0, 2 * top, top / 2)
+    outcomes[40:] = 1000.0
+    found = interval_metrics(outcomes, np.stack([np.zeros(50), top, np.zeros(50), top]))
+    assert found["buyers_inside_share"] == pytest.approx(0.72)
+    assert found["worst_fifth_buyers_inside_share"] == 0.0
+    nobody = interval_metrics(np.zeros(3), np.zeros((4, 3)))
+    assert np.isnan(nobody["buyers_inside_share"])
+    assert np.isnan(nobody["worst_fifth_buyers_inside_share"])
 
 
 def test_list_metrics_of_a_hand_worked_table() -> None:

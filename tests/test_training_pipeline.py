@@ -92,6 +92,18 @@ def test_stored_predictions_are_paired_with_outcomes(shop: Path) -> None:
     assert per_candidate.n_unique() == 1
 
 
+def test_each_window_is_told_with_its_evidence(shop: Path) -> None:
+    done = run("training.churn_window", "--as-of", AS_OF, var=shop / "var", settings=QUICK)
+    assert done.returncode == 0, done.stderr
+    rows = {line.split()[0]: line.split() for line in done.stdout.splitlines() if line[:12].strip().isdigit()}
+    assert set(rows) == {"14", "30", "60", "90", "180", "365"}
+    card = json.loads((shop / "var" / "reports" / "scorecard.json").read_text())
+    churn = card["tasks"]["churn"]
+    expected = churn["candidates"][churn["winner"]]["metrics"]["30"]["auc"]["mean"]
+    assert float(rows["30"][-2]) == pytest.approx(expected, abs=5e-4)
+    assert (shop / "var" / "reports" / "churn-window.svg").read_text().startswith("<svg")
+
+
 @pytest.mark.slow
 def test_what_lies_on_or_after_the_date_changes_no_score(shop: Path, tmp_path: Path) -> None:
     lines = pl.read_csv(shop / "orders.csv", infer_schema=False)

@@ -12,6 +12,10 @@ from training.ties import shared_outcomes
 
 Floats = npt.NDArray[np.float64]
 
+BOUNDS = ("low", "high", "spend_if_order_low", "spend_if_order_high")
+_NOMINAL_SHARE = 0.8
+_FIFTHS = 5
+
 DEVIANCE_POWER = 1.5
 """Variance power of the Tweedie deviance: between Poisson (1) and gamma (2); zeros and large spends count."""
 
@@ -118,19 +122,29 @@ def clv_metrics(outcomes: Floats, predictions: Floats) -> dict[str, float]:
     }
 
 
-def interval_metrics(outcomes: Floats, low: Floats, high: Floats) -> dict[str, float]:
-    """Return the share above the marginal p90 (of customers with p90 > 0), and the share inside p10-p90."""
-    positive = high > 0
-    above = float((outcomes > high)[positive].mean()) if positive.any() else float("nan")
+def interval_metrics(outcomes: Floats, bounds: Floats) -> dict[str, float]:
+    """Return how often spend lies where the intervals say; `bounds` has a row for each of `BOUNDS`.
+
+    `above_high_share`      above the marginal p90, of the customers whose p90 is above 0; 10 % is right
+    `inside_share`          within the marginal p10 and p90; more than 80 % where most spend nothing
+    `buyers_inside_share`   of those who spent, within the interval given an order; 80 % is right
+    `worst_fifth_buyers_inside_share`   the same in the fifth of the buyers, by that interval's top, where it
+                            is furthest from 80 %
+    """
+    low, high, order_low, order_high = bounds
+    buyers = outcomes > 0
+    inside = (outcomes >= order_low) & (outcomes <= order_high)
+    fifths = np.array_split(np.argsort(order_high[buyers], kind="stable"), _FIFTHS)
+    shares = [float(inside[buyers][fifth].mean()) for fifth in fifths if len(fifth)]
     return {
-        "above_high_share": above,
+        "above_high_share": _share(outcomes > high, of=high > 0),
         "inside_share": float(((outcomes >= low) & (outcomes <= high)).mean()),
+        "buyers_inside_share": _share(inside, of=buyers),
+        "worst_fifth_buyers_inside_share": max(
+            shares, key=lambda share: abs(share - _NOMINAL_SHARE), default=float("nan")
+        ),
     }
 
 
-def conditional_coverage(outcomes: Floats, low: Floats, high: Floats) -> float:
-    """Return the share of buyers (spend > 0) whose spend lies in the interval given an order."""
-    buyers = outcomes > 0
-    if not buyers.any():
-        return float("nan")
-    return float(((outcomes >= low) & (outcomes <= high))[buyers].mean())
+def _share(what: npt.NDArray[np.bool_], *, of: npt.NDArray[np.bool_]) -> float:
+    return float(what[of].mean()) if of.any() else float("nan")

@@ -30,7 +30,7 @@ def write_scorecard(layout: Layout, scorecard: Scorecard, figures: Figures) -> N
     """Write `scorecard.json`, `.txt`, `.html` and the plots (SVG) of a back-test."""
     write_whole(layout.reports / "scorecard.txt", scorecard_text(scorecard))
     pictures = {
-        task: {name: _svg(figure) for name, figure in found.items()} for task, found in figures.items()
+        task: {name: svg_of(figure) for name, figure in found.items()} for task, found in figures.items()
     }
     for task, found in pictures.items():
         for name, svg in found.items():
@@ -68,7 +68,8 @@ def _shown(predictions: pd.DataFrame, result: TaskResult) -> pd.DataFrame:
     return pd.concat([rows[rows["candidate"] == name] for name in names])
 
 
-def _svg(figure: Figure) -> str:
+def svg_of(figure: Figure) -> str:
+    """Return a figure as SVG text, the same bytes for the same figure."""
     stream = io.StringIO()
     figure.savefig(stream, format="svg", metadata={"Date": None})
     text = stream.getvalue()

@@ -7,6 +7,7 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from features.return_curve import ReturnCurve
 from training.metrics_churn import calibration_table
 from training.metrics_clv import decile_table
 from training.ties import shared_outcomes
@@ -63,6 +64,22 @@ def recall_plot(recalls: Mapping[str, Mapping[int, float]], *, title: str) -> Fi
         axes.plot(list(values), list(values.values()), marker="o", markersize=4, color=colour, label=name)
     axes.set_ylim(bottom=0)
     axes.legend(frameon=False)
+    return figure
+
+
+def return_plot(curve: ReturnCurve, *, chance: float, title: str) -> Figure:
+    """Plot the chance of coming back against the silence so far, with the recommended window."""
+    within = curve.patience_days
+    figure, axes = _canvas(title, "days of silence", f"share who come back within {within} days more")
+    days = np.arange(curve.reach_days - within + 1)
+    shares = [curve.coming_back(int(day), within_days=within) for day in days]
+    axes.plot(days, [np.nan if share is None else share for share in shares], color=COLOURS[0])
+    axes.axhline(chance, color="#9ca3af", linewidth=1, linestyle="--")
+    window = curve.window_days(chance=chance)
+    if window is not None:
+        axes.axvline(window, color=COLOURS[1], linewidth=1)
+        axes.annotate(f" {window} days", (window, 0.9), color=COLOURS[1])
+    axes.set(ylim=(0, 1), xlim=(0, max(len(days) - 1, 1)))
     return figure
 
 

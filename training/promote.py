@@ -73,6 +73,14 @@ def read_scorecard(layout: Layout, *, as_of: date) -> Scorecard:
     return scorecard
 
 
+def read_scorecard_if_any(layout: Layout, *, as_of: date) -> Scorecard | None:
+    """Read the last back-test if it is of this date, else return None."""
+    try:
+        return read_scorecard(layout, as_of=as_of)
+    except PromotionError:
+        return None
+
+
 def promote(client: MlflowClient, scorecard: Scorecard) -> list[Promotion]:
     """Move the champion alias of every task to the back-test's best challenger, where it is not there yet."""
     done = []

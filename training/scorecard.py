@@ -18,7 +18,15 @@ Metrics = Callable[[Floats, Floats], dict[str, float]]
 
 HEADLINE_METRICS: dict[str, tuple[str, ...]] = {
     "churn": ("log_loss", "auc", "brier", "ece", "calibration_slope", "lift_top_decile"),
-    "clv": ("deviance", "normalised_gini", "rmse", "mae", "total_bias", "decile_error"),
+    "clv": (
+        "deviance",
+        "normalised_gini",
+        "rmse",
+        "total_bias",
+        "decile_error",
+        "above_high_share",
+        "buyers_inside_share",
+    ),
     "recommender": ("ndcg_at_10", "recall_at_10", "hit_at_10", "mrr_at_10"),
 }
 LOSS_NAMES: dict[str, str] = {"churn": "log-loss", "clv": "Tweedie deviance", "recommender": "1 - NDCG@10"}
@@ -143,10 +151,10 @@ def scorecard_text(scorecard: Scorecard) -> str:
 
 def _table(result: TaskResult) -> list[str]:
     names = HEADLINE_METRICS[result.task]
-    lines = ["  " + f"{'':<14}{'method':<10}" + "".join(f"{name:>19}" for name in names)]
+    lines = ["  " + f"{'':<14}{'method':<10}" + "".join(f"{name:>21}" for name in names)]
     for candidate in result.mean_losses:
         row = result.candidates[candidate]
-        cells = "".join(f"{metric_cell(row.metrics[result.horizon_days].get(name)):>19}" for name in names)
+        cells = "".join(f"{metric_cell(row.metrics[result.horizon_days].get(name)):>21}" for name in names)
         mark = "*" if candidate == result.winner else " "
         lines.append(f"{mark} {candidate:<14}{row.method:<10}{cells}")
     return lines

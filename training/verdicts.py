@@ -10,7 +10,7 @@ from models.registry_names import Task
 from training.context import Context
 from training.judge import Verdict, decide
 from training.metrics_churn import churn_metrics, log_losses
-from training.metrics_clv import clv_metrics, deviances
+from training.metrics_clv import BOUNDS, clv_metrics, deviances, interval_metrics
 from training.scorecard import (
     LOSS_NAMES,
     CandidateResult,
@@ -58,7 +58,28 @@ def clv_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, 
     """Return value's part, from a `judged` table, decided by Tweedie deviance at the headline horizon."""
     verdict = _verdict(context, "clv", _headline_losses(context, predictions, deviances))
     metrics = {} if verdict is None else summarise(predictions, clv_metrics)
+    for candidate, coverage in _coverage(context, predictions).items() if verdict else ():
+        metrics[candidate][context.headline_days] |= coverage
     return _result(context, "clv", verdict, metrics, left_out)
+
+
+def _coverage(context: Context, predictions: pd.DataFrame) -> dict[str, dict[str, Summary]]:
+    """Return how honest each recipe's intervals are at the headline horizon, over the origins."""
+    rows = predictions[predictions["horizon_days"] == context.headline_days]
+    found: dict[str, dict[str, Summary]] = {}
+    for candidate, part in rows.groupby("candidate", sort=False):
+        by_origin = {
+            origin: interval_metrics(
+                one["outcome"].to_numpy(np.float64), one[list(BOUNDS)].to_numpy(np.float64).T
+            )
+            for origin, one in part.groupby("origin", sort=True)
+        }
+        names = next(iter(by_origin.values()))
+        found[str(candidate)] = {
+            name: summary_of({day: values[name] for day, values in by_origin.items()})  # type: ignore[misc]
+            for name in names
+        }
+    return found
 
 
 def recommender_result(context: Context, rows: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
