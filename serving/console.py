@@ -51,6 +51,7 @@ class ModelLine:
     title: str
     baseline: str | None
     verdict: str
+    grade: str | None
     metrics: list[MetricLine]
 
 
@@ -136,7 +137,14 @@ def model_lines(meta: RunMeta) -> list[ModelLine]:
         figures = _metric_lines(card.scorecard.get("metrics") or {}, baseline.get("metrics") or {})
         name = baseline.get("candidate")
         lines.append(
-            ModelLine(label, title, name and name.replace("_", " "), _verdict(card.beats_baseline), figures)
+            ModelLine(
+                task=label,
+                title=title,
+                baseline=name and name.replace("_", " "),
+                verdict=_verdict(card.beats_baseline),
+                grade=card.grade,
+                metrics=figures,
+            )
         )
     return lines
 

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from serving_runs import publish
+from serving_runs import meta, publish
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
@@ -88,3 +88,15 @@ def test_money_and_dates_are_written_as_people_do() -> None:
     assert console.day("2026-07-02T10:11:00Z") == "2 Jul 2026"
     assert console.percent(0.184) == "18 %"
     assert console.count(12345) == "12,345"
+
+
+@pytest.mark.parametrize(("grade", "is_warned"), [("F", True), ("C", False), (None, False)])
+def test_a_useless_model_is_warned_of_above_its_list(
+    tmp_path: Path, grade: str | None, is_warned: bool
+) -> None:
+    card = meta().models["churn"].model_copy(update={"grade": grade})
+    publish(tmp_path, models={"churn": card})
+    with open_client(tmp_path) as client:
+        page = client.get("/").text
+    assert ("Do not act on this list" in page) == is_warned
+    assert (f"Grade {grade}" in page) == (grade is not None)

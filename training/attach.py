@@ -55,6 +55,7 @@ def scorecard_tag(result: TaskResult, candidate: str) -> dict[str, Any]:
         "metrics": _means(result.candidates[candidate], result.horizon_days),
         "baseline": rule
         and {"candidate": rule, "metrics": _means(result.candidates[rule], result.horizon_days)},
+        "grade": result.candidates[candidate].grade,
         "beats_baseline": result.beats_baseline and candidate == result.winner,
         "origins": [str(day) for day in result.origins],
         "horizon_days": result.horizon_days,

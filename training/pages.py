@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from features.settings import Layout
 from features.whole import write_whole
 from models.registry_names import Task
+from training.grades import rule_text
 from training.plots import calibration_plot, decile_plot, gains_plot, recall_plot
 from training.rounds import Backtest
 from training.scorecard import (
@@ -86,6 +87,7 @@ def _page(scorecard: Scorecard, pictures: dict[Task, dict[str, str]]) -> str:
         titles=TITLES,
         metrics=HEADLINE_METRICS,
         verdict_text=verdict_text,
+        rule_text=rule_text,
         cell=metric_cell,
         pictures={task: [Markup(svg) for svg in found.values()] for task, found in pictures.items()},  # noqa: S704
     )

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 
 from models.contract import Method
 from models.registry_names import Task
+from training.grades import Grade, rule_text
 from training.judge import Verdict
 
 Floats = npt.NDArray[np.float64]
@@ -45,10 +46,11 @@ class Summary(_Part):
 
 
 class CandidateResult(_Part):
-    """One recipe: its method, and its metrics by horizon (days) and name."""
+    """One recipe: its method, its metrics by horizon (days) and name, and its grade."""
 
     method: Method
     metrics: dict[int, dict[str, Summary]]
+    grade: Grade | None = None
 
 
 class Comparison(_Part):
@@ -145,6 +147,9 @@ def scorecard_text(scorecard: Scorecard) -> str:
         origins = ", ".join(map(str, result.origins)) or "none"
         lines += ["", f"{result.task} · {result.horizon_days} days · origins {origins}", verdict_text(result)]
         lines += _table(result)
+        grade = result.candidates[result.winner].grade if result.winner else None
+        if grade is not None:
+            lines.append(f"  {result.winner}: grade {grade} ({rule_text(result.task)})")
         lines += [f"  left out: {name}: {reason}" for name, reason in sorted(result.left_out.items())]
     return "\n".join(lines) + "\n"
 

@@ -8,6 +8,7 @@ from models.candidates import churn_candidates, clv_candidates, recommender_cand
 from models.contract import Method
 from models.registry_names import Task
 from training.context import Context
+from training.grades import grade_of
 from training.judge import Verdict, decide
 from training.metrics_churn import churn_metrics, log_losses
 from training.metrics_clv import BOUNDS, clv_metrics, deviances, interval_metrics
@@ -120,6 +121,10 @@ def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdi
     )
 
 
+def _means(summaries: dict[str, Summary]) -> dict[str, float | None]:
+    return {name: summary.mean for name, summary in summaries.items()}
+
+
 def _result(
     context: Context,
     task: Task,
@@ -129,6 +134,7 @@ def _result(
 ) -> TaskResult:
     methods = methods_of(task, context.settings)
     horizon = context.settings.recommender.outcome_days if task == "recommender" else context.headline_days
+    constant = _means(metrics["base_rate"][horizon]) if "base_rate" in metrics else {}
     summaries = [next(iter(rows[horizon].values())) for rows in metrics.values()]
     origins = sorted({day for summary in summaries for day in summary.by_origin})
     return TaskResult(
@@ -137,7 +143,12 @@ def _result(
         loss_name=LOSS_NAMES[task],
         origins=origins,
         candidates={
-            name: CandidateResult(method=methods[name], metrics=rows) for name, rows in metrics.items()
+            name: CandidateResult(
+                method=methods[name],
+                metrics=rows,
+                grade=grade_of(task, _means(rows[horizon]), constant),
+            )
+            for name, rows in metrics.items()
         },
         left_out=left_out,
         winner=verdict.winner if verdict else None,

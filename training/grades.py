@@ -1,0 +1,92 @@
+"""A grade from A to F for the recipe that serves, by a rule that is printed beside it.
+
+Churn is graded by its skill, 1 - log-loss / log-loss of the base rate (how much of the uncertainty it takes
+away), and by its calibration error; value by how it ranks customers and how far its total is off. A recipe
+that is not better than saying the same of everybody gets F, whatever else it does.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from models.registry_names import Task
+
+Grade = Literal["A", "B", "C", "D", "F"]
+Metrics = Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """What a grade asks for: at least so much skill, at most so much error."""
+
+    grade: Grade
+    skill_min: float
+    error_max: float
+
+
+CHURN_STEPS: Final = (
+    Step("A", 0.20, 0.03),
+    Step("B", 0.12, 0.06),
+    Step("C", 0.06, 0.10),
+    Step("D", 0.01, 0.20),
+)
+CLV_STEPS: Final = (
+    Step("A", 0.70, 0.10),
+    Step("B", 0.60, 0.20),
+    Step("C", 0.45, 0.35),
+    Step("D", 0.20, 0.60),
+)
+
+
+def grade_churn(metrics: Metrics, base_rate: Metrics) -> Grade | None:
+    """Grade a churn recipe by its mean metrics and those of the base rate; None where they are unknown.
+
+    >>> grade_churn({"log_loss": 0.30, "ece": 0.02}, {"log_loss": 0.45})
+    'A'
+    >>> grade_churn({"log_loss": 0.45, "ece": 0.0}, {"log_loss": 0.45})
+    'F'
+    """
+    loss, error, constant = metrics.get("log_loss"), metrics.get("ece"), base_rate.get("log_loss")
+    if loss is None or error is None or not constant:
+        return None
+    return _graded(1.0 - loss / constant, error, CHURN_STEPS)
+
+
+def grade_clv(metrics: Metrics) -> Grade | None:
+    """Grade a value recipe by normalised Gini and total bias; None where they are unknown.
+
+    >>> grade_clv({"normalised_gini": 0.8, "total_bias": -0.3})
+    'C'
+    >>> grade_clv({"normalised_gini": 0.0, "total_bias": 0.0})
+    'F'
+    """
+    ranking, bias = metrics.get("normalised_gini"), metrics.get("total_bias")
+    return None if ranking is None or bias is None else _graded(ranking, abs(bias), CLV_STEPS)
+
+
+def grade_of(task: Task, metrics: Metrics, constant: Metrics) -> Grade | None:
+    """Grade a recipe of a task beside the metrics of saying the same of everybody; None for lists."""
+    if task == "churn":
+        return grade_churn(metrics, constant)
+    return grade_clv(metrics) if task == "clv" else None
+
+
+def rule_text(task: Task) -> str:
+    """Say in one line what each grade of a task asks for.
+
+    >>> rule_text("clv").split(", ")[0]
+    'graded by normalised Gini and total bias: A from 0.7 and to 0.1'
+    """
+    is_churn = task == "churn"
+    churn, value = "skill against the base rate and calibration error", "normalised Gini and total bias"
+    names = churn if is_churn else value
+    steps = CHURN_STEPS if is_churn else CLV_STEPS
+    parts = [f"{step.grade} from {step.skill_min:g} and to {step.error_max:g}" for step in steps]
+    return f"graded by {names}: {', '.join(parts)}, F below"
+
+
+def _graded(skill: float, error: float, steps: tuple[Step, ...]) -> Grade:
+    for step in steps:
+        if skill >= step.skill_min and error <= step.error_max:
+            return step.grade
+    return "F"
