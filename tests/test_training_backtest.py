@@ -105,3 +105,18 @@ def test_only_what_all_recipes_have_in_common_is_compared() -> None:
     )
     kept = verdicts.judged(rows)
     assert list(kept.itertuples(index=False, name=None)) == [("model", new), ("rule", new)]
+
+
+def test_biases_of_different_origins_do_not_make_up_for_each_other(history: Layout) -> None:
+    """A recipe that is 50 % too high at one origin and as much too low at the next is not right on average."""
+    context = context_of(history, settings_with(origin_count=2))
+    result = run_backtest(context, lambda _: None)
+    days = sorted(set(result.clv["origin"]))
+    factors = result.clv["origin"].map({days[0]: 1.5, days[1]: 0.5})
+    result.clv["prediction"] = result.clv["outcome"] * factors
+    card = build_scorecard(context, result)
+    value = card.tasks["clv"]
+    metrics = value.candidates["hurdle"].metrics[30]
+    assert abs(metrics["total_bias"].mean or 0.0) < 0.01
+    assert metrics["normalised_gini"].mean == pytest.approx(1.0)
+    assert value.candidates["hurdle"].grade == "D"

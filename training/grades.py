@@ -53,7 +53,7 @@ def grade_churn(metrics: Metrics, base_rate: Metrics) -> Grade | None:
 
 
 def grade_clv(metrics: Metrics) -> Grade | None:
-    """Grade a value recipe by normalised Gini and total bias; None where they are unknown.
+    """Grade a value recipe by normalised Gini and size of the total bias; None where they are unknown.
 
     >>> grade_clv({"normalised_gini": 0.8, "total_bias": -0.3})
     'C'

@@ -122,7 +122,12 @@ def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdi
 
 
 def _means(summaries: dict[str, Summary]) -> dict[str, float | None]:
-    return {name: summary.mean for name, summary in summaries.items()}
+    """Return mean metrics; of the total bias its mean size, so that origins cannot make up for each other."""
+    means = {name: summary.mean for name, summary in summaries.items()}
+    if "total_bias" in summaries:
+        sizes = [abs(bias) for bias in summaries["total_bias"].by_origin.values() if bias is not None]
+        means["total_bias"] = float(np.mean(sizes)) if sizes else None
+    return means
 
 
 def _result(
