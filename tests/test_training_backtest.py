@@ -108,7 +108,7 @@ def test_only_what_all_recipes_have_in_common_is_compared() -> None:
 
 
 def test_biases_of_different_origins_do_not_make_up_for_each_other(history: Layout) -> None:
-    """A recipe that is 50 % too high at one origin and as much too low at the next is not right on average."""
+    """50 % too high at one origin and as much too low at the next is not right on average."""
     context = context_of(history, settings_with(origin_count=2))
     result = run_backtest(context, lambda _: None)
     days = sorted(set(result.clv["origin"]))
