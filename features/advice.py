@@ -2,10 +2,12 @@
 
 from collections.abc import Sequence
 
+import numpy as np
 import polars as pl
 
 from features.drafts import Draft
 from features.report import Report
+from features.snapshot import instant_of
 
 _ABSENT = {
     "product_id": ("no recommendations, breadth or product features can be made", "add a product_id column"),
@@ -13,6 +15,11 @@ _ABSENT = {
     "discount": ("discount features cannot be made", "add a discount column"),
 }
 _ORDER = ["customer_id", "order_id"]
+# A stretch of a week or less is a holiday; fewer gaps than these say little of what is usual.
+_HOLE_DAYS_MIN = 7
+_GAPS_MIN = 20
+_CHANCE_MAX = 0.001
+_HOLES_SHOWN = 3
 
 
 def note_advice(lines: pl.DataFrame, drafts: Sequence[Draft], *, report: Report) -> None:
@@ -26,6 +33,7 @@ def note_advice(lines: pl.DataFrame, drafts: Sequence[Draft], *, report: Report)
         )
         report.advise("no_order_id", f"there is no order_id: {what} count as one order", column="order_id")
     _note_people(lines, report)
+    _note_holes(lines, report)
     _note_duplicates(lines, report)
     _note_refunds(lines, report)
     if report.free_items.line_count:
@@ -51,6 +59,32 @@ def _note_absent(lines: pl.DataFrame, report: Report) -> None:
             share = 100 * count / bought.height
             message = f"{share:.2g} % of lines lack product_id: recommendations limited"
             report.advise("missing_product_id", message, column=name, count=count)
+
+
+def _note_holes(lines: pl.DataFrame, report: Report) -> None:
+    """Warn of stretches without any order that chance does not explain: missing data would pass for churn.
+
+    With orders on n + 1 days, m days apart on average without the gap in question, chance makes some gap of g
+    days or more with probability up to n exp(-g / m).
+    """
+    sold = lines.filter(~pl.col("is_return"))
+    days = sold.select(pl.col("ordered_days").floor().unique().sort())["ordered_days"].to_numpy()
+    gaps = np.diff(days)
+    if len(gaps) < _GAPS_MIN:
+        return
+    others = (gaps.sum() - gaps) / (len(gaps) - 1)
+    unlikely = len(gaps) * np.exp(-gaps / others) < _CHANCE_MAX
+    holes = np.flatnonzero(unlikely & (gaps > _HOLE_DAYS_MIN))
+    for place in holes[np.argsort(-gaps[holes], kind="stable")][:_HOLES_SHOWN]:
+        first, last = (instant_of(days[place + shift]).date() for shift in (0, 1))
+        report.warn(
+            "no_orders_for_long",
+            f"no order between {first} and {last} ({gaps[place]:.0f} days); usually {others[place]:.2g} days "
+            "lie between orders: silence there looks like churn",
+            column="ordered_at",
+            count=len(holes),
+            mend="if orders are missing, load them; if the shop was closed, read churn around it with care",
+        )
 
 
 def _note_people(lines: pl.DataFrame, report: Report) -> None:

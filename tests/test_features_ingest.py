@@ -8,9 +8,10 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import polars as pl
 import pytest
 import xlsxwriter
@@ -318,6 +319,29 @@ def test_a_replaced_history_forgets_the_headline_of_the_shop_before(
     assert headline.exists()
     run("--file", saved(THREE), "--mode", "replace")
     assert not headline.exists()
+
+
+@pytest.mark.parametrize(("left_out_days", "is_warned"), [(0, False), (6, False), (30, True), (180, True)])
+def test_a_hole_in_the_orders_is_told(
+    run: Ingest, saved: Callable[..., Path], left_out_days: int, is_warned: bool
+) -> None:
+    """A shop that sells daily, but for one stretch; what is missing would pass for churn."""
+    first = datetime(2025, 1, 1, tzinfo=UTC)
+    days = [day for day in range(400) if not 100 <= day < 100 + left_out_days]
+    rows = "".join(f"c{day % 50},{first + timedelta(days=day):%Y-%m-%d},5\n" for day in days)
+    done = run("--file", saved(HEAD + rows))
+    assert ("no_orders_for_long" in names(done, "warning")) == is_warned
+    if is_warned:
+        assert "no order between 2025-04-10 and" in done.out
+
+
+def test_a_shop_that_seldom_sells_has_no_holes(run: Ingest, saved: Callable[..., Path]) -> None:
+    days = np.cumsum(np.random.default_rng(2).exponential(9.0, 60))
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    rows = "".join(
+        f"c{n % 7},{first + timedelta(days=float(day)):%Y-%m-%d},5\n" for n, day in enumerate(days)
+    )
+    assert "no_orders_for_long" not in names(run("--file", saved(HEAD + rows)), "warning")
 
 
 def test_one_customer_and_one_order_each_are_advice(run: Ingest, saved: Callable[..., Path]) -> None:
