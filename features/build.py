@@ -8,7 +8,7 @@ ledger and calls the same `compute_features` at many snapshots, so training and 
 """
 
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -29,7 +29,7 @@ from features.settings import Layout, Settings, load_settings
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot
 
-# A part of the buckets is computed at a time, so that memory is bounded by this and not by the history.
+# Some buckets are read at a time; whoever iterates over the parts holds one of them, not the history.
 LINES_AT_ONCE = 5_000_000
 
 
@@ -88,19 +88,26 @@ def build_features(
 
 def build_shop_facts(history: History, snapshot: Snapshot, *, engine: str = "polars") -> ShopFacts:
     """Measure the whole shop at a snapshot, every bucket of it."""
-    parts = read_parts(history, engine=engine, snapshot=snapshot)
+    parts = iterate_parts(history, engine=engine, snapshot=snapshot)
     return measure_shop(part.known_at(snapshot) for part in parts)
 
 
 def read_parts(
     history: History, *, engine: str, snapshot: Snapshot | None = None, buckets: Sequence[int] | None = None
 ) -> list[Part]:
-    """Read ledgers and events, all or (with a snapshot) only what is known at it, some buckets at a time."""
+    """Read ledgers and events, all or (with a snapshot) only what is known at it; all parts in memory."""
+    return list(iterate_parts(history, engine=engine, snapshot=snapshot, buckets=buckets))
+
+
+def iterate_parts(
+    history: History, *, engine: str, snapshot: Snapshot | None = None, buckets: Sequence[int] | None = None
+) -> Iterator[Part]:
+    """Yield what `read_parts` returns, reading each part when it is asked for."""
     chosen = list(range(history.manifest.bucket_count) if buckets is None else buckets)
     lines_per_bucket = history.manifest.row_counts["order_lines"] / history.manifest.bucket_count
     step = max(1, int(LINES_AT_ONCE / max(lines_per_bucket, 1)))
     groups = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-    return [_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups]
+    return (_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups)
 
 
 def measure_shop(parts: Iterable[KnownPart]) -> ShopFacts:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from features.build import compute_features, measure_shop, read_parts
+from features.build import build_shop_facts, compute_features, read_parts
 from features.cohort import read_return_gaps
 from features.console import Announce
 from features.history import History
@@ -57,9 +57,7 @@ def score_shop(
     """Score every customer who ordered before a snapshot with the champions."""
     announce("the shop as a whole")
     engine = settings.features.engine
-    shop = measure_shop(
-        part.known_at(snapshot) for part in read_parts(history, engine=engine, snapshot=snapshot)
-    )
+    shop = build_shop_facts(history, snapshot, engine=engine)
     gaps = read_return_gaps(history, snapshot)
     predictors = _predictors(scorers, settings)
     parts: list[pl.DataFrame] = []
