@@ -1,0 +1,40 @@
+"""Fixtures of more than one file: the ingest command, run in this process on a folder of its own."""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from ingest_runs import Ingest, Run
+
+from features import ingest
+from features.console import run_app
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ingest:
+    """Run the command in this process, on `var` under a temporary folder."""
+    monkeypatch.setenv("REGULARS_PEPPER", "pepper")
+
+    def call(*words: str | Path, var: str = "var") -> Run:
+        monkeypatch.setenv("VAR", str(tmp_path / var))
+        monkeypatch.setattr(sys, "argv", ["ingest", *map(str, words)])
+        with pytest.raises(SystemExit) as stopped:
+            run_app(ingest.app)
+        shown = capsys.readouterr()
+        code = stopped.value.code
+        return Run(code if isinstance(code, int) else 0, shown.out, shown.err, tmp_path / var)
+
+    return call
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Callable[..., Path]:
+    """Write a file and return its path."""
+
+    def write(content: str | bytes, name: str = "orders.csv") -> Path:
+        path = tmp_path / name
+        path.write_bytes(content.encode() if isinstance(content, str) else content)
+        return path
+
+    return write
