@@ -62,13 +62,10 @@ class ChurnReason:
 
 
 def explain_churn(
-    churn: ChurnModel, features: pd.DataFrame, probability: "pd.Series[float]"
+    churn: ChurnModel, features: pd.DataFrame, *, horizon_days: int
 ) -> list[list[ChurnReason]] | None:
-    """Return each customer's reasons, largest effect first, or None where the method has no reasons.
-
-    `probability` is the churn probability at the headline horizon, whose days are its name.
-    """
-    shares = churn.contributions(features, horizon_days=int(str(probability.name)))
+    """Return each customer's reasons at a horizon, largest effect first; None where the method has none."""
+    shares = churn.contributions(features, horizon_days=horizon_days)
     if shares is None:
         return None
     code_of = {feature.name: feature.reason for feature in FEATURES}

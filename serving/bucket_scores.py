@@ -57,16 +57,14 @@ def score_bucket(
         **_churn_columns(churn, predictors),
         **_value_columns(features, churn, predictors),
         **_date_columns(churn, as_of),
-        "reasons": _reason_texts(features, churn, predictors),
+        "reasons": _reason_texts(features, predictors),
     }
     return pl.DataFrame(columns).join(facts, on="customer_id", how="left", maintain_order="left")
 
 
-def _reason_texts(
-    features: pd.DataFrame, churn: pd.DataFrame, predictors: Predictors
-) -> Sequence[str | None]:
+def _reason_texts(features: pd.DataFrame, predictors: Predictors) -> Sequence[str | None]:
     """Return the reasons as JSON lists; None for everybody where the method has none."""
-    found = explain_churn(predictors.churn, features, churn[predictors.headline_days])
+    found = explain_churn(predictors.churn, features, horizon_days=predictors.headline_days)
     if found is None:
         return [None] * len(features)
     return [orjson.dumps(reasons).decode() for reasons in found]

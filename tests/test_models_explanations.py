@@ -33,7 +33,7 @@ def reasons_of(logits: dict[str, float] | None, **values: float) -> Any:
     features = pd.DataFrame([dict.fromkeys(FEATURE_NAMES, np.nan) | values], index=["c1"])
     table = None if logits is None else pd.DataFrame([logits], index=["c1"])
     churn: Any = HandChurn(table)
-    found = explain_churn(churn, features, pd.Series([0.5], index=["c1"], name=90))
+    found = explain_churn(churn, features, horizon_days=90)
     return None if found is None else [asdict(reason) for reason in found[0]]
 
 
