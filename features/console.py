@@ -29,7 +29,7 @@ def run_app(app: typer.Typer) -> None:
         raise SystemExit(2) from None
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        sys.stderr.write(f"error: {error.strerror or error}{where}; nothing half-written was kept\n")
+        sys.stderr.write(f"error: {error.strerror or error}{where}\n")
         raise SystemExit(2) from None
     except KeyboardInterrupt:
         sys.stderr.write("stopped: nothing half-written was kept\n")
