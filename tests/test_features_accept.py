@@ -165,20 +165,21 @@ def test_an_order_comes_from_the_last_source_that_has_it() -> None:
 
 
 @pytest.mark.parametrize(
-    ("counts", "history", "expected", "errors"),
+    ("counts", "history", "expected", "found"),
     [
         ({"EUR": 3}, None, "EUR", []),
         ({"EUR": 3}, "EUR", "EUR", []),
-        ({"EUR": 3}, "XXX", "EUR", []),
-        ({}, "EUR", "EUR", []),
-        ({}, None, "XXX", []),
-        ({"EUR": 3, "USD": 1}, None, "EUR", ["mixed_currencies"]),
-        ({"USD": 3}, "EUR", "USD", ["other_currency"]),
+        ({"EUR": 3}, "XXX", "EUR", [("warning", "currency_assumed")]),
+        ({}, "EUR", "EUR", [("warning", "currency_assumed")]),
+        ({}, "XXX", "XXX", [("advice", "no_currency")]),
+        ({}, None, "XXX", [("advice", "no_currency")]),
+        ({"EUR": 3, "USD": 1}, None, "EUR", [("error", "mixed_currencies")]),
+        ({"USD": 3}, "EUR", "USD", [("error", "other_currency")]),
     ],
 )
-def test_one_currency(counts: dict[str, int], history: str | None, expected: str, errors: list[str]) -> None:
+def test_one_currency(
+    counts: dict[str, int], history: str | None, expected: str, found: list[tuple[str, str]]
+) -> None:
     report = Report()
     assert chosen_currency([draft([], currencies=counts)], history=history, report=report) == expected
-    assert [finding.name for finding in report.errors] == errors
-    warned = [finding.name for finding in report.findings if finding.severity == "warning"]
-    assert warned == (["currency_assumed"] if expected == "EUR" and (history == "XXX" or not counts) else [])
+    assert [(finding.severity, finding.name) for finding in report.findings] == found
