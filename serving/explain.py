@@ -99,7 +99,8 @@ def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
     yield f"History: {count} {'order' if count == 1 else 'orders'}, {spend}{rhythm}"
     for order in orders.head(_ORDERS_SHOWN).iter_rows(named=True):
         amount = console.money(order["amount"], currency)
-        yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']:>4} different products"
+        what = "product" if order["products"] == 1 else "different products"
+        yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']:>4} {what}"
     if orders.height > _ORDERS_SHOWN:
         yield f"  … and {orders.height - _ORDERS_SHOWN} earlier"
 
