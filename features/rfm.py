@@ -1,9 +1,13 @@
-"""RFM: scores of 1 to 5 for recency, frequency and money, and the eleven group names that Shopify uses.
+"""RFM: scores for recency, frequency and money, and the names of what they make together.
 
-A score says which fifth of the shop a customer is in: 1 + floor(5 x share of customers with a strictly worse
-value). Equal values get equal scores (the tie rule), so everybody with a single order has the same frequency.
+A scheme says what is scored, how (`features.rfm_scales`) and how the scores are named. Two are ready:
 
-The group comes from R and FM = (F + M) / 2:
+`quintile_11`   scores 1 to 5 by fifths over all history, and the eleven group names that Shopify uses
+`shopify_2021`  scores 1 to 3 over a window of a year: recency by parts of equal width of the window (0-4
+                months 3, 4-8 months 2, 8-12 months 1), frequency and money by thirds of the customers; their
+                sum, 3 to 9, makes three tiers
+
+The eleven groups come from R and FM = (F + M) / 2:
 
     R      FM < 2     2 to 2.5      3 to 3.5          4              4.5 to 5
     5      NEW        NEW           ACTIVE            CHAMPIONS      CHAMPIONS
@@ -11,12 +15,21 @@ The group comes from R and FM = (F + M) / 2:
     3      PROMISING  PROMISING     NEEDS_ATTENTION   LOYAL          LOYAL
     1, 2   DORMANT    ALMOST_LOST   AT_RISK           AT_RISK        PREVIOUSLY_LOYAL
 
-Whoever has not ordered is in PROSPECTS. Expressions are narwhals: they run on every engine.
+Whoever has never ordered is in PROSPECTS. The tiers are the mean score, rounded: `bottom` for a sum of 3 or
+4, `middle` for 5 to 7, `top` for 8 or 9.
+
+Edges are measured on the customers who ordered within the scheme's window. Whoever did not has the lowest
+scores: counted among the others, a shop's many sleepers would lift everybody else into the best third.
 """
 
+from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 import narwhals as nw
+
+from features.rfm_scales import Axis, Edges, EqualWidth, Quantile, RfmError, find_edges, score_by
+from features.settings import RfmSettings
 
 GROUPS: Final = (
     "CHAMPIONS",
@@ -31,43 +44,136 @@ GROUPS: Final = (
     "DORMANT",
     "PROSPECTS",
 )
-_SCORED: Final = (
-    ("recency_days", "rfm_recency", True),
-    ("order_count", "rfm_frequency", False),
-    ("spend_total", "rfm_monetary", False),
-)
-_FIFTHS = 5
+TIERS: Final = ("top", "middle", "bottom")
+TIER_CUTS: Final = (5, 8)
+SCORES: Final = ("rfm_recency", "rfm_frequency", "rfm_monetary")
+_DIGITS_BIN_COUNT_MAX = 9
 
 Frame = nw.LazyFrame[Any]
 
 
-def build_rfm(customers: Frame) -> Frame:
-    """Add `rfm_recency`, `rfm_frequency`, `rfm_monetary` (1 to 5) and `rfm_segment` to a customer table.
+@dataclass(frozen=True, slots=True)
+class RfmScheme:
+    """What is scored, how, and how the scores are named.
 
-    Needs `recency_days`, `order_count` and `spend_total`, without nulls; row order is not kept.
+    `axes`         recency, frequency and money, in this order
+    `window_days`  24-hour days before the snapshot that the scores look at; None is all history
+    `tier_cuts`    the least sums of scores of the tiers `middle` and `top`; None gives the eleven groups,
+                   which need five scores on every axis
     """
-    scored = customers
-    for value, score, low_is_best in _SCORED:
-        scored = _with_fifth(scored, value, score, low_is_best=low_is_best)
-    return scored.with_columns(_segment().alias("rfm_segment"))
+
+    name: str
+    axes: tuple[Axis, Axis, Axis]
+    window_days: int | None = None
+    tier_cuts: tuple[int, int] | None = None
+
+    def __post_init__(self) -> None:
+        counts = [axis.method.bin_count for axis in self.axes]
+        if self.tier_cuts is None and counts != [5, 5, 5]:
+            raise RfmError(f"the eleven groups need five scores each, not {counts}; name tier_cuts instead")
+
+    @property
+    def columns(self) -> tuple[str, str, str]:
+        """The columns that are scored."""
+        recency, frequency, monetary = self.axes
+        return recency.value, frequency.value, monetary.value
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The names that a customer can have, the best first."""
+        return GROUPS if self.tier_cuts is None else TIERS
+
+    @property
+    def bin_count_max(self) -> int:
+        """The most scores that an axis has; fewer customers than that cannot be told apart."""
+        return max(axis.method.bin_count for axis in self.axes)
 
 
-def _with_fifth(customers: Frame, value: str, score: str, *, low_is_best: bool) -> Frame:
-    """Add the fifth of a value, counted per distinct value: ranks over a whole table are not portable."""
-    counts = customers.group_by(value).agg(nw.len().cast(nw.Float64).alias("_count"))
-    # Descending from the best: what is left below is strictly worse.
-    order = nw.col(value) if low_is_best else -nw.col(value)
-    at_least = nw.col("_count").cum_sum().over(order_by="_order")
-    below = counts.with_columns(order.alias("_order")).with_columns(at_least.alias("_at_least"))
-    total = customers.select(nw.len().cast(nw.Float64).alias("_total"))
-    worse_share = (nw.col("_total") - nw.col("_at_least")) * _FIFTHS / nw.col("_total")
-    fifths = below.join(total, how="cross").select(
-        value, (1 + worse_share.floor()).cast(nw.Int64).alias(score)
+def quintile_11(_: int = 365) -> RfmScheme:
+    """Return the scheme of fifths and eleven groups, over all history; a window does not change it."""
+    recency = Axis("recency_days", "rfm_recency", Quantile(5), low_is_best=True)
+    frequency = Axis("order_count", "rfm_frequency", Quantile(5))
+    return RfmScheme("quintile_11", (recency, frequency, Axis("spend_total", "rfm_monetary", Quantile(5))))
+
+
+def shopify_2021(window_days: int = 365) -> RfmScheme:
+    """Return the scheme of thirds and three tiers, over a window."""
+    months = EqualWidth(3, low=0.0, high=float(window_days))
+    axes = (
+        Axis("recency_days", "rfm_recency", months, low_is_best=True),
+        Axis("order_count_in_window", "rfm_frequency", Quantile(3)),
+        Axis("spend_in_window", "rfm_monetary", Quantile(3)),
     )
-    return customers.join(fifths, on=value, how="left")
+    return RfmScheme("shopify_2021", axes, window_days, TIER_CUTS)
 
 
-def _segment() -> nw.Expr:
+PRESETS: Final[dict[str, Callable[[int], RfmScheme]]] = {
+    "quintile_11": quintile_11,
+    "shopify_2021": shopify_2021,
+}
+"""The schemes that `rfm.preset` names, each made for a number of window days."""
+
+
+def scheme_of(settings: RfmSettings, preset: str | None = None) -> RfmScheme:
+    """Return the scheme of a preset, the settings' one unless named; raises `RfmError` for an unknown one."""
+    name = settings.preset if preset is None else preset
+    if name not in PRESETS:
+        raise RfmError(f"there is no RFM preset {name!r}; choose one of {', '.join(PRESETS)}")
+    return PRESETS[name](settings.window_days)
+
+
+@dataclass(frozen=True, slots=True)
+class RfmCuts:
+    """A scheme and the edges that were found for it: all that is needed to score anybody."""
+
+    scheme: RfmScheme
+    edges: tuple[Edges, Edges, Edges]
+
+    def score(self, customers: Frame) -> Frame:
+        """Add the three scores, `rfm_score` (their sum), `rfm_cell` (such as "543") and `rfm_segment`."""
+        ordered = has_ordered(self.scheme)
+        scored = customers.with_columns(
+            nw.when(ordered).then(score_by(axis, edges)).otherwise(nw.lit(1)).cast(nw.Int64).alias(axis.score)
+            for axis, edges in zip(self.scheme.axes, self.edges, strict=True)
+        )
+        total = nw.sum_horizontal(*SCORES).cast(nw.Int64).alias("rfm_score")
+        return scored.with_columns(total, self._cell()).with_columns(self._segment().alias("rfm_segment"))
+
+    def _cell(self) -> nw.Expr:
+        digits = [nw.col(score).cast(nw.String) for score in SCORES]
+        between = "" if self.scheme.bin_count_max <= _DIGITS_BIN_COUNT_MAX else "-"
+        return nw.concat_str(digits, separator=between).alias("rfm_cell")
+
+    def _segment(self) -> nw.Expr:
+        if self.scheme.tier_cuts is None:
+            return nw.when(has_ordered(self.scheme)).then(_group()).otherwise(nw.lit("PROSPECTS"))
+        middle, top = self.scheme.tier_cuts
+        total = nw.col("rfm_score")
+        return _first(("top", total >= top), ("middle", total >= middle), last="bottom")
+
+
+def has_ordered(scheme: RfmScheme) -> nw.Expr:
+    """Say of each customer whether there was an order within the scheme's window."""
+    return nw.col(scheme.columns[1]) > 0
+
+
+def find_cuts(customers: Frame, scheme: RfmScheme) -> RfmCuts:
+    """Measure the edges of a scheme on the customers who ordered within its window."""
+    ordered = customers.filter(has_ordered(scheme))
+    recency, frequency, monetary = (find_edges(ordered, axis) for axis in scheme.axes)
+    return RfmCuts(scheme, (recency, frequency, monetary))
+
+
+def build_rfm(customers: Frame, scheme: RfmScheme | None = None) -> Frame:
+    """Add the scores and names of a scheme (`quintile_11` unless given) to a customer table.
+
+    Needs the scheme's columns, without nulls for whoever ordered. Adds `rfm_recency`, `rfm_frequency`,
+    `rfm_monetary`, `rfm_score`, `rfm_cell` and `rfm_segment`.
+    """
+    return find_cuts(customers, scheme or quintile_11()).score(customers)
+
+
+def _group() -> nw.Expr:
     """Say the group; the table in the module's first lines is its whole definition."""
     recency, both = nw.col("rfm_recency"), nw.col("rfm_frequency") + nw.col("rfm_monetary")
     strong, some, few = both >= 8, both >= 6, both >= 4
@@ -77,8 +183,7 @@ def _segment() -> nw.Expr:
     newest = _first(("CHAMPIONS", strong), ("ACTIVE", some), last="NEW")
     by_recency = nw.when(recency == 4).then(recent).otherwise(newest)
     not_silent = nw.when(recency == 3).then(middle).otherwise(by_recency)
-    ordered = nw.when(recency <= 2).then(silent).otherwise(not_silent)
-    return nw.when(nw.col("order_count") > 0).then(ordered).otherwise(nw.lit("PROSPECTS"))
+    return nw.when(recency <= 2).then(silent).otherwise(not_silent)
 
 
 def _first(*choices: tuple[str, nw.Expr], last: str) -> nw.Expr:

@@ -82,6 +82,13 @@ class ClvSettings(_Section):
     boosting: BoostingSettings = BoostingSettings()
 
 
+class RfmSettings(_Section):
+    """RFM and the formula CLV."""
+
+    preset: Literal["quintile_11", "shopify_2021"] = "quintile_11"
+    window_days: Annotated[int, Field(ge=1, le=3650)] = 365
+
+
 class RecommenderSettings(_Section):
     """Recommendations."""
 
@@ -117,14 +124,15 @@ class Settings(_Section):
     features: FeatureSettings = FeatureSettings()
     churn: ChurnSettings = ChurnSettings()
     clv: ClvSettings = ClvSettings()
+    rfm: RfmSettings = RfmSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     backtest: BacktestSettings = BacktestSettings()
     risk: RiskSettings = RiskSettings()
 
     @property
     def recipe_hash(self) -> str:
-        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged and banded."""
-        text = self.model_dump_json(exclude={"backtest", "risk"})
+        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged and named."""
+        text = self.model_dump_json(exclude={"backtest", "risk", "rfm"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

@@ -8,13 +8,12 @@ from datetime import date
 import narwhals as nw
 import polars as pl
 
-from features.rfm import build_rfm
+from features.rfm import RfmScheme, build_rfm, quintile_11
 from features.settings import RiskSettings
 from serving.risk import RiskCuts, lifecycle_stage, risk_band, risk_cuts
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.store import AudienceCounts
 
-_QUINTILE_CUSTOMERS_MIN = 5
 _RFM = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
 NULL_REASON_OF = {
     "average_days_between_orders": "one_order",
@@ -54,16 +53,24 @@ class RunScores:
 
 
 def complete_scores(
-    bucket_rows: pl.DataFrame, labels: RunLabels, *, risk: RiskSettings, lapsed_after_days: float | None
+    bucket_rows: pl.DataFrame,
+    labels: RunLabels,
+    *,
+    risk: RiskSettings,
+    lapsed_after_days: float | None,
+    rfm: RfmScheme | None = None,
 ) -> RunScores:
-    """Turn the rows of all buckets (`serving.bucket_scores`) into the run's rows."""
+    """Turn the rows of all buckets (`serving.bucket_scores`) into the run's rows.
+
+    They hold the columns of the RFM scheme, which is `quintile_11` unless given.
+    """
     rows = _with_lapsed(bucket_rows, lapsed_after_days)
     usual = rows.filter(~pl.col("lapsed").fill_null(value=False))["churn_probability"].mean()
     cuts = risk_cuts(None if usual is None else round(float(usual), 6), risk)  # type: ignore[arg-type]
     rows = rows.with_columns(risk_band(cuts), _percentile(), _total_clv()).with_columns(
         lifecycle_stage(labels.headline_days)
     )
-    rows = _with_labels(_with_rfm(rows), labels)
+    rows = _with_labels(_with_rfm(rows, rfm or quintile_11()), labels)
     missing = () if labels.has_recommender else ("recommender_model_version",)
     finished = _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
     at_risk, counts = _at_risk(finished)
@@ -88,13 +95,13 @@ def _total_clv() -> pl.Expr:
     return (pl.col("historic_clv") + pl.col("predicted_clv")).round(2).alias("total_clv")
 
 
-def _with_rfm(rows: pl.DataFrame) -> pl.DataFrame:
-    if rows.height < _QUINTILE_CUSTOMERS_MIN:
+def _with_rfm(rows: pl.DataFrame, scheme: RfmScheme) -> pl.DataFrame:
+    if rows.height < scheme.bin_count_max:
         scores = [pl.lit(None, dtype=pl.Int64).alias(name) for name in _RFM[:3]]
         return rows.with_columns(*scores, pl.lit(None, dtype=pl.String).alias(_RFM[3]))
-    inputs = rows.select("customer_id", "recency_days", "order_count", "spend_total")
+    inputs = rows.select("customer_id", *scheme.columns)
     table = nw.from_native(inputs.lazy())
-    scores_table: pl.DataFrame = build_rfm(table).collect("polars").to_native()
+    scores_table: pl.DataFrame = build_rfm(table, scheme).collect("polars").to_native()
     return rows.join(scores_table.select("customer_id", *_RFM), on="customer_id", how="left")
 
 

@@ -1,6 +1,6 @@
 """Scoring a whole shop as of a snapshot, a bucket of customers at a time."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,10 +8,12 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from features.build import build_shop_facts, compute_features, read_parts
+from features.build import Part, build_shop_facts, compute_features, read_parts
 from features.cohort import read_return_gaps
 from features.console import Announce
+from features.customer_totals import part_totals
 from features.history import History
+from features.rfm import scheme_of
 from features.settings import Settings
 from features.snapshot import Snapshot
 from serving.bucket_scores import Predictors, score_bucket
@@ -60,6 +62,7 @@ def score_shop(
     shop = build_shop_facts(history, snapshot, engine=engine)
     gaps = read_return_gaps(history, snapshot)
     predictors = _predictors(scorers, settings)
+    rfm = scheme_of(settings.rfm)
     parts: list[pl.DataFrame] = []
     customers_by_bucket: list[list[str]] = []
     for bucket in range(history.manifest.bucket_count):
@@ -69,9 +72,15 @@ def score_shop(
         customers_by_bucket.append(features["customer_id"].to_list())
         if features.height:
             facts = read_facts(history, snapshot, bucket=bucket, basis=settings.shop.clv_basis)
+            if rfm.window_days is not None:
+                facts = _with_window(facts, own, snapshot=snapshot, settings=settings)
             parts.append(score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date))
     scores = complete_scores(
-        pl.concat(parts), _labels(scorers, snapshot), risk=settings.risk, lapsed_after_days=gaps.p95_days
+        pl.concat(parts),
+        _labels(scorers, snapshot),
+        risk=settings.risk,
+        lapsed_after_days=gaps.p95_days,
+        rfm=rfm,
     )
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
@@ -79,6 +88,15 @@ def score_shop(
         update={"lapsed_after_days": gaps.p95_days, "unavailable_kinds": lists.unavailable}
     )
     return ScoredRun(scores, meta, lists, customers_by_bucket)
+
+
+def _with_window(
+    facts: pl.DataFrame, parts: Sequence[Part], *, snapshot: Snapshot, settings: Settings
+) -> pl.DataFrame:
+    """Add each customer's orders and money within the RFM window."""
+    totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in parts)
+    inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
+    return facts.join(inside, on="customer_id", how="left", maintain_order="left")
 
 
 def _predictors(scorers: Scorers, settings: Settings) -> Predictors:

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.rfm import RfmScheme, shopify_2021
 from features.settings import RiskSettings
 from serving.horizons import churn_horizons, days_until
 from serving.risk import lifecycle_stage, risk_cuts
@@ -55,11 +56,13 @@ def customer(customer_id: str, **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
-def complete(*customers: dict[str, Any], lapsed_after_days: float | None = 60.0) -> Any:
+def complete(
+    *customers: dict[str, Any], lapsed_after_days: float | None = 60.0, rfm: RfmScheme | None = None
+) -> Any:
     schema = {"email_consent": pl.Boolean, "last_order_at": pl.Datetime("us", "UTC")}
     dates = [name for name in STORED_NAMES if name.endswith("_date") or name.startswith("expected_date")]
     rows = pl.DataFrame(list(customers), schema_overrides=schema | dict.fromkeys(dates, pl.Date))
-    return complete_scores(rows, LABELS, risk=RiskSettings(), lapsed_after_days=lapsed_after_days)
+    return complete_scores(rows, LABELS, risk=RiskSettings(), lapsed_after_days=lapsed_after_days, rfm=rfm)
 
 
 @pytest.mark.parametrize(
@@ -113,6 +116,20 @@ def test_the_list_is_ordered_and_consent_is_counted() -> None:
     counts = scores.at_risk_counts
     assert (counts.member_count, counts.refused_count, counts.unknown_consent_count) == (3, 1, 2)
     assert counts.value_at_risk_total == 17.0
+
+
+def test_rfm_follows_the_scheme_asked_for() -> None:
+    shop = [
+        customer("a", recency_days=9.0, order_count_in_window=9.0, spend_in_window=90.0),
+        customer("b", recency_days=200.0, order_count_in_window=3.0, spend_in_window=30.0),
+        customer("c", recency_days=300.0, order_count_in_window=1.0, spend_in_window=10.0),
+    ]
+    tiers = complete(*shop, rfm=shopify_2021()).rows
+    assert tiers["rfm_segment"].to_list() == ["top", "middle", "bottom"]
+    assert tiers["rfm_recency"].to_list() == [3, 2, 1]
+    # Three customers are enough for thirds, and too few for fifths.
+    assert complete(*shop).rows["rfm_segment"].null_count() == 3
+    assert complete(*shop[:2], rfm=shopify_2021()).rows["rfm_segment"].null_count() == 2
 
 
 def test_every_null_is_explained_and_nothing_else() -> None:
