@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback churn-window mlflow explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback churn-window rfm mlflow explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -60,6 +60,9 @@ score: .venv/.training ## score every customer and publish: [AS_OF=…] [OUT=fol
 
 churn-window: .venv/.training ## after how many silent days a customer is gone, and what 30, 60, 90, 180 would mean: [AS_OF=…]
 	@$(RUN) training.churn_window $(call given,as-of,$(AS_OF))
+
+rfm: .venv/.training ## RFM scores with their edges, the groups, and the formula CLV of each: [AS_OF=…] [PRESET=shopify_2021]
+	@$(RUN) features.rfm_report $(call given,as-of,$(AS_OF)) $(call given,preset,$(PRESET))
 
 refresh: .venv/.training ## the nightly job: data, then score with the champions that stand
 	@$(MAKE) --no-print-directory $(if $(FILE)$(FORMAT),data) score

@@ -65,6 +65,7 @@ def test_the_api_page_names_every_score_column() -> None:
     [
         "features.ingest",
         "features.build",
+        "features.rfm_report",
         "training.train",
         "training.backtest",
         "training.promote",

@@ -15,6 +15,7 @@ from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders
 
 from features.cohort import AsOfError
 from features.settings import Layout
+from features.shop_rfm import read_rfm
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
@@ -220,6 +221,22 @@ def test_a_champion_of_another_money_basis_scores_nobody(
     monkeypatch.setenv("REGULARS_CONFIG", str(tmp_path / "settings.toml"))
     with pytest.raises(RegistryError, match=r"churn champion was trained with clv_basis net.*gross"):
         score(shop)
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_the_preset_of_the_settings_names_the_tiers(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
+    (tmp_path / "settings.toml").write_text('[rfm]\npreset = "shopify_2021"\nwindow_days = 60\n')
+    monkeypatch.setenv("REGULARS_CONFIG", str(tmp_path / "settings.toml"))
+    score(tmp_path, out=tmp_path / "tiers")
+    request = open_request(Layout(tmp_path), as_of=None, out=None)
+    wanted = read_rfm(request.history, request.snapshot, settings=request.settings).customers
+    names = ("customer_id", "rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
+    scores = pl.read_parquet(tmp_path / "tiers/scores.parquet").select(names)
+    assert scores.rows() == wanted.select(names).rows()
+    assert set(scores["rfm_segment"]) == {"top", "middle", "bottom"}
 
 
 def test_a_second_scoring_run_stops_at_once(shop: Path) -> None:
