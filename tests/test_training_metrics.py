@@ -20,6 +20,7 @@ from training.metrics_clv import (
     clv_metrics,
     decile_error,
     deviances,
+    high_value_captured,
     interval_metrics,
     normalised_gini,
     top_share_captured,
@@ -71,6 +72,26 @@ def test_the_deviance_is_zero_only_for_the_truth() -> None:
     assert deviances(outcomes, outcomes) == pytest.approx([0.0, 0.0])
     # power 1.5, y = 4, mu = 9: 2 · (-4·2 + 2·4/3 + 2·3)
     assert deviances(np.array([4.0]), np.array([9.0]))[0] == pytest.approx(2 * (-8 + 8 / 3 + 6))
+
+
+def test_high_value_customers_are_found_among_as_many_predicted_highest() -> None:
+    """Ten customers: a and b are the top 20 %; a, b and c make 80 % of 100."""
+    outcomes = np.array([45.0, 25.0, 12.0, 6.0, 4.0, 3.0, 2.0, 2.0, 1.0, 0.0])
+    found_one = np.array([9.0, 1.0, 8.0, 7.0, 2.0, 2.0, 2.0, 2.0, 2.0, 2.0])
+    assert high_value_captured(outcomes, outcomes) == 1.0
+    assert high_value_captured(outcomes, found_one) == 0.5
+    assert high_value_captured(outcomes, found_one, definition="makes_most_revenue") == pytest.approx(2 / 3)
+    assert high_value_captured(outcomes, -outcomes) == 0.0
+
+
+def test_a_constant_prediction_finds_as_many_high_value_customers_as_chance() -> None:
+    outcomes = np.arange(10.0)
+    assert high_value_captured(outcomes, np.ones(10)) == pytest.approx(0.2)
+    # Two of three tied customers are taken; two of the three are truly high.
+    tied = np.array([0.0] * 7 + [5.0, 5.0, 5.0])
+    assert high_value_captured(outcomes, tied) == pytest.approx(2 / 3)
+    assert np.isnan(high_value_captured(np.zeros(3), np.ones(3)))
+    assert np.isnan(high_value_captured(np.zeros(0), np.zeros(0)))
 
 
 @given(st.floats(0.05, 20))

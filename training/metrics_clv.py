@@ -4,10 +4,13 @@ Every function takes `outcomes` (spend in the window, shape n) and `predictions`
 both in major units of the shop's currency.
 """
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
+import polars as pl
 from scipy.stats import spearmanr
 
+from features.high_value import Definition, flag_high_value
 from training.ties import shared_outcomes
 
 Floats = npt.NDArray[np.float64]
@@ -101,6 +104,26 @@ def top_share_captured(outcomes: Floats, predictions: Floats, *, share: float = 
     return float(chosen / best) if best > 0 else float("nan")
 
 
+def high_value_captured(
+    outcomes: Floats, predictions: Floats, *, definition: Definition = "is_in_top_share"
+) -> float:
+    """Return the share of the truly high-value customers who are among the as many predicted highest.
+
+    Both definitions are those of `features.high_value`: the top 20 % by value, or the fewest customers who
+    make 80 % of the revenue. Equal predictions share their places, so that a constant one finds as many as
+    chance does. NaN where nobody spent anything.
+
+    >>> high_value_captured(np.array([0.0, 1.0, 2.0, 3.0, 90.0]), np.array([1.0, 2.0, 3.0, 5.0, 4.0]))
+    0.0
+    """
+    values = pl.LazyFrame({"customer_id": np.arange(len(outcomes)), "value": outcomes})
+    flagged: pl.DataFrame = flag_high_value(nw.from_native(values)).collect("polars").to_native()
+    truly = flagged.sort("customer_id")[definition].to_numpy().astype(np.float64)
+    count = int(truly.sum())
+    chosen = np.argsort(-predictions, kind="stable")[:count]
+    return float(shared_outcomes(truly, predictions)[chosen].sum() / count) if count else float("nan")
+
+
 def rank_correlation(outcomes: Floats, predictions: Floats) -> float:
     """Return Spearman's rank correlation, or NaN where one side is constant."""
     if np.ptp(outcomes) == 0 or np.ptp(predictions) == 0:
@@ -118,6 +141,10 @@ def clv_metrics(outcomes: Floats, predictions: Floats) -> dict[str, float]:
         "total_bias": total_bias(outcomes, predictions),
         "decile_error": decile_error(outcomes, predictions),
         "top_20_captured": top_share_captured(outcomes, predictions),
+        "high_value_captured": high_value_captured(outcomes, predictions),
+        "revenue_makers_captured": high_value_captured(
+            outcomes, predictions, definition="makes_most_revenue"
+        ),
         "spearman": rank_correlation(outcomes, predictions),
     }
 
