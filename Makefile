@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback churn-window rfm mlflow explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm mlflow explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -57,6 +57,9 @@ promote: .venv/.training ## the best of the back-test becomes champion: [AS_OF=�
 
 score: .venv/.training ## score every customer and publish: [AS_OF=…] [OUT=folder]
 	@$(RUN) serving.score $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT))
+
+grade: .venv/.training ## what published runs said, beside what came: [AS_OF=…]
+	@$(RUN) training.ledger $(call given,as-of,$(AS_OF))
 
 churn-window: .venv/.training ## after how many silent days a customer is gone, and what 30, 60, 90, 180 would mean: [AS_OF=…]
 	@$(RUN) training.churn_window $(call given,as-of,$(AS_OF))

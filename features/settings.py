@@ -116,6 +116,12 @@ class RiskSettings(_Section):
     high_from_times_usual: Annotated[float, Field(gt=0)] = 1.5
 
 
+class LedgerSettings(_Section):
+    """The ledger of scores: predictions kept until they can be graded."""
+
+    keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
+
+
 class Settings(_Section):
     """The whole of `regulars.toml`."""
 
@@ -128,11 +134,12 @@ class Settings(_Section):
     recommender: RecommenderSettings = RecommenderSettings()
     backtest: BacktestSettings = BacktestSettings()
     risk: RiskSettings = RiskSettings()
+    ledger: LedgerSettings = LedgerSettings()
 
     @property
     def recipe_hash(self) -> str:
-        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged and named."""
-        text = self.model_dump_json(exclude={"backtest", "risk", "rfm"})
+        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, named and kept."""
+        text = self.model_dump_json(exclude={"backtest", "risk", "rfm", "ledger"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
@@ -197,3 +204,8 @@ class Layout:
     def scores(self) -> Path:
         """Score runs and the pointer to the live one."""
         return self.root / "scores"
+
+    @property
+    def ledger(self) -> Path:
+        """What every published run said of every customer, until it is graded."""
+        return self.root / "ledger"

@@ -22,6 +22,7 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.snapshot import Snapshot, instant_of
 from serving.exports import RecommendationFile, write_scores
+from serving.ledger import keep_run
 from serving.registry import RegistryError, load_champions
 from serving.scoring import ScoredRun, Scorers, score_shop
 from serving.sqlite_store import SqliteStore
@@ -75,7 +76,10 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         announce("recommendations")
         write_lists(scored, writer, request.out)
         announce("publishing" if writer else "writing")
-        meta = publish(scored, writer) if writer else scored.meta
+        meta = scored.meta
+        if writer is not None:
+            meta = publish(scored, writer)
+            keep_in_ledger(scored, meta, request)
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
@@ -127,6 +131,13 @@ def publish(scored: ScoredRun, writer: RunWriter) -> RunMeta:
     writer.write_items(scored.lists.items)
     writer.write_audience("at-risk", scored.scores.at_risk["customer_id"])
     return writer.publish(scored.meta)
+
+
+def keep_in_ledger(scored: ScoredRun, meta: RunMeta, request: Request) -> None:
+    """Keep what a published run said, so that it can be graded; a failure is one line on standard error."""
+    problem = keep_run(scored.scores.rows, meta, request.layout, request.settings)
+    if problem is not None:
+        sys.stderr.write(f"{problem}\n")
 
 
 def _check_begun(history: History, snapshot: Snapshot) -> None:

@@ -69,6 +69,7 @@ def test_the_api_page_names_every_score_column() -> None:
         "training.train",
         "training.backtest",
         "training.promote",
+        "training.ledger",
         "training.tracking",
         "serving",
         "serving.score",

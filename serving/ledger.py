@@ -1,0 +1,54 @@
+"""What a published run leaves in the ledger of scores (`features.ledger`), to be graded later."""
+
+import polars as pl
+
+from features.ledger import LedgerError, LedgerRun, write_run
+from features.settings import Layout, Settings
+from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
+from serving.store import RunMeta
+
+
+def keep_run(rows: pl.DataFrame, meta: RunMeta, layout: Layout, settings: Settings) -> str | None:
+    """Keep the predictions of a published run; return None, or one line that says why they are not kept.
+
+    `rows` are those of `serving.run_scores.RunScores`. The run is live already: whatever goes wrong here,
+    nobody loses a score.
+    """
+    try:
+        run = ledger_run(meta, customer_count=rows.height)
+        write_run(layout.ledger, run, _by_horizon(rows, run), keep_days=settings.ledger.keep_days)
+    except (LedgerError, pl.exceptions.PolarsError, ValueError) as error:
+        return f"warning: run {meta.score_run_id} is live, but will never be graded: {error}"
+    return None
+
+
+def ledger_run(meta: RunMeta, *, customer_count: int) -> LedgerRun:
+    """Return what the ledger says of a published run; `meta` has both champions and both horizons."""
+    churn, clv = meta.models["churn"], meta.models["clv"]
+    headline_days, clv_days = meta.churn_horizon_days or 0, meta.clv_horizon_days or 0
+    return LedgerRun(
+        score_run_id=meta.score_run_id,
+        as_of=meta.as_of,
+        scored_at=meta.scored_at,
+        time_zone=meta.time_zone,
+        currency=meta.currency,
+        clv_basis=meta.clv_basis,
+        churn_horizon_days=headline_days,
+        churn_horizons_days=tuple(sorted({*HORIZONS_DAYS, headline_days})),
+        clv_horizon_days=clv_days,
+        clv_horizons_days=tuple(sorted({*CLV_HORIZONS_DAYS, clv_days})),
+        method=churn.method,
+        churn_model_version=churn.version,
+        clv_method=clv.method,
+        clv_model_version=clv.version,
+        customer_count=customer_count,
+    )
+
+
+def _by_horizon(rows: pl.DataFrame, run: LedgerRun) -> pl.DataFrame:
+    """Name the headline and the CLV horizon as the others are named, where they are not among these."""
+    named = {
+        f"churn_probability_{run.churn_horizon_days}": "churn_probability",
+        f"predicted_clv_{run.clv_horizon_days}": "predicted_clv",
+    }
+    return rows.with_columns(pl.col(column).alias(name) for name, column in named.items())
