@@ -122,7 +122,7 @@ def test_orders_that_come_later_grade_the_run(shop: Path) -> None:
     write_history(shop, make_orders())
 
 
-def test_a_past_date_leaves_nothing_in_the_ledger(shop: Path) -> None:
+def test_a_past_date_leaves_nothing_in_the_ledger(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = date(2026, 5, 1)
     history = open_request(Layout(shop), as_of=None, out=None).history
     register(shop, fit_champions(history, old, choice=CHOICE), as_of=old)
@@ -130,6 +130,7 @@ def test_a_past_date_leaves_nothing_in_the_ledger(shop: Path) -> None:
     score(shop, as_of=old.isoformat(), out=shop / "past")
     assert (shop / "past/scores.parquet").exists()
     assert list_files(Layout(shop).ledger) == before
+    assert capsys.readouterr().err == ""
 
 
 def test_a_ledger_that_cannot_be_written_costs_a_line_and_no_run(

@@ -5,7 +5,7 @@ a     order    orders for 20 on 2025-03-10              no, no           20, 20
 b     order    sends goods for 4 back on 2025-03-05     yes, yes         -4, -4
 c     order    orders for 50 on 2025-03-31 00:00        yes, no          0, 50
 d     order    nothing                                  yes, yes         0, 0
-e     nothing  orders on 2025-03-02 and 2025-06-01      was never scored
+e     nothing  orders on 2025-03-02 and later           was never scored
 f     order, loaded later; orders on 2025-03-03         was never scored
 """
 
@@ -37,7 +37,8 @@ ORDERS = [
     line("c", "c2", "2025-03-31", 50.0),
     line("e", "e1", "2025-03-02", 99.0),
     line("f", "f2", "2025-03-03", 99.0),
-    line("e", "e2", "2025-06-01", 99.0),
+    line("e", "e2", "2025-04-09", 99.0),
+    line("e", "e3", "2025-06-01", 99.0),
 ]
 
 
@@ -111,6 +112,14 @@ def test_a_horizon_waits_until_its_last_day_is_over(layout: Layout) -> None:
     assert check.waiting == {90: date(2025, 5, 30)}
     assert "waiting: 90 days until 2025-05-30" in lines_of(grade(layout, "2025-05-29"))
     assert grade(layout, "2025-05-30").runs[0].waiting == {}
+
+
+def test_days_that_no_order_reaches_are_not_taken_for_silence(layout: Layout) -> None:
+    keep(layout.ledger)
+    write_shop(layout.history, [row for row in ORDERS if row["order_id"] != "e3"])
+    report = grade(layout, "2025-06-02")
+    assert report.as_of == date(2025, 4, 10)
+    assert report.runs[0].waiting == {90: date(2025, 5, 30)}
 
 
 def test_nothing_later_than_the_date_is_read(layout: Layout) -> None:

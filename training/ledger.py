@@ -19,6 +19,7 @@ import pandas as pd
 import polars as pl
 import typer
 
+from features.cohort import default_as_of
 from features.console import Announce, progress, run_command
 from features.labels import is_known
 from features.ledger import LedgerError, LedgerRun, list_files, read_rows, read_run
@@ -48,6 +49,7 @@ class _Tallies:
 def ledger_report(context: Context, announce: Announce = lambda _: None) -> LedgerReport:
     """Grade every run of the ledger; a run of which no horizon is over costs no more than a look at it.
 
+    A horizon is over where orders reach its last day: days of which nothing was loaded are not silence.
     A file that cannot be graded is named in `left_out`, and the run before it of the same `as_of` takes its
     place. `announce` is called with the name of each file that is looked at.
     """
@@ -55,11 +57,12 @@ def ledger_report(context: Context, announce: Announce = lambda _: None) -> Ledg
     pooled = _Tallies()
     superseded: dict[str, str] = {}
     left_out: dict[str, str] = {}
+    until = _known_until(context)
     for paths in _by_as_of(list_files(context.layout.ledger)):
         for place, path in reversed(list(enumerate(paths))):
             announce(path.name)
             try:
-                check, tallies = _check_run(context, path)
+                check, tallies = _check_run(context, path, until)
             except LedgerError as error:
                 left_out[path.name] = str(error)
                 continue
@@ -68,7 +71,7 @@ def ledger_report(context: Context, announce: Announce = lambda _: None) -> Ledg
             superseded |= dict.fromkeys((older.name for older in paths[:place]), path.name)
             break
     return LedgerReport(
-        as_of=context.as_of.date,
+        as_of=until.date,
         currency=context.history.manifest.currency,
         clv_basis=context.settings.shop.clv_basis,
         runs=tuple(runs),
@@ -87,15 +90,20 @@ def _by_as_of(paths: Iterable[Path]) -> list[list[Path]]:
     return list(groups.values())
 
 
-def _check_run(context: Context, path: Path) -> tuple[RunCheck, _Tallies]:
+def _known_until(context: Context) -> Snapshot:
+    newest = default_as_of(context.history, context.as_of.time_zone)
+    return Snapshot(min(context.as_of.date, newest), context.as_of.time_zone)
+
+
+def _check_run(context: Context, path: Path, until: Snapshot) -> tuple[RunCheck, _Tallies]:
     run = read_run(path)
     at = Snapshot(run.as_of, run.time_zone)
-    over = [days for days in run.horizons_days if is_known(at, horizon_days=days, known_until=context.as_of)]
+    over = [days for days in run.horizons_days if is_known(at, horizon_days=days, known_until=until)]
     tallies, gone_count = _Tallies(), None
     no_money = _why_no_money(context, run)
     if over:
         rows = read_rows(path, run)
-        outcomes = context.builder.outcomes(at, over, context.as_of).reindex(rows["customer_id"].to_list())
+        outcomes = context.builder.outcomes(at, over, until).reindex(rows["customer_id"].to_list())
         found = outcomes[f"churned_{over[0]}"].notna().to_numpy()
         _check_found(path, found)
         gone_count = int((~found).sum())

@@ -61,7 +61,7 @@ class RunCheck(_Part):
 
 
 class LedgerReport(_Part):
-    """A whole ledger, graded as far as its horizons are over on `as_of`.
+    """A whole ledger, graded as far as its horizons are over on `as_of`, which orders reach.
 
     `runs`          one an `as_of`, oldest first: the newest run of it, so that nobody counts twice for a date
     `churn`, `clv`  all of them together; money in `currency` on `clv_basis`
