@@ -57,7 +57,7 @@ def test_tenths_of_a_hand_table() -> None:
 
 def test_spend_adds_up_and_agrees_with_the_interval_metrics() -> None:
     came, said = np.array([20.0, -4.0, 50.0, 0.0]), np.array([30.0, 20.0, 10.0, 5.0])
-    low, high = np.zeros(4), np.array([40.0, 25.0, 30.0, 0.0])
+    low, high = np.zeros(4), np.array([20.0, 25.0, 30.0, 0.0])  # the first spent just the high end
     whole = SpendTally.of(came, said, (low, high))
     assert (whole.predicted_total, whole.actual_total) == (65.0, 66.0)
     assert whole.total_bias == pytest.approx(-1 / 66)
