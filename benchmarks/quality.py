@@ -27,6 +27,10 @@ from training.metrics_clv import BOUNDS, clv_metrics, interval_metrics
 from training.rounds import churn_round, clv_round, pivot
 
 
+MAIN = "lightgbm_btyd"
+"""The churn recipe whose order probabilities value is judged with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Trial:
     """One set, its horizon and its origins; `floors` are the published figures that must be reached."""
@@ -72,7 +76,7 @@ def run_trial(trial: Trial, var: Path) -> pd.DataFrame:
             origin, horizons_days=horizons, known_until=origin.shifted(trial.horizon_days)
         )
         churn, _ = churn_round(churn_candidates(settings), examples, outcomes, horizons=horizons)
-        orders = 1 - pivot(churn, "lightgbm", day).reindex(examples.current.index)
+        orders = 1 - pivot(churn, MAIN, day).reindex(examples.current.index)
         clv, _ = clv_round(clv_candidates(settings), examples, outcomes, order_probability=orders)
         rows += _rows("churn", churn) + _rows("clv", clv)
     return pd.DataFrame(rows)
@@ -83,7 +87,7 @@ def _rows(task: str, predictions: pd.DataFrame) -> list[dict[str, object]]:
     for (candidate, origin), part in predictions.groupby(["candidate", "origin"], sort=False):
         truth, predicted = part["outcome"].to_numpy(np.float64), part["prediction"].to_numpy(np.float64)
         values = churn_metrics(truth, predicted) if task == "churn" else clv_metrics(truth, predicted)
-        if task == "clv":
+        if task == "clv" and part["high"].notna().all():
             values |= interval_metrics(truth, part[list(BOUNDS)].to_numpy(np.float64).T)
         rows.append({"task": task, "candidate": candidate, "origin": origin, **values})
     return rows

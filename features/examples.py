@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
 
@@ -14,9 +14,14 @@ import polars as pl
 from features.build import compute_features, read_parts
 from features.history import History
 from features.labels import compute_labels, is_known
+from features.once import Once
 from features.settings import Settings
 from features.snapshot import Snapshot, snapshot_step_days
 
+YEAR_DAYS = 364
+"""52 weeks: the same season, the same weekday."""
+# Customers of a shop that has just begun look unlike those of today, whatever the season.
+_YEAR_AGO_HISTORY_DAYS_MIN = 180
 _MEMO_BYTES_MAX = 2_000_000_000
 
 
@@ -30,6 +35,8 @@ class Examples:
                 NaN where the outcome window `[as_of, as_of + h)` ends after the origin (censored, not thrown
                 away)
     `current`   index customer_id: the cohort's features at the origin itself, which has no outcome yet
+    `year_ago`  what shows the season (see `YearAgo`), None where the history does not reach back that far
+    `once`      what several recipes derive from all this alike is derived once: `once(key, derive)`
     """
 
     origin: Snapshot
@@ -38,6 +45,24 @@ class Examples:
     features: pd.DataFrame
     labels: pd.DataFrame
     current: pd.DataFrame
+    year_ago: "YearAgo | None" = None
+    once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
+
+    @property
+    def is_first_season(self) -> bool:
+        """Whether nothing of this time of the year was seen before: the outcome meets it unprepared."""
+        return self.year_ago is None
+
+
+@dataclass(frozen=True, slots=True)
+class YearAgo:
+    """The shop on the same weekday 52 weeks before the origin, and a headline horizon before that.
+
+    Each pair is features and labels of one snapshot: index customer_id, columns as those of `Examples`.
+    """
+
+    before: tuple[pd.DataFrame, pd.DataFrame]
+    after: tuple[pd.DataFrame, pd.DataFrame]
 
 
 class ExampleBuilder:
@@ -115,6 +140,7 @@ class ExampleBuilder:
             features=pd.concat([features for features, _ in parts]),
             labels=pd.concat([labels for _, labels in parts]),
             current=current,
+            year_ago=self._year_ago(origin, headline_days, horizons, share),
         )
 
     def snapshots_before(self, origin: Snapshot, headline_days: int) -> list[Snapshot]:
@@ -122,10 +148,25 @@ class ExampleBuilder:
         churn = self.settings.churn
         step_days = snapshot_step_days(headline_days)
         snapshots = [origin.shifted(-step_days * number) for number in range(1, churn.snapshots_max + 1)]
+        return [s for s in snapshots if self._history_days(s) >= churn.history_days_min]
+
+    def _history_days(self, snapshot: Snapshot) -> float:
         first = self.history.manifest.first_order_days
-        if first is None:
-            return []
-        return [s for s in snapshots if s.end_days - first >= churn.history_days_min]
+        return -1.0 if first is None else snapshot.end_days - first
+
+    def _year_ago(
+        self, origin: Snapshot, headline_days: int, horizons: Sequence[int], share: float
+    ) -> YearAgo | None:
+        after = origin.shifted(-YEAR_DAYS)
+        before = after.shifted(-headline_days)
+        if self._history_days(before) < _YEAR_AGO_HISTORY_DAYS_MIN:
+            return None
+        pairs = []
+        for snapshot in (before, after):
+            features, labels = self.features_at(snapshot), self.outcomes(snapshot, horizons, origin)
+            kept = _sampled(features.index, share)
+            pairs.append((features[kept], labels[kept]))
+        return YearAgo(*pairs)
 
     def _known(self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot) -> list[int]:
         return [h for h in horizons if is_known(snapshot, horizon_days=h, known_until=origin)]

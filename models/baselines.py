@@ -13,7 +13,8 @@ import pandas as pd
 from scipy.special import expit
 
 from features.examples import Examples
-from models.btyd import BgNbd, PurchaseHistories, fit_btyd
+from models.btyd import BgNbd, PurchaseHistories
+from models.btyd_spend import shop_orders
 from models.contract import Method, Scalar
 from models.horizon import (
     Floats,
@@ -60,7 +61,7 @@ class BaseRateChurn:
             lines.append(_fit_line(signal[known], churned[known]))
         self.lines_ = tuple(lines)
         self.feature_names_ = tuple(examples.features.columns)
-        self.extension_ = fit_btyd(PurchaseHistories.from_features(examples.current))
+        self.extension_ = shop_orders(examples)
         self.supported_days_ = max(self.grid_days_)
         return self
 
@@ -128,18 +129,15 @@ class BtydChurn:
     supported_days_: int
     btyd_: BgNbd
 
-    def __init__(self, *, penalty: float = 0.05) -> None:
-        self.penalty = penalty
-
     def params(self) -> dict[str, Scalar]:
-        """Return the weight of the weak prior."""
-        return {"penalty": self.penalty}
+        """Return nothing: the likelihood decides."""
+        return {}
 
     def fit(self, examples: Examples) -> Self:
         """Fit both models to the current customers and keep the likelier."""
         self.feature_names_ = tuple(examples.current.columns)
         self.supported_days_ = longest_known_days(examples.labels)
-        self.btyd_ = fit_btyd(PurchaseHistories.from_features(examples.current), penalty=self.penalty)
+        self.btyd_ = shop_orders(examples)
         return self
 
     def predict(self, features: pd.DataFrame, *, horizons_days: Sequence[int]) -> pd.DataFrame:
@@ -158,7 +156,6 @@ class BtydChurn:
     def save(self, folder: Path) -> None:
         """Write `state.json`."""
         state = {
-            "penalty": self.penalty,
             "feature_names": list(self.feature_names_),
             "supported_days": self.supported_days_,
             "btyd": self.btyd_.state(),
@@ -169,7 +166,7 @@ class BtydChurn:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         state = read_state(folder)
-        model = cls(penalty=state["penalty"])
+        model = cls()
         model.feature_names_ = tuple(state["feature_names"])
         model.supported_days_ = state["supported_days"]
         model.btyd_ = BgNbd.from_state(state["btyd"])

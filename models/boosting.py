@@ -1,7 +1,7 @@
 """LightGBM with the horizon as its last, monotone column: training, prediction, contributions, plain text."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Literal, Self
 
@@ -39,10 +39,11 @@ class Recipe:
 
     @classmethod
     def from_params(cls, params: Mapping[str, Scalar]) -> Self:
-        """Rebuild a recipe from `params()`."""
+        """Rebuild a recipe from `params()`; what else stands there is left unread."""
         names = set(BoostingSettings.model_fields)
         boosting = BoostingSettings.model_validate({name: params[name] for name in names})
-        return cls(boosting, **{name: int(value) for name, value in params.items() if name not in names})
+        own = [one.name for one in fields(cls) if one.name != "boosting"]
+        return cls(boosting, **{name: int(params[name]) for name in own})
 
 
 class HorizonBooster:

@@ -5,6 +5,7 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 
+from features.examples import Examples
 from models.btyd import BgNbd, PurchaseHistories, fit_btyd
 from models.gamma_gamma import GammaGamma, repeat_spend
 from models.horizon import Floats, orders_given_one
@@ -25,11 +26,11 @@ class BtydSpend:
     def __init__(self, *, penalty: float = 0.05) -> None:
         self.penalty = penalty
 
-    def fit(self, features: pd.DataFrame) -> Self:
-        """Fit to a feature table, one row a customer."""
+    def fit(self, features: pd.DataFrame, *, orders: BgNbd | None = None) -> Self:
+        """Fit to a feature table, one row a customer; `orders` where that half is fitted to them already."""
         self.order_value_ = _mean_order_value(features)
         self.kept_share_ = _kept_share(features)
-        self.orders_ = fit_btyd(PurchaseHistories.from_features(features), penalty=self.penalty)
+        self.orders_ = orders or fit_btyd(PurchaseHistories.from_features(features), penalty=self.penalty)
         spend = GammaGamma(penalty=self.penalty)
         self.spend_ = spend.fit(*repeat_spend(features), fallback_mean=self.order_value_)
         return self
@@ -67,6 +68,17 @@ class BtydSpend:
         model.spend_ = GammaGamma.from_state(state["spend"])
         model.kept_share_, model.order_value_ = state["kept_share"], state["order_value"]
         return model
+
+
+def shop_orders(examples: Examples) -> BgNbd:
+    """Return BTYD fitted to the customers at an origin; every recipe of that origin shares it."""
+    return examples.once("btyd", lambda: fit_btyd(PurchaseHistories.from_features(examples.current)))
+
+
+def shop_spend(examples: Examples) -> BtydSpend:
+    """Return orders and spend fitted to the customers at an origin; every recipe of that origin shares it."""
+    orders = shop_orders(examples)
+    return examples.once("btyd spend", lambda: BtydSpend().fit(examples.current, orders=orders))
 
 
 def amounts(values: "pd.Series[float]") -> Floats:

@@ -5,7 +5,7 @@ from typing import Any
 from features.settings import BoostingSettings, Settings
 from models.baselines import BaseRateChurn, BtydChurn, RecencyChurn
 from models.boosting import Recipe
-from models.churn import HorizonChurn
+from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
 from models.clv_baselines import BtydClv, FormulaClv, PastSpendClv
 from models.contract import ChurnModel, ClvModel
@@ -19,6 +19,7 @@ def churn_candidates(settings: Settings) -> dict[str, ChurnModel]:
     """Return unfitted churn recipes by name, the main one first."""
     models: list[ChurnModel] = [
         HorizonChurn(recipe=_recipe(settings, settings.churn.boosting)),
+        BlendedChurn(recipe=_recipe(settings, settings.churn.boosting)),
         BtydChurn(),
         RecencyChurn(),
         BaseRateChurn(),

@@ -2,21 +2,25 @@
 
 Training rows, support rule and curves are those of `models.horizon`. Beyond the last supported horizon the
 curve goes on with BTYD's conditional survival, fitted on the customers at the origin and kept in the same
-bundle.
+bundle. Where the history holds the same weeks of last year, the curve is moved by what they did to the shop
+(`models.season`).
 """
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 from scipy.special import expit
 
 from features.examples import Examples
 from models.boosting import HorizonBooster, Recipe
-from models.btyd import BgNbd, PurchaseHistories, fit_btyd
+from models.btyd import BgNbd, PurchaseHistories
+from models.btyd_spend import shop_orders
 from models.contract import Contributions, Method, Scalar
 from models.horizon import (
+    Floats,
     as_matrix,
     check_features,
     extended_churn_curve,
@@ -26,8 +30,10 @@ from models.horizon import (
     stack_rows,
 )
 from models.plain import read_state, write_state
+from models.season import Level, odds_level, season_shifts, shifts_at
 
 BOOSTER_FILE = "churn.txt"
+_SILENCE = "recency_days"
 
 
 class HorizonChurn:
@@ -41,6 +47,7 @@ class HorizonChurn:
     supported_days_: int
     extension_: BgNbd
     booster_: HorizonBooster
+    season_: dict[int, float]
 
     def __init__(self, *, recipe: Recipe | None = None) -> None:
         self.recipe = recipe
@@ -58,10 +65,10 @@ class HorizonChurn:
         self.grid_days_ = require_supported(
             examples.labels, snapshots_min=recipe.snapshots_min, outcomes_min=recipe.outcomes_min
         )
-        rows = stack_rows(examples, self.grid_days_, label="churned")
         self.feature_names_ = tuple(examples.features.columns)
-        self.booster_ = self._new_booster().fit(rows, self.feature_names_)
-        self.extension_ = fit_btyd(PurchaseHistories.from_features(examples.current))
+        self.booster_ = examples.once(("churn booster", recipe), lambda: self._fit_booster(examples))
+        self.extension_ = shop_orders(examples)
+        self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._order_level)
         self.supported_days_ = max(self.grid_days_)
         return self
 
@@ -69,21 +76,21 @@ class HorizonChurn:
         """Return churn probabilities, one column a horizon, not rising with it."""
         check_features(features, self.feature_names_)
         grid_days = needed_grid(self.grid_days_, horizons_days)
-        known = expit(self.booster_.margins(as_matrix(features), grid_days))
+        known = expit(self._margins(features, grid_days) - shifts_at(self.season_, grid_days))
         curve = extended_churn_curve(
             known, features, grid_days=grid_days, horizons_days=horizons_days, extension=self.extension_
         )
         return pd.DataFrame(curve, index=features.index, columns=list(horizons_days))
 
     def contributions(self, features: pd.DataFrame, *, horizon_days: int) -> Contributions:
-        """Return LightGBM's own contributions at the horizon, or at the nearest supported one.
+        """Return what each feature adds to the log odds at the horizon, or at the nearest supported one.
 
         The horizon is a condition: its share, like the average margin and whatever the extension adds,
         belongs to the reference, which therefore differs a little from customer to customer.
         """
         check_features(features, self.feature_names_)
         nearest = min(self.grid_days_, key=lambda days: (abs(days - horizon_days), days))
-        shares = self.booster_.contributions(as_matrix(features), nearest)
+        shares = self._shares(features, nearest)
         answers = self.predict(features, horizons_days=[horizon_days])[horizon_days]
         reference = expit(logit(answers.to_numpy()) - shares.sum(axis=1))
         return Contributions(
@@ -94,25 +101,105 @@ class HorizonChurn:
     def save(self, folder: Path) -> None:
         """Write `state.json` and `churn.txt`."""
         self.booster_.save(folder / BOOSTER_FILE)
-        state = {
-            "recipe": self.params(),
-            "feature_names": list(self.feature_names_),
-            "grid_days": list(self.grid_days_),
-            "extension": self.extension_.state(),
-        }
-        write_state(folder, state)
+        write_state(folder, self._state())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
-        state = read_state(folder)
+        model = cls._from_state(read_state(folder))
+        model.booster_ = model._new_booster().load(folder / BOOSTER_FILE)
+        return model
+
+    def _state(self) -> dict[str, Any]:
+        return {
+            "recipe": self.params(),
+            "feature_names": list(self.feature_names_),
+            "grid_days": list(self.grid_days_),
+            "extension": self.extension_.state(),
+            "season": {str(days): shift for days, shift in self.season_.items()},
+        }
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
         model = cls(recipe=Recipe.from_params(state["recipe"]))
         model.feature_names_ = tuple(state["feature_names"])
         model.grid_days_ = tuple(state["grid_days"])
         model.supported_days_ = max(model.grid_days_)
         model.extension_ = BgNbd.from_state(state["extension"])
-        model.booster_ = model._new_booster().load(folder / BOOSTER_FILE)
+        model.season_ = {int(days): shift for days, shift in state["season"].items()}
         return model
+
+    def _fit_booster(self, examples: Examples) -> HorizonBooster:
+        rows = stack_rows(examples, self.grid_days_, label="churned")
+        return self._new_booster().fit(rows, self.feature_names_)
+
+    def _margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
+        """Return the log odds of churn before the season: one row a customer, one column a grid point."""
+        return self.booster_.margins(as_matrix(features), grid_days)
+
+    def _shares(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        """Return LightGBM's own contributions: one row a customer, one column a feature."""
+        return self.booster_.contributions(as_matrix(features), horizon_days)
+
+    def _order_level(
+        self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int
+    ) -> Level | None:
+        """Return by how much more customers ordered than is expected of them, in log odds."""
+        margins = -self._margins(features, [horizon_days])[:, 0]
+        return odds_level(margins, 1.0 - labels[f"churned_{horizon_days}"].to_numpy(dtype=np.float64))
 
     def _new_booster(self) -> HorizonBooster:
         return HorizonBooster(objective="binary", direction=-1, recipe=self.recipe or Recipe())
+
+
+class BlendedChurn(HorizonChurn):
+    """The same model averaged with BTYD in the log odds: steadier where a young shop has taught it little.
+
+    BTYD's part of the reasons is what its log odds differ from those of the shop's mean customer; it knows
+    of nothing but orders and silence, so the silence carries it.
+    """
+
+    name: ClassVar[str] = "lightgbm_btyd"
+
+    usual_margins_: dict[int, float]
+
+    def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.3) -> None:
+        super().__init__(recipe=recipe)
+        self.btyd_share = btyd_share
+
+    def params(self) -> dict[str, Scalar]:
+        """Return the recipe, flat, and the share of BTYD."""
+        return super().params() | {"btyd_share": self.btyd_share}
+
+    def fit(self, examples: Examples) -> Self:
+        """Learn as `HorizonChurn` does, and BTYD's usual answer."""
+        super().fit(examples)
+        usual = self._btyd_margins(examples.current, self.grid_days_).mean(axis=0)
+        self.usual_margins_ = dict(zip(self.grid_days_, usual.tolist(), strict=True))
+        return self
+
+    def _margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
+        boosted = super()._margins(features, grid_days)
+        return (1.0 - self.btyd_share) * boosted + self.btyd_share * self._btyd_margins(features, grid_days)
+
+    def _btyd_margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
+        purchases = PurchaseHistories.from_features(features)
+        silences = [self.extension_.silence_probability(purchases, days, unit="days") for days in grid_days]
+        return logit(np.column_stack(silences))
+
+    def _shares(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        shares = (1.0 - self.btyd_share) * super()._shares(features, horizon_days)
+        unusual = self._btyd_margins(features, [horizon_days])[:, 0] - self.usual_margins_[horizon_days]
+        shares[:, self.feature_names_.index(_SILENCE)] += self.btyd_share * unusual
+        return shares
+
+    def _state(self) -> dict[str, Any]:
+        usual = {str(days): margin for days, margin in self.usual_margins_.items()}
+        return super()._state() | {"usual_margins": usual}
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        model = super()._from_state(state)
+        model.btyd_share = state["recipe"]["btyd_share"]
+        model.usual_margins_ = {int(days): margin for days, margin in state["usual_margins"].items()}
+        return model

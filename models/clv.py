@@ -3,7 +3,8 @@
 The first factor comes from the churn model. The second is one LightGBM (gamma objective) on the buyers' rows
 of every known horizon, with the horizon as a column that may only raise it, averaged with what BG/NBD x
 Gamma-Gamma expects given an order; a third, small one counts orders the same way. Beyond the last supported
-horizon both grow as BTYD's expected orders given one do. CLV never falls with the horizon.
+horizon both grow as BTYD's expected orders given one do. Where the history holds the same weeks of last
+year, spend is moved by what they did to it (`models.season`). CLV never falls with the horizon.
 """
 
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 
 from features.examples import Examples
 from models.boosting import HorizonBooster, Objective, Recipe
-from models.btyd_spend import BtydSpend
+from models.btyd_spend import BtydSpend, shop_spend
 from models.contract import Method, NotEnoughDataError, Scalar
 from models.horizon import (
     Floats,
@@ -31,8 +32,9 @@ from models.horizon import (
     rising_product,
     stack_rows,
 )
-from models.intervals import SpendSpread, spread_frame
+from models.intervals import SpendSpread, level_wobble, spread_frame
 from models.plain import read_arrays, read_state, write_arrays, write_state
+from models.season import Level, money_level, season_shifts, shifts_at
 
 SPEND_FILE = "spend.txt"
 ORDERS_FILE = "orders.txt"
@@ -53,6 +55,7 @@ class HurdleClv:
     grid_days_: tuple[int, ...]
     supported_days_: int
     level_: float
+    season_: dict[int, float]
     btyd_: BtydSpend
     spread_: SpendSpread
     spend_: HorizonBooster
@@ -80,8 +83,9 @@ class HurdleClv:
         spend = stack_rows(examples, self.grid_days_, label="spend", buyers_only=True)
         self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
         self.level_ = _level(self.spend_, spend)
-        self.btyd_ = BtydSpend().fit(examples.current)
-        self.spread_ = self._spread(spend, examples.features)
+        self.btyd_ = shop_spend(examples)
+        self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
+        self.spread_ = self._spread(spend, examples)
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
         # Where nobody ever ordered twice within a horizon there is nothing to count, and LightGBM refuses.
@@ -132,6 +136,7 @@ class HurdleClv:
             "feature_names": list(self.feature_names_),
             "grid_days": list(self.grid_days_),
             "level": self.level_,
+            "season": {str(days): shift for days, shift in self.season_.items()},
             "btyd": self.btyd_.state(),
         }
         write_state(folder, state)
@@ -146,6 +151,7 @@ class HurdleClv:
         model.grid_days_ = tuple(state["grid_days"])
         model.supported_days_ = max(model.grid_days_)
         model.level_ = state["level"]
+        model.season_ = {int(days): shift for days, shift in state["season"].items()}
         model.btyd_ = BtydSpend.from_state(state["btyd"])
         model.spread_ = SpendSpread.from_arrays(read_arrays(folder))
         model.spend_ = model._booster("gamma", recipe).load(folder / SPEND_FILE)
@@ -153,9 +159,9 @@ class HurdleClv:
         model.orders_ = orders.load(path) if path.exists() else None
         return model
 
-    def _spread(self, spend: HorizonRows, features: pd.DataFrame) -> SpendSpread:
+    def _spread(self, spend: HorizonRows, examples: Examples) -> SpendSpread:
         """Measure the spread on customers that a lighter twin of the spend model was not fitted on."""
-        recipe = _lighter(self.recipe or Recipe())
+        recipe, features = _lighter(self.recipe or Recipe()), examples.features
         unseen = held_out(features.index)[spend.positions]
         twin = self._booster("gamma", recipe).fit(_chosen(_positive(spend), ~unseen), self.feature_names_)
         pairs = {}
@@ -164,7 +170,22 @@ class HurdleClv:
             boosted = self.level_ * np.exp(twin.row_margins(tested.matrix))
             rows = features.iloc[tested.positions]
             pairs[horizon_days] = (self._blended(boosted, rows, horizon_days), tested.target)
-        return SpendSpread().fit(pairs)
+        return SpendSpread(wobble=self._wobble(spend, examples)).fit(pairs)
+
+    def _wobble(self, spend: HorizonRows, examples: Examples) -> float:
+        """Return how much the shop's level moves, by the shortest horizon: it knows the most snapshots."""
+        rows = _chosen(spend, spend.horizons_days == self.grid_days_[0])
+        snapshots = examples.features.index.get_level_values("as_of")[rows.positions]
+        expected = np.exp(self.spend_.row_margins(rows.matrix))
+        return level_wobble(expected, rows.target, snapshots, first_season=examples.is_first_season)
+
+    def _spend_level(self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int) -> Level | None:
+        """Return by how much more buyers spent than is expected of them, in logs."""
+        bought = (labels[f"churned_{horizon_days}"] == 0).to_numpy()
+        if not bought.any():
+            return None
+        expected = np.exp(self.spend_.margins(as_matrix(features[bought]), [horizon_days])[:, 0])
+        return money_level(expected, labels[f"spend_{horizon_days}"].to_numpy(dtype=np.float64)[bought])
 
     def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
         check_features(features, self.feature_names_)
@@ -172,7 +193,8 @@ class HurdleClv:
         known = self.level_ * np.exp(self.spend_.margins(as_matrix(features), grid_days))
         boosted = self._extended(known, features, grid_days, horizons_days)
         columns = [self._blended(boosted[:, place], features, h) for place, h in enumerate(horizons_days)]
-        return np.column_stack(columns) if columns else boosted
+        blended = np.column_stack(columns) if columns else boosted
+        return blended * np.exp(shifts_at(self.season_, horizons_days))
 
     def _blended(self, boosted: Floats, features: pd.DataFrame, horizon_days: int) -> Floats:
         """Return the mean of the boosted answer and BTYD's, weighted by `btyd_share`."""

@@ -1,8 +1,11 @@
 """Simple value rules under the contract of the models: past spend, the formula, BG/NBD x Gamma-Gamma.
 
-Each says what a customer spends within h; P(order) and orders come from BG/NBD, which also turns that into
-spend given an order. The spread around it (`models.intervals`) is measured on the examples whose outcome is
-known; without any, a wide default stands in.
+A rule says what an order is worth and how often a customer orders. Taught as it usually is, it stands alone
+and knows nothing of churn (`predict_alone`): that is what a model has to beat. As a rung that serves, it
+takes P(order) from the churn model like every other recipe (`predict`), so that all numbers of a customer
+agree: expected spend = P(order within h) x expected spend given an order, and with lambda orders a day
+
+    orders within h, given one = lambda * h / (1 - exp(-lambda * h))        (Poisson)
 """
 
 from collections.abc import Sequence
@@ -15,20 +18,19 @@ import pandas as pd
 from features.examples import Examples
 from models.baselines import longest_known_days
 from models.btyd import PurchaseHistories
-from models.btyd_spend import BtydSpend, amounts
+from models.btyd_spend import BtydSpend, amounts, shop_spend
 from models.contract import Method, Scalar
 from models.horizon import Floats, check_features, label_horizons, orders_given_one, rising_product
-from models.intervals import SpendSpread, spread_frame
+from models.intervals import SpendSpread, level_wobble, spread_frame
 from models.plain import read_arrays, read_state, write_arrays, write_state
 
 SPEND_WINDOWS_DAYS = (7, 14, 30, 60, 90, 180, 365)
-# Spend given an order is held above this share of the shop's mean order value, for a spread to be measured.
+# An order is held worth at least this share of the shop's mean order, for a spread to be measured.
 _FLOOR_SHARE = 0.05
-_CHANCE_MIN = 1e-6
 
 
 class _RuleClv:
-    """What the rules share; a rule gives `_learn` (its own numbers) and `_expected` (spend within h)."""
+    """What the rules share; a rule gives `_learn`, `_order_value` (money an order) and `_daily_orders`."""
 
     name: ClassVar[str]
     method: ClassVar[Method]
@@ -47,25 +49,31 @@ class _RuleClv:
         """Learn from the customers at the origin, and the spread from known outcomes."""
         self.feature_names_ = tuple(examples.current.columns)
         self.supported_days_ = longest_known_days(examples.labels)
-        self.btyd_ = BtydSpend().fit(examples.current)
+        self.btyd_ = shop_spend(examples)
         self.learnt_ = self._learn(examples)
-        self.spread_ = SpendSpread().fit(self._buyers(examples))
+        self.spread_ = self._measured_spread(examples)
         return self
 
     def predict(
         self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizons_days: Sequence[int]
     ) -> pd.DataFrame:
-        """Return expected spend, one column a horizon; `order_probability` is not read."""
+        """Return expected spend, one column a horizon: P(order) x spend given an order."""
         check_features(features, self.feature_names_)
-        columns = [self._expected(features, days) for days in horizons_days]
-        spend = np.column_stack(columns) if columns else np.empty((len(features), 0))
-        rising = rising_product(np.ones_like(spend), spend.clip(min=0.0), horizons_days)
-        return pd.DataFrame(rising, index=features.index, columns=list(horizons_days))
+        given_order = _columns(self._given_order, features, horizons_days)
+        chance = order_probability[list(horizons_days)].to_numpy(dtype=np.float64)
+        answers = rising_product(chance, given_order, horizons_days)
+        return pd.DataFrame(answers, index=features.index, columns=list(horizons_days))
+
+    def predict_alone(self, features: pd.DataFrame, *, horizons_days: Sequence[int]) -> pd.DataFrame:
+        """Return what the rule says by itself, one column a horizon."""
+        check_features(features, self.feature_names_)
+        answers = _columns(self._alone, features, horizons_days)
+        return pd.DataFrame(answers, index=features.index, columns=list(horizons_days))
 
     def predict_interval(
         self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizon_days: int
     ) -> pd.DataFrame:
-        """Return the marginal interval (with the given P(order)) and the conditional one."""
+        """Return the marginal interval and the one given an order; see `models.intervals`."""
         check_features(features, self.feature_names_)
         chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
         bounds = self.spread_.interval(self._given_order(features, horizon_days), chance, horizon_days)
@@ -74,13 +82,11 @@ class _RuleClv:
     def predict_order_count(
         self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizon_days: int
     ) -> "pd.Series[float]":
-        """Return the given P(order) x BTYD's orders given one."""
+        """Return P(order) x orders given one."""
         check_features(features, self.feature_names_)
-        given_order = orders_given_one(
-            self.btyd_.orders_, PurchaseHistories.from_features(features), horizon_days
-        )
         chance = order_probability[horizon_days].to_numpy(dtype=np.float64)
-        return pd.Series(chance * given_order, index=features.index, name="order_count")
+        counts = chance * self._orders_given_one(features, horizon_days)
+        return pd.Series(counts, index=features.index, name="order_count")
 
     def save(self, folder: Path) -> None:
         """Write `state.json` and `arrays.npz`."""
@@ -109,30 +115,50 @@ class _RuleClv:
     def _learn(self, examples: Examples) -> dict[str, Any]:
         raise NotImplementedError
 
-    def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+    def _order_value(self, features: pd.DataFrame) -> Floats:
         raise NotImplementedError
 
-    def _given_order(self, features: pd.DataFrame, horizon_days: int) -> Floats:
-        purchases = PurchaseHistories.from_features(features)
-        chance = self.btyd_.orders_.order_probability(purchases, horizon_days, unit="days")
-        # An order that is next to impossible is worth what one is worth, not a quotient of two noughts.
-        floor = _FLOOR_SHARE * self.btyd_.order_value_
-        return np.asarray(
-            (self._expected(features, horizon_days) / chance.clip(min=_CHANCE_MIN)).clip(min=floor)
-        )
+    def _daily_orders(self, features: pd.DataFrame) -> Floats:
+        raise NotImplementedError
 
-    def _buyers(self, examples: Examples) -> dict[int, tuple[Floats, Floats]]:
-        pairs = {}
+    def _alone(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        return self._order_value(features) * self._daily_orders(features) * self._days(horizon_days)
+
+    def _given_order(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        floor = _FLOOR_SHARE * self.btyd_.order_value_
+        value = self._order_value(features).clip(min=floor)
+        return value * self._orders_given_one(features, horizon_days)
+
+    def _orders_given_one(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        expected = self._daily_orders(features) * self._days(horizon_days)
+        return np.where(expected > 1e-9, expected / -np.expm1(-expected.clip(min=1e-9)), 1.0)
+
+    def _days(self, horizon_days: int) -> float:
+        """Return for how many of the days somebody orders at all."""
+        return float(horizon_days)
+
+    def _measured_spread(self, examples: Examples) -> SpendSpread:
+        pairs: dict[int, tuple[Floats, Floats]] = {}
+        wobble = 0.0
+        as_of = examples.features.index.get_level_values("as_of")
         for horizon_days in label_horizons(examples.labels):
             bought = (examples.labels[f"churned_{horizon_days}"] == 0).to_numpy()
-            if bought.any():
-                actual = examples.labels[f"spend_{horizon_days}"].to_numpy(dtype=np.float64)[bought]
-                pairs[horizon_days] = (self._given_order(examples.features[bought], horizon_days), actual)
-        return pairs
+            if not bought.any():
+                continue
+            actual = examples.labels[f"spend_{horizon_days}"].to_numpy(dtype=np.float64)[bought]
+            expected = self._given_order(examples.features[bought], horizon_days)
+            if not pairs:  # the shortest horizon: it is known of the most snapshots
+                first = examples.is_first_season
+                wobble = level_wobble(expected, actual, as_of[bought], first_season=first)
+            pairs[horizon_days] = (expected, actual)
+        return SpendSpread(wobble=wobble).fit(pairs)
 
 
 class PastSpendClv(_RuleClv):
-    """Money of the window nearest to the headline horizon, carried on at the same rate."""
+    """Money of the window nearest to the headline horizon, carried on at the same rate.
+
+    Given an order, somebody who bought nothing in that window spends what an order of theirs was worth.
+    """
 
     name: ClassVar[str] = "past_spend"
     method: ClassVar[Method] = "baseline"
@@ -141,10 +167,15 @@ class PastSpendClv(_RuleClv):
         headline_days = examples.headline_days
         return {"window_days": min(SPEND_WINDOWS_DAYS, key=lambda days: abs(days - headline_days))}
 
-    def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+    def _order_value(self, features: pd.DataFrame) -> Floats:
         window_days = self.learnt_["window_days"]
-        rate = amounts(features[f"spend_{window_days}"]) / float(window_days)
-        return horizon_days * rate
+        orders = amounts(features[f"order_count_{window_days}"])
+        spend = amounts(features[f"spend_{window_days}"])
+        return np.where(orders > 0, spend / orders.clip(min=1.0), amounts(features["mean_order_value"]))
+
+    def _daily_orders(self, features: pd.DataFrame) -> Floats:
+        window_days = self.learnt_["window_days"]
+        return amounts(features[f"order_count_{window_days}"]) / float(window_days)
 
 
 class FormulaClv(_RuleClv):
@@ -170,13 +201,17 @@ class FormulaClv(_RuleClv):
         tenure_days = max(float(amounts(examples.current["tenure_days"]).sum()), 1.0)
         return {"shop_orders_per_day": max(float(repeats), 0.5) / tenure_days}
 
-    def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+    def _order_value(self, features: pd.DataFrame) -> Floats:
+        spend = amounts(features["mean_order_value"]) * amounts(features["order_count"])
+        return np.asarray(spend / amounts(features["order_day_count"]).clip(min=1.0))
+
+    def _daily_orders(self, features: pd.DataFrame) -> Floats:
         start_days = 1.0 / self.learnt_["shop_orders_per_day"]
         order_days = amounts(features["order_day_count"]).clip(min=1.0)
-        frequency = order_days / (amounts(features["tenure_days"]) + start_days)
-        days = float(min(horizon_days, self.lifespan_days))
-        spend = amounts(features["mean_order_value"]) * amounts(features["order_count"])
-        return np.asarray(spend / order_days * frequency * days)
+        return np.asarray(order_days / (amounts(features["tenure_days"]) + start_days))
+
+    def _days(self, horizon_days: int) -> float:
+        return float(min(horizon_days, self.lifespan_days))
 
 
 class BtydClv(_RuleClv):
@@ -188,8 +223,17 @@ class BtydClv(_RuleClv):
     def _learn(self, examples: Examples) -> dict[str, Any]:
         return {}
 
-    def _expected(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+    def _order_value(self, features: pd.DataFrame) -> Floats:
+        return self.btyd_.order_value(features)
+
+    def _alone(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         return self.btyd_.expected_spend(features, horizon_days)
 
-    def _given_order(self, features: pd.DataFrame, horizon_days: int) -> Floats:
-        return self.btyd_.spend_given_order(features, horizon_days)
+    def _orders_given_one(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        purchases = PurchaseHistories.from_features(features)
+        return orders_given_one(self.btyd_.orders_, purchases, horizon_days)
+
+
+def _columns(rule: Any, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:  # noqa: ANN401
+    columns = [rule(features, days) for days in horizons_days]
+    return np.column_stack(columns) if columns else np.empty((len(features), 0))

@@ -9,7 +9,7 @@ shop's currency.
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal, Protocol, Self
+from typing import ClassVar, Literal, Protocol, Self, runtime_checkable
 
 import pandas as pd
 
@@ -91,8 +91,8 @@ class ClvModel(Model, Protocol):
     ) -> pd.DataFrame:
         """Return expected spend: index as given, one column a horizon, not falling with the horizon.
 
-        `order_probability` is 1 - churn at the same horizons (same index, columns = horizons); a method that
-        has its own idea of it leaves it unread.
+        It is `order_probability`, 1 - churn at the same horizons (same index, columns = horizons), times what
+        is expected given an order: so that all numbers of a customer agree, whatever methods made them.
         """
         ...
 
@@ -106,4 +106,13 @@ class ClvModel(Model, Protocol):
         self, features: pd.DataFrame, *, order_probability: pd.DataFrame, horizon_days: int
     ) -> "pd.Series[float]":
         """Return the expected number of orders within the horizon."""
+        ...
+
+
+@runtime_checkable
+class StandsAlone(Protocol):
+    """A simple rule of value, which also answers as it is usually taught: without any idea of churn."""
+
+    def predict_alone(self, features: pd.DataFrame, *, horizons_days: Sequence[int]) -> pd.DataFrame:
+        """Return expected spend: index as given, one column a horizon, not falling with the horizon."""
         ...

@@ -7,6 +7,11 @@ P(order):
 
     0                                             where u <= 1 - q
     expected * ratio_quantile((u - (1 - q)) / q)  else
+
+That is how customers differ. On top, the level of the whole shop moves from month to month, which no number
+of customers averages out. The wobble is how much it moved (a standard deviation, in logs, sampling noise
+taken out); outer bounds stand as if it moved once more against them: `spend_if_order_*` by one wobble, the
+marginal p90 by two, since orders and money move together.
 """
 
 from collections.abc import Mapping
@@ -18,6 +23,7 @@ from numpy.typing import NDArray
 from scipy.stats import gamma
 
 from models.horizon import Floats
+from models.season import money_level
 
 LEVELS = np.linspace(0.005, 0.995, 100)
 _GROUP_COUNT = 5
@@ -25,14 +31,24 @@ _GROUP_ROWS_MIN = 50
 _ROWS_MIN = 20
 # How much logs of ratios widen per e-fold of the horizon beyond the longest that was measured.
 _WIDENING = 0.15
+_SNAPSHOTS_MIN = 5
+# What a shop's level is taken to move by where it was not watched for long enough.
+_UNKNOWN_WOBBLE = 0.1
+_WOBBLE_MAX = 0.5
 
 
 class SpendSpread:
-    """Quantiles of actual / expected spend given an order; `fit` once per horizon that was measured."""
+    """Quantiles of actual / expected spend given an order; `fit` once per horizon that was measured.
+
+    `wobble` is how much the shop's level moves (`level_wobble`); after a first season, half of it is enough.
+    """
 
     horizons_days_: tuple[int, ...]
     edges_: Floats
     ratios_: Floats
+
+    def __init__(self, *, wobble: float = 0.0) -> None:
+        self.wobble = wobble
 
     def fit(self, expected_and_actual: Mapping[int, tuple[Floats, Floats]]) -> Self:
         """Learn from buyers: expected and actual spend per horizon, one entry a customer and snapshot.
@@ -62,8 +78,11 @@ class SpendSpread:
         for name, level in (("low", 0.1), ("median", 0.5), ("high", 0.9)):
             conditional = (level - (1.0 - chance)) / chance
             answers[name] = np.where(conditional > 0, ratios.at(conditional), 0.0)
-        answers["spend_if_order_low"] = ratios.at(np.full_like(expected, 0.1))
-        answers["spend_if_order_high"] = ratios.at(np.full_like(expected, 0.9))
+        answers["spend_if_order_low"] = ratios.at(np.full_like(expected, 0.1)) * np.exp(-self.wobble)
+        highest = ratios.at(np.full_like(expected, 0.9)) * np.exp(self.wobble)
+        answers["spend_if_order_high"] = highest
+        # Whoever orders for certain spends no less than whoever may order.
+        answers["high"] = np.minimum(answers["high"] * np.exp(2.0 * self.wobble), highest)
         return answers
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -72,12 +91,13 @@ class SpendSpread:
             "spread_horizons_days": np.array(self.horizons_days_, dtype=np.int64),
             "spread_edges": self.edges_,
             "spread_ratios": self.ratios_,
+            "spread_wobble": np.array(self.wobble),
         }
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild from `arrays()`."""
-        spread = cls()
+        spread = cls(wobble=float(arrays["spread_wobble"]))
         spread.horizons_days_ = tuple(int(days) for days in arrays["spread_horizons_days"])
         spread.edges_ = arrays["spread_edges"]
         spread.ratios_ = arrays["spread_ratios"]
@@ -102,6 +122,25 @@ class _Ratios:
             chosen = self.groups == group
             answers[chosen] = self.expected[chosen] * np.interp(levels[chosen], LEVELS, table)
         return answers
+
+
+def level_wobble(expected: Floats, actual: Floats, snapshots: pd.Index, *, first_season: bool) -> float:
+    """Return how much the level of spend moved between snapshots: a standard deviation in logs, at most 0.5.
+
+    One entry a buyer and snapshot. What the luck of the draw adds is taken out; with fewer than five
+    snapshots a tenth stands in. Whoever has not lived through a season yet has seen the smaller half of what
+    can happen, so later it counts half.
+    """
+    codes, _ = pd.factorize(snapshots)
+    found = [money_level(expected[codes == code], actual[codes == code]) for code in range(codes.max() + 1)]
+    levels = [level for level in found if level is not None]
+    if len(levels) < _SNAPSHOTS_MIN:
+        moved = _UNKNOWN_WOBBLE
+    else:
+        seen = float(np.var([level.shift for level in levels], ddof=1))
+        chance = float(np.mean([level.variance for level in levels]))
+        moved = max(seen - chance, 0.0) ** 0.5
+    return min(moved, _WOBBLE_MAX) * (1.0 if first_season else 0.5)
 
 
 def spread_frame(bounds: Mapping[str, Floats], index: pd.Index) -> pd.DataFrame:

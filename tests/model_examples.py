@@ -50,6 +50,7 @@ def feature_row(times: NDArray[np.float64], amounts: NDArray[np.float64], at: fl
         "line_count": float(len(known)),
         "line_value_mean": money.mean(),
     }
+    row["order_count_30"] = float((known >= at - HEADLINE_DAYS).sum())
     return row | {f"spend_{days}": money[known >= at - days].sum() for days in SPEND_WINDOWS_DAYS}
 
 

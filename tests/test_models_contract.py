@@ -15,7 +15,7 @@ from features.examples import Examples
 from features.settings import BoostingSettings, Settings
 from models.boosting import Recipe
 from models.candidates import churn_candidates, clv_candidates, model_class
-from models.churn import HorizonChurn
+from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
 from models.contract import ChurnModel, ClvModel, NotEnoughDataError
 from models.horizon import FeatureMismatchError, logit
@@ -31,7 +31,8 @@ QUICK = Recipe(
 
 
 def churn_model(name: str) -> ChurnModel:
-    return HorizonChurn(recipe=QUICK) if name == "lightgbm" else churn_candidates(Settings())[name]
+    quick = {model.name: model for model in (HorizonChurn(recipe=QUICK), BlendedChurn(recipe=QUICK))}
+    return quick.get(name) or churn_candidates(Settings())[name]
 
 
 def clv_model(name: str) -> ClvModel:
@@ -207,7 +208,7 @@ def test_a_small_shop_gets_an_answer_or_a_named_minimum(kind: str, name: str, sm
         model = any_model(kind, name).fit(examples)
     except NotEnoughDataError as error:
         refusal = str(error)
-        assert name in {"lightgbm", "hurdle", "recency", "base_rate"}, refusal
+        assert name in {"lightgbm", "lightgbm_btyd", "hurdle", "recency", "base_rate"}, refusal
         assert "outcomes of each kind" in refusal or "nobody spent" in refusal, refusal
         return
     found = answers(kind, model, examples.current).to_numpy()
@@ -221,8 +222,11 @@ def test_btyd_answers_every_shop(kind: str) -> None:
     assert any_model(kind, "btyd").fit(examples).method == "btyd"
 
 
-def test_reasons_add_up_to_the_answer(fitted: dict[tuple[str, str], Any], shop: Examples) -> None:
-    model = fitted["churn", "lightgbm"]
+@pytest.mark.parametrize("name", ["lightgbm", "lightgbm_btyd"])
+def test_reasons_add_up_to_the_answer(
+    name: str, fitted: dict[tuple[str, str], Any], shop: Examples
+) -> None:
+    model = fitted["churn", name]
     for days in (30, 45, 1825):  # a grid point, between two, beyond the last
         shares = model.contributions(shop.current, horizon_days=days)
         total = logit(shares.reference.to_numpy()) + shares.logits.sum(axis=1).to_numpy()
@@ -231,15 +235,14 @@ def test_reasons_add_up_to_the_answer(fitted: dict[tuple[str, str], Any], shop: 
         assert list(shares.logits.columns) == list(model.feature_names_)
 
 
+@pytest.mark.parametrize("name", ["lightgbm", "lightgbm_btyd"])
 def test_at_a_grid_point_the_reference_hardly_differs_between_customers(
-    fitted: dict[tuple[str, str], Any], shop: Examples
+    name: str, fitted: dict[tuple[str, str], Any], shop: Examples
 ) -> None:
     """What is left to the reference is the average and the horizon's own share, not the customer."""
-    shares = fitted["churn", "lightgbm"].contributions(shop.current, horizon_days=30)
-    assert (
-        shares.reference.std()
-        < 0.25 * fitted["churn", "lightgbm"].predict(shop.current, horizons_days=[30])[30].std()
-    )
+    shares = fitted["churn", name].contributions(shop.current, horizon_days=30)
+    answers = fitted["churn", name].predict(shop.current, horizons_days=[30])[30]
+    assert shares.reference.std() < 0.25 * answers.std()
 
 
 @pytest.mark.parametrize("name", [name for name in CHURN if name != "base_rate"])

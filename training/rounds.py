@@ -11,7 +11,7 @@ from datetime import date
 import pandas as pd
 
 from features.examples import Examples
-from models.contract import ChurnModel, ClvModel, NotEnoughDataError
+from models.contract import ChurnModel, ClvModel, NotEnoughDataError, StandsAlone
 from models.registry_names import Task
 
 
@@ -30,6 +30,15 @@ class Backtest:
 
 
 KEYS = ["candidate", "origin", "customer_id", "horizon_days"]
+
+
+def alone_name(candidate: str) -> str:
+    """Return under which name a rule is judged as it stands alone.
+
+    >>> alone_name("formula")
+    'formula_alone'
+    """
+    return f"{candidate}_alone"
 
 
 def churn_round(
@@ -62,7 +71,10 @@ def clv_round(
     *,
     order_probability: pd.DataFrame,
 ) -> tuple[pd.DataFrame, dict[str, str]]:
-    """Fit and judge every CLV candidate at one origin; `order_probability` has a column a horizon judged."""
+    """Fit and judge every CLV candidate at one origin; `order_probability` has a column a horizon judged.
+
+    A rule is judged twice: as it would serve, and alone (`alone_name`), which has no interval.
+    """
     tables, left_out = [], {}
     horizons = [int(h) for h in order_probability.columns]
     for name, candidate in candidates.items():
@@ -74,6 +86,9 @@ def clv_round(
             left_out[name] = str(error)
             continue
         table = _long(name, examples, spends, outcomes, label="spend")
+        if isinstance(candidate, StandsAlone):
+            alone = candidate.predict_alone(examples.current, horizons_days=horizons)
+            tables.append(_long(alone_name(name), examples, alone, outcomes, label="spend"))
         intervals = candidate.predict_interval(
             examples.current, order_probability=order_probability, horizon_days=examples.headline_days
         )

@@ -5,19 +5,17 @@ customer. To serve one it reads that one's interactions (`features.interactions`
 was unknown at the time of fitting is served like any other.
 """
 
-from collections import defaultdict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from threading import Lock
-from typing import Any, Literal, Protocol, Self, TypeVar, cast
+from typing import Literal, Protocol, Self
 
 import pandas as pd
 import polars as pl
 
+from features.once import Once
 from features.snapshot import Snapshot
 from models.contract import Model
 
-Derived = TypeVar("Derived")
 Kind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
 Unavailable = Literal[
     "no_product", "no_category", "one_category", "no_price", "no_dearer_item", "no_repurchase"
@@ -64,17 +62,7 @@ class RecommenderMaterial:
     interactions: pl.DataFrame
     items: pl.DataFrame
     rehearsals: tuple[Rehearsal, ...]
-    _derived: dict[Hashable, Any] = field(default_factory=dict, init=False, repr=False, compare=False)
-    _locks: defaultdict[Hashable, Lock] = field(
-        default_factory=lambda: defaultdict(Lock), init=False, repr=False, compare=False
-    )
-
-    def once(self, key: Hashable, derive: Callable[[], Derived]) -> Derived:
-        """Return what `derive()` returned to the first caller with this key; it must not be changed."""
-        with self._locks[key]:
-            if key not in self._derived:
-                self._derived[key] = derive()
-            return cast("Derived", self._derived[key])
+    once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
 
 class Recommender(Model, Protocol):
