@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from training.metrics_churn import (
     auc,
-    calibration_slope,
+    calibration_line,
     calibration_table,
     churn_metrics,
     expected_calibration_error,
@@ -50,8 +50,8 @@ def test_calibration_slope_finds_overconfidence() -> None:
     generator = np.random.default_rng(1)
     logits = generator.normal(size=40_000)
     outcomes = (generator.random(40_000) < expit(logits)).astype(float)
-    assert calibration_slope(outcomes, expit(logits)) == pytest.approx(1.0, abs=0.05)
-    assert calibration_slope(outcomes, expit(2 * logits)) == pytest.approx(0.5, abs=0.03)
+    assert calibration_line(outcomes, expit(logits)) == pytest.approx((0.0, 1.0), abs=0.05)
+    assert calibration_line(outcomes, expit(2 * logits + 1)) == pytest.approx((-0.5, 0.5), abs=0.03)
 
 
 def test_lift_counts_the_riskiest_tenth() -> None:
@@ -165,4 +165,4 @@ def test_the_order_of_the_rows_decides_no_tie(reverse: bool) -> None:
     right = np.full(6, churned.mean())
     assert expected_calibration_error(churned, right) == pytest.approx(0.0)
     assert lift(churned, right, share=0.5) == pytest.approx(1.0)
-    assert np.isnan(calibration_slope(churned, right))
+    assert np.isnan(calibration_line(churned, right)).all()

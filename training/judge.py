@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
-Floats = npt.NDArray[np.float64]
+from training.resampling import Resample, interval
+from training.weighted import mean_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,18 +54,22 @@ def mean_losses(losses: pd.DataFrame) -> dict[str, float]:
 def compare(losses: pd.DataFrame, recipe: str, rival: str, *, resamples: int, seed: int) -> Difference:
     """Compare two recipes on the same customers and origins; customers are resampled whole (Efron 1979).
 
-    A customer's weight is the same in every origin, since origins of one shop share their customers.
+    The draws are those of `training.resampling`, so the interval is the one that the scorecard shows.
     """
     keys = ["origin", "customer_id"]
     left = losses[losses["candidate"] == recipe].set_index(keys)["loss"]
     right = losses[losses["candidate"] == rival].set_index(keys)["loss"]
-    gaps = (right - left).dropna()
-    shares = 1.0 / gaps.groupby("origin").transform("size") / gaps.index.get_level_values("origin").nunique()
-    contributions = (gaps * shares).groupby("customer_id").sum().to_numpy()
-    weights = shares.groupby("customer_id").sum().to_numpy()
-    draws = _bootstrap_means(contributions, weights, resamples=resamples, seed=seed)
-    low, high = np.quantile(draws, [0.025, 0.975])
-    return Difference(rival=rival, mean=float(contributions.sum()), low=float(low), high=float(high))
+    gaps = (right - left).dropna().rename("gap").reset_index()
+    resample = Resample(losses["customer_id"], draw_count=resamples, seed=seed)
+    parts = [rows for _, rows in gaps.groupby("origin", sort=True)]
+    draws = [
+        resample.draws({"gap": mean_of(rows["gap"].to_numpy(float))}, resample.groups_of(rows["customer_id"]))
+        for rows in parts
+    ]
+    mean = float(np.mean([rows["gap"].mean() for rows in parts]))
+    # One customer cannot be resampled: without an interval nothing is beyond doubt.
+    ends = interval(mean, np.mean([found["gap"] for found in draws], axis=0)) or sorted((0.0, mean))
+    return Difference(rival=rival, mean=mean, low=ends[0], high=ends[1])
 
 
 def decide(losses: pd.DataFrame, *, loss_name: str, rules: set[str], resamples: int, seed: int) -> Verdict:
@@ -81,13 +85,3 @@ def decide(losses: pd.DataFrame, *, loss_name: str, rules: set[str], resamples: 
     if winner not in rules and rivals:
         against = compare(losses, winner, rivals[0], resamples=resamples, seed=seed)
     return Verdict(winner=winner, loss_name=loss_name, mean_losses=means, against_rule=against)
-
-
-def _bootstrap_means(contributions: Floats, weights: Floats, *, resamples: int, seed: int) -> Floats:
-    generator = np.random.default_rng(seed)
-    count = len(contributions)
-    means = np.empty(resamples)
-    for position in range(resamples):
-        drawn = np.bincount(generator.integers(0, count, count), minlength=count)
-        means[position] = (drawn @ contributions) / (drawn @ weights)
-    return means

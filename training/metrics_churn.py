@@ -81,15 +81,22 @@ def expected_calibration_error(outcomes: Floats, probabilities: Floats, *, bin_c
     return float(np.average(np.abs(predicted - observed), weights=counts))
 
 
-def calibration_slope(outcomes: Floats, probabilities: Floats) -> float:
-    """Return the slope b of logit P(outcome) = a + b · logit(probability): 1 is right, under 1 overconfident.
+def logits_of(probabilities: Floats) -> Floats:
+    """Return log-odds of probabilities, kept 1e-6 away from 0 and 1."""
+    clipped = np.clip(probabilities, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
+    logits: Floats = np.log(clipped) - np.log1p(-clipped)
+    return logits
 
-    Cox 1958; NaN where only one outcome occurs, or only one probability.
+
+def calibration_line(outcomes: Floats, probabilities: Floats) -> tuple[float, float]:
+    """Return (a, b) of logit P(outcome) = a + b · logit(probability): (0, 1) is right.
+
+    Under b = 1 the probabilities are overconfident. Cox 1958; NaN where only one outcome occurs, or only one
+    probability.
     """
     if outcomes.min(initial=1.0) == outcomes.max(initial=0.0) or np.ptp(probabilities) == 0:
-        return float("nan")
-    clipped = np.clip(probabilities, PROBABILITY_MARGIN, 1 - PROBABILITY_MARGIN)
-    logits = np.log(clipped) - np.log1p(-clipped)
+        return float("nan"), float("nan")
+    logits = logits_of(probabilities)
 
     def loss(weights: Floats) -> tuple[float, Floats]:
         margins = weights[0] + weights[1] * logits
@@ -97,7 +104,9 @@ def calibration_slope(outcomes: Floats, probabilities: Floats) -> float:
         value = float(np.mean(np.logaddexp(0, margins) - outcomes * margins))
         return value, np.array([residuals.mean(), (residuals * logits).mean()])
 
-    return float(minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x[1])
+    with np.errstate(over="ignore"):
+        intercept, slope = minimize(loss, np.array([0.0, 1.0]), jac=True, method="BFGS").x
+    return float(intercept), float(slope)
 
 
 def lift(outcomes: Floats, probabilities: Floats, *, share: float = 0.1) -> float:
@@ -116,12 +125,14 @@ def lift(outcomes: Floats, probabilities: Floats, *, share: float = 0.1) -> floa
 
 def churn_metrics(outcomes: Floats, probabilities: Floats) -> dict[str, float]:
     """Return every churn metric of one origin and horizon, named as in MLflow and the scorecard."""
+    intercept, slope = calibration_line(outcomes, probabilities)
     return {
         "auc": auc(outcomes, probabilities),
         "log_loss": log_loss(outcomes, probabilities),
         "brier": brier(outcomes, probabilities),
         "ece": expected_calibration_error(outcomes, probabilities),
-        "calibration_slope": calibration_slope(outcomes, probabilities),
+        "calibration_slope": slope,
+        "calibration_intercept": intercept,
         "lift_top_decile": lift(outcomes, probabilities),
         "churned_share": float(outcomes.mean()),
         "predicted_share": float(probabilities.mean()),

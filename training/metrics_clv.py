@@ -14,6 +14,7 @@ from features.high_value import Definition, flag_high_value
 from training.ties import shared_outcomes
 
 Floats = npt.NDArray[np.float64]
+Mask = npt.NDArray[np.bool_]
 
 BOUNDS = ("low", "high", "spend_if_order_low", "spend_if_order_high")
 _NOMINAL_SHARE = 0.8
@@ -41,7 +42,7 @@ def normalised_gini(outcomes: Floats, predictions: Floats) -> float:
     1.0
     """
     perfect = gini(outcomes, np.argsort(-outcomes, kind="stable"))
-    if not perfect:
+    if not abs(perfect) > 1e-12:
         return float("nan")
     ranked = shared_outcomes(outcomes, predictions)
     return gini(ranked, np.argsort(-predictions, kind="stable")) / perfect
@@ -161,17 +162,38 @@ def interval_metrics(outcomes: Floats, bounds: Floats) -> dict[str, float]:
     low, high, order_low, order_high = bounds
     buyers = outcomes > 0
     inside = (outcomes >= order_low) & (outcomes <= order_high)
-    fifths = np.array_split(np.argsort(order_high[buyers], kind="stable"), _FIFTHS)
-    shares = [float(inside[buyers][fifth].mean()) for fifth in fifths if len(fifth)]
+    fifths = interval_fifths(buyers, order_high)[buyers]
+    counts = np.bincount(fifths)
+    shares = np.bincount(fifths, weights=inside[buyers]) / counts if len(counts) else np.array([np.nan])
     return {
         "above_high_share": _share(outcomes > high, of=high > 0),
         "inside_share": float(((outcomes >= low) & (outcomes <= high)).mean()),
         "buyers_inside_share": _share(inside, of=buyers),
-        "worst_fifth_buyers_inside_share": max(
-            shares, key=lambda share: abs(share - _NOMINAL_SHARE), default=float("nan")
-        ),
+        "worst_fifth_buyers_inside_share": float(worst_share(shares[None, :])[0]),
     }
 
 
-def _share(what: npt.NDArray[np.bool_], *, of: npt.NDArray[np.bool_]) -> float:
+def interval_fifths(buyers: Mask, order_high: Floats) -> npt.NDArray[np.intp]:
+    """Return the fifth of each buyer by the top of the interval, from 0; that of anybody else is 0."""
+    fifths = np.zeros(len(buyers), dtype=np.intp)
+    places = np.flatnonzero(buyers)
+    ranked = places[np.argsort(order_high[places], kind="stable")]
+    for number, part in enumerate(np.array_split(ranked, _FIFTHS)):
+        fifths[part] = number
+    return fifths
+
+
+def worst_share(shares: Floats) -> Floats:
+    """Return of each row the share that is furthest from 80 %, NaN where none is known.
+
+    >>> worst_share(np.array([[0.82, 0.6, np.nan]])).tolist()
+    [0.6]
+    """
+    distances = np.abs(shares - _NOMINAL_SHARE)
+    worst = np.where(np.isnan(distances), -1.0, distances).argmax(axis=1)
+    found: Floats = shares[np.arange(len(shares)), worst]
+    return found
+
+
+def _share(what: Mask, *, of: Mask) -> float:
     return float(what[of].mean()) if of.any() else float("nan")
