@@ -82,7 +82,15 @@ def test_the_scorecard_judges_models_beside_rules_before_the_date(shop: Path) ->
     assert set(card["tasks"]["churn"]["candidates"]) >= {"lightgbm", "btyd", "recency", "base_rate"}
     assert set(card["tasks"]["clv"]["candidates"]) >= {"hurdle", "btyd", "past_spend", "formula"}
     assert all(origin <= "2025-11-01" for origin in card["tasks"]["churn"]["origins"])
-    assert (shop / "var" / "reports" / "scorecard.html").read_text().count("<svg") >= 3
+    assert (shop / "var" / "reports" / "scorecard.html").read_text().count('class="drawing"') >= 10
+
+
+def test_mlflow_keeps_pictures_with_every_challenger_and_the_page_with_each_winner(shop: Path) -> None:
+    kept = shop / "var" / "mlflow"
+    assert len(list(kept.rglob("scorecard.html"))) == 3
+    card = json.loads((shop / "var" / "reports" / "scorecard.json").read_text())
+    assert len(list(kept.rglob("scorecard.txt"))) == sum(len(t["candidates"]) for t in card["tasks"].values())
+    assert len(list(kept.rglob("churn-calibration.json"))) == len(card["tasks"]["churn"]["candidates"])
 
 
 def test_stored_predictions_are_paired_with_outcomes(shop: Path) -> None:
@@ -101,7 +109,7 @@ def test_each_window_is_told_with_its_evidence(shop: Path) -> None:
     churn = card["tasks"]["churn"]
     expected = churn["candidates"][churn["winner"]]["metrics"]["30"]["auc"]["mean"]
     assert float(rows["30"][-2]) == pytest.approx(expected, abs=5e-4)
-    assert (shop / "var" / "reports" / "churn-window.svg").read_text().startswith("<svg")
+    assert "Chance of coming back" in (shop / "var" / "reports" / "churn-window.html").read_text()
 
 
 @pytest.mark.slow

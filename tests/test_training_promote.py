@@ -25,10 +25,10 @@ from training.scorecard import (
     CandidateResult,
     Scorecard,
     TaskResult,
-    scorecard_text,
     summary_of,
     verdict_text,
 )
+from training.texts import scorecard_text
 from training.tracking import Challenger, TrackingError, Training, challengers, connect, register
 
 AS_OF = date(2026, 6, 1)

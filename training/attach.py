@@ -7,7 +7,7 @@ from mlflow import MlflowClient
 
 from features.settings import Layout
 from models import registry_names as names
-from training.pages import Figures
+from training.pictures import Figures
 from training.scorecard import CandidateResult, Scorecard, TaskResult
 from training.tracking import Challenger, challengers
 
@@ -39,10 +39,11 @@ def _attach(
         for metric, summary in metrics.items():
             if summary.mean is not None:
                 client.log_metric(challenger.run_id, f"{metric}_{horizon}d", summary.mean)
-    for name in ("scorecard.json", "scorecard.txt", "scorecard.html"):
+    # The page carries its own drawing library (5 MB), so only the winner's run keeps a copy.
+    pages = ("scorecard.html",) if challenger.candidate == result.winner else ()
+    pictures = (f"{result.task}-{picture.name}.json" for picture in figures[result.task])
+    for name in ("scorecard.json", "scorecard.txt", *pages, *pictures):
         client.log_artifact(challenger.run_id, str(layout.reports / name), "backtest")
-    for name in figures[result.task]:
-        client.log_artifact(challenger.run_id, str(layout.reports / f"{result.task}-{name}.svg"), "backtest")
     summary_tag = json.dumps(scorecard_tag(result, challenger.candidate))
     registered = names.REGISTERED[challenger.task]
     client.set_model_version_tag(registered, challenger.version, names.TAG_SCORECARD, summary_tag)
@@ -50,7 +51,7 @@ def _attach(
 
 def scorecard_tag(result: TaskResult, candidate: str) -> dict[str, Any]:
     """Return what serving shows of a version's back-test: its metrics beside the best simple rule's."""
-    rule = best_rule(result)
+    rule = result.best_rule
     return {
         "metrics": _means(result.candidates[candidate], result.horizon_days),
         "baseline": rule
@@ -60,11 +61,6 @@ def scorecard_tag(result: TaskResult, candidate: str) -> dict[str, Any]:
         "origins": [str(day) for day in result.origins],
         "horizon_days": result.horizon_days,
     }
-
-
-def best_rule(result: TaskResult) -> str | None:
-    """Return the strongest recipe that is no machine learning, if one was judged."""
-    return next((name for name in result.mean_losses if result.candidates[name].method != "ml"), None)
 
 
 def _means(result: CandidateResult, horizon_days: int) -> dict[str, float]:

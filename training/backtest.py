@@ -31,7 +31,8 @@ from training.pages import draw_figures, write_scorecard
 from training.parallel import side_by_side
 from training.recommender_rounds import RecommenderRound, recommender_round
 from training.rounds import Backtest, churn_round, clv_round, pivot
-from training.scorecard import Scorecard, scorecard_text
+from training.scorecard import Scorecard
+from training.texts import scorecard_text
 from training.tracking import connect, git_revision
 
 

@@ -45,6 +45,7 @@ def model_card(task: Task, model: Model, *, examples: Examples, training: Traini
         "## Limits",
         LIMITS[task],
         "",
-        "How good it is: `backtest/scorecard.html` of the same run, once `make evaluate` has judged it.",
+        "How good it is: `backtest/scorecard.txt` of the same run, once `make evaluate` has judged it; the "
+        "winner's run also holds the page with pictures, `backtest/scorecard.html`.",
     ]
     return "\n".join(lines) + "\n"

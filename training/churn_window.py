@@ -4,7 +4,7 @@
 
 Prints the chance of coming back after d silent days, the recommended window of the shop and of its largest
 categories, and, for each window, how many were silent that long, how many it would call churned and how well
-the last back-test told them apart. Writes `VAR/reports/churn-window.svg`.
+the last back-test told them apart. Writes `VAR/reports/churn-window.html`.
 """
 
 import sys
@@ -20,12 +20,12 @@ from features.cohort import read_return_gaps
 from features.console import progress, run_command
 from features.return_curve import ReturnCurve, read_category_curves, read_return_curve
 from features.settings import Layout, load_settings
-from features.whole import write_whole
 from training.context import Context, open_context
-from training.pages import svg_of
+from training.pages import write_page
 from training.plots import return_plot
 from training.promote import read_scorecard_if_any
 from training.scorecard import Scorecard
+from training.sections import Picture, Section
 
 WINDOWS_DAYS = (14, 30, 60, 90, 180, 365)
 CATEGORY_COUNT = 8
@@ -166,9 +166,24 @@ def _command(
     gaps = read_return_gaps(context.history, context.as_of)
     if gaps.p95_days is not None:
         sys.stdout.write(f"95 % of the gaps between orders are no longer than {gaps.p95_days:.0f} days\n")
-    path = layout.reports / "churn-window.svg"
-    write_whole(path, svg_of(return_plot(curve, chance=chance, title="Chance of coming back")))
-    sys.stdout.write(f"picture: {path}\n")
+    sys.stdout.write(f"picture: {_write_picture(layout, curve, chance=chance)}\n")
+
+
+def _write_picture(layout: Layout, curve: ReturnCurve, *, chance: float) -> Path:
+    path = layout.reports / "churn-window.html"
+    picture = Picture(
+        "return",
+        title="Chance of coming back",
+        alt="The share of customers who come back, by the days they have been silent.",
+        figure=return_plot(curve, chance=chance),
+    )
+    text = _recommendation(curve, chance=chance)
+    write_page(
+        path,
+        title="After how many silent days somebody is gone",
+        sections=[Section("Coming back", text, pictures=[picture])],
+    )
+    return path
 
 
 if __name__ == "__main__":

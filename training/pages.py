@@ -1,93 +1,107 @@
-"""The scorecard's files under `VAR/reports`: JSON, text, and one HTML page that carries its own pictures."""
+"""The scorecard's files under `VAR/reports`: JSON, text, and one HTML page that needs nothing but itself.
 
-import io
+The page carries plotly.js once and asks for nothing over a network; its tables need no JavaScript.
+"""
+
+import json
+from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
+import plotly.graph_objects as go
 from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
-from matplotlib.figure import Figure
+from plotly.offline import get_plotlyjs
 
 from features.settings import Layout
 from features.whole import write_whole
-from models.registry_names import Task
 from training.grades import rule_text
-from training.plots import calibration_plot, decile_plot, gains_plot, recall_plot
-from training.rounds import Backtest
-from training.scorecard import (
-    HEADLINE_METRICS,
-    Scorecard,
-    TaskResult,
-    metric_cell,
-    scorecard_text,
-    verdict_text,
+from training.minute import TITLES, advice_of
+from training.pictures import Figures, draw_figures
+from training.scorecard import Scorecard, TaskResult, verdict_text
+from training.sections import Picture, Section
+from training.tables import (
+    coverage_table,
+    differences_table,
+    gates_table,
+    meanings_table,
+    metrics_table,
+    origins_table,
+    totals_table,
 )
+from training.texts import scorecard_text
 
-TITLES = {"churn": "Churn", "clv": "Customer lifetime value", "recommender": "Recommendations"}
-Figures = dict[Task, dict[str, Figure]]
+__all__ = ["Figures", "draw_figures", "picture_json", "write_page", "write_scorecard"]
 
 
-def write_scorecard(layout: Layout, scorecard: Scorecard, figures: Figures) -> None:
-    """Write `scorecard.json`, `.txt`, `.html` and the plots (SVG) of a back-test."""
-    write_whole(layout.reports / "scorecard.txt", scorecard_text(scorecard))
-    pictures = {
-        task: {name: svg_of(figure) for name, figure in found.items()} for task, found in figures.items()
-    }
-    for task, found in pictures.items():
-        for name, svg in found.items():
-            write_whole(layout.reports / f"{task}-{name}.svg", svg)
-    write_whole(layout.reports / "scorecard.html", _page(scorecard, pictures))
+def write_scorecard(
+    layout: Layout, scorecard: Scorecard, figures: Figures, *, extra: Sequence[Section] = ()
+) -> None:
+    """Write `scorecard.json`, `.txt`, `.html` and the pictures (plotly's JSON) of a back-test.
+
+    `extra` are sections of others (see `training.sections`); they follow those of the tasks.
+    """
+    write_whole(layout.reports / "scorecard.txt", scorecard_text(scorecard, extra))
+    for task, pictures in figures.items():
+        for picture in pictures:
+            write_whole(layout.reports / f"{task}-{picture.name}.json", picture_json(picture))
+    page = _render("scorecard.html", card=scorecard, tasks=_tasks(scorecard, figures), extra=extra)
+    write_whole(layout.reports / "scorecard.html", page)
     # Last: it is what promotion reads.
     write_whole(layout.reports / "scorecard.json", scorecard.model_dump_json(indent=1) + "\n")
 
 
-def draw_figures(scorecard: Scorecard, result: Backtest) -> Figures:
-    """Draw the pictures of every task that was judged: the winner beside the best simple rule."""
-    drawn: Figures = {"churn": {}, "clv": {}, "recommender": {}}
-    churn, clv, lists = (scorecard.tasks[task] for task in ("churn", "clv", "recommender"))
-    if churn.winner:
-        rows = _shown(result.churn, churn)
-        title = f"churn, {churn.horizon_days} days"
-        drawn["churn"] = {
-            "calibration": calibration_plot(rows, title=f"Calibration: {title}"),
-            "gains": gains_plot(rows, title=f"Churners found: {title}"),
+def write_page(path: Path, *, title: str, sections: Sequence[Section]) -> None:
+    """Write sections as a page of their own, as self-contained as the scorecard."""
+    write_whole(path, _render("page.html", title=title, sections=sections))
+
+
+def picture_json(picture: Picture) -> str:
+    """Return a picture as plotly's JSON with its title, as MLflow keeps it."""
+    titled = go.Figure(picture.figure).update_layout(title_text=picture.title, margin_t=48)
+    return str(titled.to_json()) + "\n"
+
+
+def _tasks(scorecard: Scorecard, figures: Figures) -> list[dict[str, object]]:
+    return [
+        {
+            "title": TITLES[task],
+            "result": result,
+            "verdict": verdict_text(result),
+            "rule": rule_text(task) if result.grade else None,
+            "tables": _tables(result, scorecard.currency),
+            "origins": origins_table(result) if result.winner else None,
+            "pictures": figures.get(task, []),
         }
-    if clv.winner:
-        rows = _shown(result.clv, clv)
-        title = f"Value by tenth: {clv.winner}, {clv.horizon_days} days"
-        chosen = rows[rows["candidate"] == clv.winner]
-        drawn["clv"] = {"deciles": decile_plot(chosen, title=title, currency=scorecard.currency)}
-    if lists.winner and result.recalls:
-        title = f"Recall, {lists.horizon_days} days, newest origin"
-        drawn["recommender"] = {"recall": recall_plot(result.recalls, title=title)}
-    return drawn
+        for task, result in scorecard.tasks.items()
+    ]
 
 
-def _shown(predictions: pd.DataFrame, result: TaskResult) -> pd.DataFrame:
-    names = [result.winner] + ([result.against_rule.rival] if result.against_rule else [])
-    rows = predictions[predictions["horizon_days"] == result.horizon_days]
-    return pd.concat([rows[rows["candidate"] == name] for name in names])
+def _tables(result: TaskResult, currency: str) -> list[object]:
+    if result.winner is None:
+        return []
+    found = (
+        metrics_table(result, every_metric=True),
+        differences_table(result),
+        gates_table(result),
+        coverage_table(result),
+        totals_table(result, currency=currency),
+    )
+    return [table for table in found if table is not None]
 
 
-def svg_of(figure: Figure) -> str:
-    """Return a figure as SVG text, the same bytes for the same figure."""
-    stream = io.StringIO()
-    figure.savefig(stream, format="svg", metadata={"Date": None})
-    text = stream.getvalue()
-    return text[text.index("<svg") :]
-
-
-def _page(scorecard: Scorecard, pictures: dict[Task, dict[str, str]]) -> str:
+def _render(template: str, **values: object) -> str:
     folder = Path(__file__).parent / "templates"
     environment = Environment(
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
-    return environment.get_template("scorecard.html").render(
-        card=scorecard,
-        titles=TITLES,
-        metrics=HEADLINE_METRICS,
-        verdict_text=verdict_text,
-        rule_text=rule_text,
-        cell=metric_cell,
-        pictures={task: [Markup(svg) for svg in found.values()] for task, found in pictures.items()},  # noqa: S704
+    environment.filters["script"] = _script
+    library = Markup(get_plotlyjs())  # noqa: S704 - the package's own file
+    return environment.get_template(template).render(
+        plotly=library, advice_of=advice_of, meanings_table=meanings_table, **values
     )
+
+
+def _script(figure: go.Figure) -> Markup:
+    """Return a figure as JSON that cannot end the script element that holds it."""
+    text = json.dumps(json.loads(figure.to_json()), separators=(",", ":"))
+    return Markup(text.replace("<", "\\u003c"))  # noqa: S704 - no < is left

@@ -1,36 +1,47 @@
-"""The scorecard: what a back-test found, for people (text, HTML) and for programs (JSON)."""
+"""The scorecard: what a back-test found, as data. `training.texts` and `training.pages` show it to people."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import date, datetime
-from typing import cast
 
 import numpy as np
-import numpy.typing as npt
-import pandas as pd
 from pydantic import BaseModel, ConfigDict
 
 from models.contract import Method
 from models.registry_names import Task
-from training.grades import Grade, rule_text
+from training.grades import Grade
 from training.judge import Verdict
 
-Floats = npt.NDArray[np.float64]
-Metrics = Callable[[Floats, Floats], dict[str, float]]
-
 HEADLINE_METRICS: dict[str, tuple[str, ...]] = {
-    "churn": ("log_loss", "auc", "brier", "ece", "calibration_slope", "lift_top_decile"),
+    "churn": (
+        "log_loss",
+        "auc",
+        "brier",
+        "ece",
+        "calibration_slope",
+        "calibration_intercept",
+        "lift_top_decile",
+    ),
     "clv": (
         "deviance",
         "normalised_gini",
         "rmse",
+        "mae",
         "total_bias",
         "decile_error",
+        "top_20_captured",
+        "spearman",
         "above_high_share",
         "buyers_inside_share",
     ),
     "recommender": ("ndcg_at_10", "recall_at_10", "hit_at_10", "mrr_at_10"),
 }
 LOSS_NAMES: dict[str, str] = {"churn": "log-loss", "clv": "Tweedie deviance", "recommender": "1 - NDCG@10"}
+PAIRED_METRICS: dict[Task, tuple[str, ...]] = {
+    "churn": ("log_loss", "auc"),
+    "clv": ("deviance", "normalised_gini"),
+    "recommender": ("ndcg_at_10", "recall_at_10"),
+}
+"""Metrics in which every recipe is compared with the strongest simple rule, customer by customer."""
 
 
 class _Part(BaseModel):
@@ -38,23 +49,22 @@ class _Part(BaseModel):
 
 
 class Summary(_Part):
-    """A metric over the origins; `by_origin` keeps every value (None where it is not defined)."""
+    """A metric over the origins; `by_origin` keeps every value (None where it is not defined).
+
+    `low` and `high` are a 95 % interval of the mean, `intervals_by_origin` the same at each origin; None or
+    absent where none was made.
+    """
 
     mean: float | None
     spread: float | None
     by_origin: dict[date, float | None]
-
-
-class CandidateResult(_Part):
-    """One recipe: its method, its metrics by horizon (days) and name, and its grade."""
-
-    method: Method
-    metrics: dict[int, dict[str, Summary]]
-    grade: Grade | None = None
+    low: float | None = None
+    high: float | None = None
+    intervals_by_origin: dict[date, tuple[float, float]] = {}
 
 
 class Comparison(_Part):
-    """The winner against the strongest simple rule; positive means that the winner is better."""
+    """A recipe against the strongest simple rule; positive means that the recipe is better."""
 
     rival: str
     mean: float
@@ -62,8 +72,60 @@ class Comparison(_Part):
     high: float
 
 
+class CandidateResult(_Part):
+    """One recipe: its method, its metrics by horizon (days) and name, its grade.
+
+    `against_rule` is its paired difference to the strongest simple rule, by metric.
+    """
+
+    method: Method
+    metrics: dict[int, dict[str, Summary]]
+    grade: Grade | None = None
+    against_rule: dict[str, Comparison] = {}
+
+
+class Gate(_Part):
+    """A figure of the winner and where it should lie; `of` is as in `training.gates.Target`."""
+
+    metric: str
+    words: str
+    value: float | None
+    of: str
+    at_least: float | None
+    at_most: float | None
+    passed: bool
+
+
+class CoverageRow(_Part):
+    """Intervals of one tenth of the customers by predicted spend (1 is the lowest), all origins pooled.
+
+    `above_high_share` is of the `positive_high_count` customers whose 90th percentile is above 0,
+    `buyers_inside_share` of the `buyer_count` who bought; None where there are none.
+    """
+
+    decile: int
+    customer_count: int
+    predicted_mean: float
+    actual_mean: float
+    inside_share: float
+    positive_high_count: int
+    above_high_share: float | None
+    buyer_count: int
+    buyers_inside_share: float | None
+
+
+class Total(_Part):
+    """What all customers of an origin were predicted to spend, and what they spent."""
+
+    predicted: float
+    actual: float
+
+
 class TaskResult(_Part):
-    """One task: every recipe, the best one, and why others are missing."""
+    """One task: every recipe, the best one, and why others are missing.
+
+    `gates` and `coverage` are the winner's; `totals` are every value recipe's, by origin.
+    """
 
     task: Task
     horizon_days: int
@@ -75,6 +137,20 @@ class TaskResult(_Part):
     mean_losses: dict[str, float]
     against_rule: Comparison | None
     beats_baseline: bool
+    customer_counts: dict[date, int] = {}
+    gates: list[Gate] = []
+    coverage: list[CoverageRow] = []
+    totals: dict[str, dict[date, Total]] = {}
+
+    @property
+    def best_rule(self) -> str | None:
+        """The strongest recipe that is no machine learning, if one was judged."""
+        return next((name for name in self.mean_losses if self.candidates[name].method != "ml"), None)
+
+    @property
+    def grade(self) -> Grade | None:
+        """The winner's grade."""
+        return self.candidates[self.winner].grade if self.winner else None
 
 
 class Scorecard(_Part):
@@ -89,22 +165,6 @@ class Scorecard(_Part):
     clv_basis: str
     created_at: datetime
     tasks: dict[Task, TaskResult]
-
-
-def summarise(predictions: pd.DataFrame, metrics: Metrics) -> dict[str, dict[int, dict[str, Summary]]]:
-    """Return metric summaries by candidate, horizon and name, of a table as in `training.rounds`."""
-    result: dict[str, dict[int, dict[str, Summary]]] = {}
-    for key, part in predictions.groupby(["candidate", "horizon_days"], sort=True):
-        candidate, horizon = cast("tuple[str, int]", key)
-        values = {
-            cast("date", origin): metrics(rows["outcome"].to_numpy(float), rows["prediction"].to_numpy(float))
-            for origin, rows in part.groupby("origin", sort=True)
-        }
-        names = next(iter(values.values()))
-        result.setdefault(candidate, {})[int(horizon)] = {
-            name: summary_of({day: row[name] for day, row in values.items()}) for name in names
-        }
-    return result
 
 
 def summary_of(by_origin: Mapping[date, float]) -> Summary:
@@ -138,36 +198,3 @@ def verdict_text(result: TaskResult) -> str:
         f"{result.winner} ({method}) beats the best simple rule, {found.rival}, {sure}: {result.loss_name} "
         f"lower by {found.mean:.4g} (95 % interval {found.low:.4g} … {found.high:.4g})"
     )
-
-
-def scorecard_text(scorecard: Scorecard) -> str:
-    """Return the scorecard as a page of text."""
-    lines = [f"Scorecard as of {scorecard.as_of} · data {scorecard.data_hash[:12]}"]
-    for result in scorecard.tasks.values():
-        origins = ", ".join(map(str, result.origins)) or "none"
-        lines += ["", f"{result.task} · {result.horizon_days} days · origins {origins}", verdict_text(result)]
-        lines += _table(result)
-        grade = result.candidates[result.winner].grade if result.winner else None
-        if grade is not None:
-            lines.append(f"  {result.winner}: grade {grade} ({rule_text(result.task)})")
-        lines += [f"  left out: {name}: {reason}" for name, reason in sorted(result.left_out.items())]
-    return "\n".join(lines) + "\n"
-
-
-def _table(result: TaskResult) -> list[str]:
-    names = HEADLINE_METRICS[result.task]
-    lines = ["  " + f"{'':<14}{'method':<10}" + "".join(f"{name:>21}" for name in names)]
-    for candidate in result.mean_losses:
-        row = result.candidates[candidate]
-        cells = "".join(f"{metric_cell(row.metrics[result.horizon_days].get(name)):>21}" for name in names)
-        mark = "*" if candidate == result.winner else " "
-        lines.append(f"{mark} {candidate:<14}{row.method:<10}{cells}")
-    return lines
-
-
-def metric_cell(summary: Summary | None) -> str:
-    """Return a metric as mean ± spread over the origins, or a dash."""
-    if summary is None or summary.mean is None:
-        return "–"
-    spread = "" if summary.spread is None else f" ± {summary.spread:.3f}"
-    return f"{summary.mean:.4g}{spread}"

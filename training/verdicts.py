@@ -1,5 +1,7 @@
 """From stored predictions to a task's result: metrics, the winner and its distance to the simple rules."""
 
+from dataclasses import dataclass
+
 import numpy as np
 import pandas as pd
 
@@ -8,18 +10,56 @@ from models.candidates import churn_candidates, clv_candidates, recommender_cand
 from models.contract import Method
 from models.registry_names import Task
 from training.context import Context
+from training.coverage import coverage_by_decile, totals_of
+from training.gates import gates_of, mean_size
 from training.grades import grade_of
 from training.judge import Verdict, decide
 from training.metrics_churn import churn_metrics, log_losses
 from training.metrics_clv import BOUNDS, clv_metrics, deviances, interval_metrics
+from training.resampling import Floats, Resample, Statistic
 from training.scorecard import (
     LOSS_NAMES,
+    PAIRED_METRICS,
     CandidateResult,
     Summary,
     TaskResult,
     comparison_of,
-    summarise,
-    summary_of,
+)
+from training.summaries import Findings, Measures, differences, measure
+from training.weighted import mean_of
+from training.weighted_churn import churn_statistics
+from training.weighted_clv import clv_statistics, interval_statistics
+
+LIST_COLUMNS = ("recall", "ndcg", "hit", "mrr")
+
+
+def _pair(rows: pd.DataFrame) -> tuple[Floats, Floats]:
+    return rows["outcome"].to_numpy(np.float64), rows["prediction"].to_numpy(np.float64)
+
+
+def _bounds(rows: pd.DataFrame) -> Floats | None:
+    """Return the intervals as `interval_metrics` takes them, or None at a horizon that has none."""
+    bounds: Floats = rows.reindex(columns=list(BOUNDS)).to_numpy(np.float64).T
+    return None if np.isnan(bounds).any() else bounds
+
+
+def _clv_metrics(rows: pd.DataFrame) -> dict[str, float]:
+    bounds = _bounds(rows)
+    found = clv_metrics(*_pair(rows))
+    return found if bounds is None else found | interval_metrics(_pair(rows)[0], bounds)
+
+
+def _clv_statistics(rows: pd.DataFrame) -> dict[str, Statistic]:
+    bounds = _bounds(rows)
+    found = clv_statistics(*_pair(rows))
+    return found if bounds is None else found | interval_statistics(_pair(rows)[0], bounds)
+
+
+CHURN = Measures(lambda rows: churn_metrics(*_pair(rows)), lambda rows: churn_statistics(*_pair(rows)))
+CLV = Measures(_clv_metrics, _clv_statistics)
+LISTS = Measures(
+    lambda rows: {f"{name}_at_10": float(rows[name].mean()) for name in LIST_COLUMNS},
+    lambda rows: {f"{name}_at_10": mean_of(rows[name].to_numpy(np.float64)) for name in LIST_COLUMNS},
 )
 
 
@@ -51,50 +91,43 @@ def churn_verdict(context: Context, predictions: pd.DataFrame) -> Verdict | None
 def churn_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
     """Return churn's part of the scorecard, from a `judged` table."""
     verdict = churn_verdict(context, predictions)
-    metrics = {} if verdict is None else summarise(predictions, churn_metrics)
-    return _result(context, "churn", verdict, metrics, left_out)
+    found = _measured(context, predictions, CHURN) if verdict else Findings()
+    return _result(context, "churn", verdict, found, _Rows(predictions, left_out))
 
 
 def clv_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
     """Return value's part, from a `judged` table, decided by Tweedie deviance at the headline horizon."""
     verdict = _verdict(context, "clv", _headline_losses(context, predictions, deviances))
-    metrics = {} if verdict is None else summarise(predictions, clv_metrics)
-    for candidate, coverage in _coverage(context, predictions).items() if verdict else ():
-        metrics[candidate][context.headline_days] |= coverage
-    return _result(context, "clv", verdict, metrics, left_out)
-
-
-def _coverage(context: Context, predictions: pd.DataFrame) -> dict[str, dict[str, Summary]]:
-    """Return how honest each recipe's intervals are at the headline horizon, over the origins."""
+    found = _measured(context, predictions, CLV) if verdict else Findings()
+    result = _result(context, "clv", verdict, found, _Rows(predictions, left_out))
+    if verdict is None:
+        return result
     rows = predictions[predictions["horizon_days"] == context.headline_days]
-    found: dict[str, dict[str, Summary]] = {}
-    for candidate, part in rows.groupby("candidate", sort=False):
-        by_origin = {
-            origin: interval_metrics(
-                one["outcome"].to_numpy(np.float64), one[list(BOUNDS)].to_numpy(np.float64).T
-            )
-            for origin, one in part.groupby("origin", sort=True)
-        }
-        names = next(iter(by_origin.values()))
-        found[str(candidate)] = {
-            name: summary_of({day: values[name] for day, values in by_origin.items()})  # type: ignore[misc]
-            for name in names
-        }
-    return found
+    chosen = rows[rows["candidate"] == verdict.winner]
+    return result.model_copy(update={"coverage": coverage_by_decile(chosen), "totals": totals_of(rows)})
 
 
 def recommender_result(context: Context, rows: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
     """Return the recommender's part, decided by 1 - NDCG@10; `rows` as in `training.recommender_rounds`."""
-    losses = None if rows.empty else rows.assign(loss=1 - rows["ndcg"])
-    verdict = _verdict(context, "recommender", losses)
     horizon = context.settings.recommender.outcome_days
-    metrics: dict[str, dict[int, dict[str, Summary]]] = {}
-    for candidate, part in rows.groupby("candidate") if verdict else ():
-        means = part.groupby("origin")[["recall", "ndcg", "hit", "mrr"]].mean()
-        metrics[str(candidate)] = {
-            horizon: {f"{name}_at_10": summary_of(dict(means[name].items())) for name in means}  # type: ignore[arg-type]
-        }
-    return _result(context, "recommender", verdict, metrics, left_out)
+    predictions = rows.assign(horizon_days=horizon)
+    losses = None if rows.empty else predictions.assign(loss=1 - rows["ndcg"])
+    verdict = _verdict(context, "recommender", losses)
+    found = Findings()
+    if verdict:
+        resample = _resample(context, predictions)
+        found = measure(predictions, LISTS, resample=resample, judged_days=horizon)
+    return _result(context, "recommender", verdict, found, _Rows(predictions, left_out))
+
+
+def _measured(context: Context, predictions: pd.DataFrame, measures: Measures) -> Findings:
+    resample = _resample(context, predictions)
+    return measure(predictions, measures, resample=resample, judged_days=context.headline_days)
+
+
+def _resample(context: Context, predictions: pd.DataFrame) -> Resample:
+    count = context.settings.backtest.bootstrap_count
+    return Resample(predictions["customer_id"], draw_count=count, seed=context.settings.seed)
 
 
 def _headline_losses(context: Context, predictions: pd.DataFrame, loss: object) -> pd.DataFrame | None:
@@ -125,39 +158,74 @@ def _means(summaries: dict[str, Summary]) -> dict[str, float | None]:
     """Return mean metrics; of the total bias its mean size, so that origins cannot make up for each other."""
     means = {name: summary.mean for name, summary in summaries.items()}
     if "total_bias" in summaries:
-        sizes = [abs(bias) for bias in summaries["total_bias"].by_origin.values() if bias is not None]
-        means["total_bias"] = float(np.mean(sizes)) if sizes else None
+        means["total_bias"] = mean_size(summaries["total_bias"])
     return means
 
 
+@dataclass(frozen=True, slots=True)
+class _Rows:
+    """What a task's result is made from beside the metrics."""
+
+    predictions: pd.DataFrame
+    left_out: dict[str, str]
+
+
 def _result(
-    context: Context,
-    task: Task,
-    verdict: Verdict | None,
-    metrics: dict[str, dict[int, dict[str, Summary]]],
-    left_out: dict[str, str],
+    context: Context, task: Task, verdict: Verdict | None, found: Findings, rows: _Rows
 ) -> TaskResult:
-    methods = methods_of(task, context.settings)
     horizon = context.settings.recommender.outcome_days if task == "recommender" else context.headline_days
-    constant = _means(metrics["base_rate"][horizon]) if "base_rate" in metrics else {}
-    summaries = [next(iter(rows[horizon].values())) for rows in metrics.values()]
-    origins = sorted({day for summary in summaries for day in summary.by_origin})
-    return TaskResult(
+    empty = TaskResult(
         task=task,
         horizon_days=horizon,
         loss_name=LOSS_NAMES[task],
-        origins=origins,
-        candidates={
-            name: CandidateResult(
-                method=methods[name],
-                metrics=rows,
-                grade=grade_of(task, _means(rows[horizon]), constant),
-            )
-            for name, rows in metrics.items()
-        },
-        left_out=left_out,
-        winner=verdict.winner if verdict else None,
-        mean_losses=verdict.mean_losses if verdict else {},
-        against_rule=comparison_of(verdict) if verdict else None,
-        beats_baseline=verdict.beats_baseline if verdict else False,
+        origins=[],
+        candidates={},
+        left_out=rows.left_out,
+        winner=None,
+        mean_losses={},
+        against_rule=None,
+        beats_baseline=False,
     )
+    if verdict is None:
+        return empty
+    chosen = rows.predictions[rows.predictions["candidate"] == verdict.winner]
+    counts = chosen[chosen["horizon_days"] == horizon].groupby("origin").size()
+    result = empty.model_copy(
+        update={
+            "origins": sorted(counts.index),
+            "candidates": _candidates(context, task, found, horizon),
+            "winner": verdict.winner,
+            "mean_losses": verdict.mean_losses,
+            "against_rule": comparison_of(verdict),
+            "beats_baseline": verdict.beats_baseline,
+            "customer_counts": {day: int(count) for day, count in counts.items()},
+            "gates": gates_of(task, found.summaries[verdict.winner][horizon]),
+        }
+    )
+    return _beside_best_rule(result, found)
+
+
+def _candidates(context: Context, task: Task, found: Findings, horizon: int) -> dict[str, CandidateResult]:
+    methods = methods_of(task, context.settings)
+    constant = _means(found.summaries["base_rate"][horizon]) if "base_rate" in found.summaries else {}
+    return {
+        name: CandidateResult(
+            method=methods[name],
+            metrics=metrics,
+            grade=grade_of(task, _means(metrics[horizon]), constant),
+        )
+        for name, metrics in found.summaries.items()
+    }
+
+
+def _beside_best_rule(result: TaskResult, found: Findings) -> TaskResult:
+    """Return the result with every recipe's paired difference to the strongest simple rule."""
+    rule = result.best_rule
+    if rule is None:
+        return result
+    gaps = differences(found, rule, names=PAIRED_METRICS[result.task], judged_days=result.horizon_days)
+    candidates = {
+        name: candidate.model_copy(update={"against_rule": gaps.get(name, {})})
+        for name, candidate in result.candidates.items()
+    }
+    return result.model_copy(update={"candidates": candidates})
