@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from features.settings import BoostingSettings
 from models.contract import Scalar
 from models.horizon import Floats, HorizonRows, Matrix, with_horizon
+from models.tree_shares import TreeShares
 
 Objective = Literal["binary", "gamma", "poisson"]
 HORIZON_COLUMN = "horizon_days"
@@ -55,6 +56,7 @@ class HorizonBooster:
         self.objective = objective
         self.direction = direction
         self.recipe = recipe
+        self._read_trees: tuple[lightgbm.Booster, TreeShares | None] | None = None
 
     def fit(self, rows: HorizonRows, feature_names: Sequence[str]) -> Self:
         """Fit; the same rows and seed give the same bytes, whatever the number of threads."""
@@ -92,9 +94,17 @@ class HorizonBooster:
         for start in range(0, len(matrix), _CHUNK_ROWS):
             part = matrix[start : start + _CHUNK_ROWS]
             stacked = with_horizon(part, np.full(len(part), float(horizon_days)))
-            shares = self.booster_.predict(stacked, pred_contrib=True, num_threads=self.recipe.thread_count)
-            parts.append(np.asarray(shares)[:, :width])
+            parts.append(self._shares(stacked)[:, :width])
         return np.concatenate(parts)
+
+    def _shares(self, matrix: Matrix) -> Floats:
+        if self._read_trees is None or self._read_trees[0] is not self.booster_:
+            self._read_trees = (self.booster_, TreeShares.of(self.booster_))
+        trees = self._read_trees[1]
+        if trees is not None:
+            return trees.of_rows(matrix)
+        shares = self.booster_.predict(matrix, pred_contrib=True, num_threads=self.recipe.thread_count)
+        return np.asarray(shares, dtype=np.float64)[:, :-1]
 
     def save(self, path: Path) -> None:
         """Write LightGBM's text format."""

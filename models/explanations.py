@@ -6,9 +6,11 @@ reference p0 plus all effects is p. The three strongest that raise the probabili
 that lower it.
 """
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Final, Literal, cast
+from itertools import pairwise
+from typing import Final, Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -61,21 +63,77 @@ class ChurnReason:
     values: dict[str, float | int | None]
 
 
-def explain_churn(
-    churn: ChurnModel, features: pd.DataFrame, *, horizon_days: int
-) -> list[list[ChurnReason]] | None:
-    """Return each customer's reasons at a horizon, largest effect first; None where the method has none."""
+@dataclass(frozen=True, slots=True)
+class ChurnEffects:
+    """All reasons of customers before the cut: `reference + effects.sum(axis=1)` is the churn probability.
+
+    `reference`  probability, shape customers
+    `effects`    probability points as a share, one row a customer, one column a code of `codes`
+    """
+
+    codes: tuple[Reason, ...]
+    reference: Floats
+    effects: Floats
+
+    @property
+    def is_named(self) -> npt.NDArray[np.bool_]:
+        """Say which effects become a customer's reasons: the strongest three each way; shape of `effects`."""
+        order = np.argsort(-np.abs(self.effects), axis=1, kind="stable")
+        ordered = np.take_along_axis(self.effects, order, axis=1)
+        kept = np.zeros(ordered.shape, dtype=bool)
+        for strong in (ordered >= EFFECT_MIN, ordered <= -EFFECT_MIN):
+            kept |= strong & (strong.cumsum(axis=1) <= KEPT_EACH_WAY)
+        named = np.empty_like(kept)
+        np.put_along_axis(named, order, kept, axis=1)
+        return named
+
+    @property
+    def rest(self) -> Floats:
+        """What the reasons that are not named add to the churn probability, together; shape customers."""
+        return np.asarray(np.where(self.is_named, 0.0, self.effects).sum(axis=1))
+
+
+def churn_effects(churn: ChurnModel, features: pd.DataFrame, *, horizon_days: int) -> ChurnEffects | None:
+    """Return what every reason code adds to each churn probability; None where the method has no reasons.
+
+    Codes are in alphabetical order; those of no feature of the model are left out.
+    """
     shares = churn.contributions(features, horizon_days=horizon_days)
     if shares is None:
         return None
     code_of = {feature.name: feature.reason for feature in FEATURES}
-    columns = [code_of[str(name)] for name in shares.logits.columns]
-    by_code = shares.logits.T.groupby(columns).sum().T
+    own = [code_of[str(name)] for name in shares.logits.columns]
+    by_feature = shares.logits.to_numpy(dtype=np.float64).T
+    codes = tuple(sorted(set(own)))
+    by_code = np.zeros((len(codes), len(features)))
+    for code, logits in zip(own, by_feature, strict=True):
+        by_code[codes.index(code)] += logits
     reference = np.broadcast_to(np.asarray(shares.reference, dtype=np.float64), len(features))
-    effects = probability_points(by_code.to_numpy(dtype=np.float64), reference)
-    codes = cast("list[Reason]", list(by_code.columns))
-    values = {code: _values(code, features) for code in codes}
-    return [_strongest(effects[row], codes, values, row) for row in range(len(features))]
+    return ChurnEffects(codes, reference, probability_points(by_code.T, reference))
+
+
+def explain_churn(
+    churn: ChurnModel, features: pd.DataFrame, *, horizon_days: int
+) -> list[list[ChurnReason]] | None:
+    """Return each customer's reasons at a horizon, largest effect first; None where the method has none."""
+    found = churn_effects(churn, features, horizon_days=horizon_days)
+    return None if found is None else named_reasons(found, features)
+
+
+def named_reasons(found: ChurnEffects, features: pd.DataFrame) -> list[list[ChurnReason]]:
+    """Return the reasons that effects name, with the customer's numbers; one list a row of `features`."""
+    rows, places = np.nonzero(found.is_named)
+    effects = found.effects[rows, places]
+    reasons = np.empty(len(rows), dtype=object)
+    for place, code in enumerate(found.codes):
+        own = np.flatnonzero(places == place)
+        numbers = _numbers(_values(code, features), rows[own])
+        for at, effect, values in zip(own.tolist(), effects[own].tolist(), numbers, strict=True):
+            reasons[at] = ChurnReason(code, "up" if effect > 0 else "down", round(effect, 6), values)
+    order = np.lexsort((-np.abs(effects), rows))
+    ordered = reasons[order].tolist()
+    bounds = np.searchsorted(rows, np.arange(len(features) + 1)).tolist()
+    return [ordered[start:end] for start, end in pairwise(bounds)]
 
 
 def probability_points(logits: Floats, reference: Floats) -> Floats:
@@ -108,31 +166,18 @@ def _values(code: str, features: pd.DataFrame) -> dict[str, Floats]:
     return values
 
 
-def _strongest(
-    effects: Floats, codes: Sequence[Reason], values: Mapping[Reason, Mapping[str, Floats]], row: int
-) -> list[ChurnReason]:
-    order = np.argsort(-np.abs(effects), kind="stable")
-    up = [place for place in order if effects[place] >= EFFECT_MIN][:KEPT_EACH_WAY]
-    down = [place for place in order if effects[place] <= -EFFECT_MIN][:KEPT_EACH_WAY]
-    return [
-        ChurnReason(
-            code=codes[place],
-            direction="up" if effects[place] > 0 else "down",
-            effect=round(float(effects[place]), 6),
-            values=_numbers(values[codes[place]], row),
-        )
-        for place in order
-        if place in up or place in down
-    ]
-
-
-def _numbers(values: Mapping[str, Floats], row: int) -> dict[str, float | int | None]:
-    """Return the numbers of one customer: days whole, missing ones null."""
-    return {name: _number(name, float(column[row])) for name, column in values.items()}
+def _numbers(
+    values: Mapping[str, Floats], rows: npt.NDArray[np.intp]
+) -> Iterator[dict[str, float | int | None]]:
+    """Yield the numbers of some customers: days whole, missing ones null."""
+    columns = [[_number(name, value) for value in column[rows].tolist()] for name, column in values.items()]
+    return (
+        {name: column[at] for name, column in zip(values, columns, strict=True)} for at in range(len(rows))
+    )
 
 
 def _number(name: str, value: float) -> float | int | None:
-    if np.isnan(value):
+    if math.isnan(value):
         return None
     if name.endswith("days") or value.is_integer():
         return round(value)

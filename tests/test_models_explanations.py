@@ -8,11 +8,33 @@ import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from model_examples import make_examples, simulate_orders
+from scipy.special import expit
 
 from features.declare import Reason
+from features.examples import Examples
 from features.families import FEATURE_NAMES
+from features.settings import BoostingSettings
+from models.boosting import Recipe
+from models.churn import HorizonChurn
 from models.contract import Contributions
-from models.explanations import KEPT_EACH_WAY, VALUE_FEATURES, explain_churn, probability_points
+from models.explanations import (
+    EFFECT_MIN,
+    KEPT_EACH_WAY,
+    VALUE_FEATURES,
+    ChurnEffects,
+    churn_effects,
+    explain_churn,
+    probability_points,
+)
+from models.horizon import logit
+
+QUICK = Recipe(
+    boosting=BoostingSettings(tree_count=40, learning_rate=0.1, rows_per_leaf_min=20),
+    outcomes_min=20,
+    thread_count=1,
+)
+DAYS = (14, 30, 45, 90, 120, 365, 1825)  # grid points, between two, beyond the last supported one
 
 
 class HandChurn:
@@ -35,6 +57,81 @@ def reasons_of(logits: dict[str, float] | None, **values: float) -> Any:
     churn: Any = HandChurn(table)
     found = explain_churn(churn, features, horizon_days=90)
     return None if found is None else [asdict(reason) for reason in found[0]]
+
+
+class Calibrated:
+    """A model behind a calibrator that is linear in the logit: p' = expit(a + b logit p)."""
+
+    def __init__(self, model: HorizonChurn, a: float, b: float) -> None:
+        self.model, self.a, self.b = model, a, b
+
+    def predict(self, features: pd.DataFrame, *, horizons_days: list[int]) -> pd.DataFrame:
+        return self.model.predict(features, horizons_days=horizons_days).apply(self._calibrated)
+
+    def contributions(self, features: pd.DataFrame, *, horizon_days: int) -> Contributions:
+        own = self.model.contributions(features, horizon_days=horizon_days)
+        return Contributions(self._calibrated(own.reference), own.logits * self.b)
+
+    def _calibrated(self, probabilities: "pd.Series[float]") -> "pd.Series[float]":
+        values = expit(self.a + self.b * logit(probabilities.to_numpy()))
+        return pd.Series(values, index=probabilities.index)
+
+
+@pytest.fixture(scope="module")
+def shop() -> Examples:
+    return make_examples(simulate_orders(400))
+
+
+@pytest.fixture(scope="module")
+def fitted(shop: Examples) -> HorizonChurn:
+    return HorizonChurn(recipe=QUICK).fit(shop)
+
+
+@pytest.mark.parametrize("line", [None, (0.4, 0.8), (-1.0, 1.3)], ids=["plain", "flatter", "steeper"])
+@pytest.mark.parametrize("days", DAYS)
+def test_reference_and_all_effects_are_the_served_probability(
+    fitted: HorizonChurn, shop: Examples, days: int, line: tuple[float, float] | None
+) -> None:
+    model: Any = fitted if line is None else Calibrated(fitted, *line)
+    found = churn_effects(model, shop.current, horizon_days=days)
+    assert found is not None
+    served = model.predict(shop.current, horizons_days=[days])[days].to_numpy()
+    assert np.abs(found.reference + found.effects.sum(axis=1) - served).max() < 1e-6
+    named = np.where(found.is_named, found.effects, 0).sum(axis=1)
+    assert np.abs(found.reference + named + found.rest - served).max() < 1e-6
+
+
+def test_named_reasons_and_the_rest_are_the_probability(fitted: HorizonChurn, shop: Examples) -> None:
+    found = churn_effects(fitted, shop.current, horizon_days=30)
+    reasons = explain_churn(fitted, shop.current, horizon_days=30)
+    assert found is not None
+    assert reasons is not None
+    told = [sum(reason.effect for reason in own) for own in reasons]
+    served = fitted.predict(shop.current, horizons_days=[30])[30].to_numpy()
+    assert found.reference + told + found.rest == pytest.approx(served, abs=5e-6)  # effects have six digits
+
+
+@given(st.lists(st.lists(st.floats(-1, 1), min_size=9, max_size=9), min_size=0, max_size=5))
+def test_the_cut_keeps_the_strongest_three_each_way(rows: list[list[float]]) -> None:
+    effects = np.array(rows).reshape(-1, 9)
+    found = ChurnEffects(("tenure",) * 9, np.full(len(effects), 0.5), effects)
+    for row, named in zip(effects, found.is_named, strict=True):
+        for sign in (1, -1):
+            strong = np.sort(sign * row[sign * row >= EFFECT_MIN])[::-1][:KEPT_EACH_WAY]
+            assert np.sort(sign * row[named & (sign * row > 0)])[::-1].tolist() == strong.tolist()
+
+
+def test_everybody_has_a_list_and_keeps_their_own(fitted: HorizonChurn, shop: Examples) -> None:
+    together = explain_churn(fitted, shop.current, horizon_days=30)
+    assert together is not None
+    assert len(together) == len(shop.current)
+    for row in (0, 7, len(shop.current) - 1):
+        assert [together[row]] == explain_churn(fitted, shop.current.iloc[[row]], horizon_days=30)
+    for own in together:
+        assert [abs(reason.effect) for reason in own] == sorted(
+            (abs(reason.effect) for reason in own), reverse=True
+        )
+    assert explain_churn(fitted, shop.current.iloc[:0], horizon_days=30) == []
 
 
 def test_features_of_one_code_count_together_and_numbers_are_true() -> None:
