@@ -1,6 +1,6 @@
 """`make bench`: every benchmark in turn, each in a process of its own, under one heading each.
 
-python -m benchmarks [--lines 10000000] [--only features,quality,api]
+python -m benchmarks [--lines 10000000] [--only features,scoring,quality,api]
 """
 
 import subprocess
@@ -11,17 +11,20 @@ import typer
 
 from features.console import run_command
 
-PARTS = ("features", "quality", "api")
+PARTS = ("features", "scoring", "quality", "api")
 
 
 def _command(
     *,
     lines: Annotated[int, typer.Option(help="order lines of the feature benchmark")] = 10_000_000,
-    only: Annotated[str, typer.Option(help="comma-separated: features, quality, api")] = ",".join(PARTS),
+    only: Annotated[str, typer.Option(help="comma-separated: features, scoring, quality, api")] = ",".join(
+        PARTS
+    ),
 ) -> None:
-    """Measure speed and memory of features, prediction quality, and the API under load."""
+    """Measure speed and memory of features, speed of scoring, prediction quality, and the API under load."""
     arguments = {
         "features": ["benchmarks.features", "--lines", str(lines)],
+        "scoring": ["benchmarks.scoring"],
         "quality": ["benchmarks.quality"],
         "api": ["benchmarks.api_load"],
     }
