@@ -26,7 +26,6 @@ from training.metrics_churn import churn_metrics
 from training.metrics_clv import BOUNDS, clv_metrics, interval_metrics
 from training.rounds import churn_round, clv_round, pivot
 
-
 MAIN = "lightgbm_btyd"
 """The churn recipe whose order probabilities value is judged with."""
 

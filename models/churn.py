@@ -141,9 +141,7 @@ class HorizonChurn:
         """Return LightGBM's own contributions: one row a customer, one column a feature."""
         return self.booster_.contributions(as_matrix(features), horizon_days)
 
-    def _order_level(
-        self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int
-    ) -> Level | None:
+    def _order_level(self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int) -> Level | None:
         """Return by how much more customers ordered than is expected of them, in log odds."""
         margins = -self._margins(features, [horizon_days])[:, 0]
         return odds_level(margins, 1.0 - labels[f"churned_{horizon_days}"].to_numpy(dtype=np.float64))

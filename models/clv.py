@@ -42,6 +42,7 @@ ORDERS_FILE = "orders.txt"
 # for it.
 _FLOOR_SHARE = 0.01
 _LIGHT_TREES_MAX = 100
+_LEVEL_MIN = 1e-3
 _MEASURED_ROWS_MAX = 100_000
 
 
@@ -54,7 +55,7 @@ class HurdleClv:
     feature_names_: tuple[str, ...]
     grid_days_: tuple[int, ...]
     supported_days_: int
-    level_: float
+    level_: dict[int, float]
     season_: dict[int, float]
     btyd_: BtydSpend
     spread_: SpendSpread
@@ -82,7 +83,7 @@ class HurdleClv:
         self.feature_names_ = tuple(examples.features.columns)
         spend = stack_rows(examples, self.grid_days_, label="spend", buyers_only=True)
         self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
-        self.level_ = _level(self.spend_, spend)
+        self.level_ = self._levels(spend, examples)
         self.btyd_ = shop_spend(examples)
         self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
         self.spread_ = self._spread(spend, examples)
@@ -135,7 +136,7 @@ class HurdleClv:
             "btyd_share": self.btyd_share,
             "feature_names": list(self.feature_names_),
             "grid_days": list(self.grid_days_),
-            "level": self.level_,
+            "level": {str(days): level for days, level in self.level_.items()},
             "season": {str(days): shift for days, shift in self.season_.items()},
             "btyd": self.btyd_.state(),
         }
@@ -150,7 +151,7 @@ class HurdleClv:
         model.feature_names_ = tuple(state["feature_names"])
         model.grid_days_ = tuple(state["grid_days"])
         model.supported_days_ = max(model.grid_days_)
-        model.level_ = state["level"]
+        model.level_ = {int(days): level for days, level in state["level"].items()}
         model.season_ = {int(days): shift for days, shift in state["season"].items()}
         model.btyd_ = BtydSpend.from_state(state["btyd"])
         model.spread_ = SpendSpread.from_arrays(read_arrays(folder))
@@ -167,10 +168,26 @@ class HurdleClv:
         pairs = {}
         for horizon_days in self.grid_days_:
             tested = _thinned(_chosen(spend, unseen & (spend.horizons_days == horizon_days)))
-            boosted = self.level_ * np.exp(twin.row_margins(tested.matrix))
+            boosted = self.level_[horizon_days] * np.exp(twin.row_margins(tested.matrix))
             rows = features.iloc[tested.positions]
             pairs[horizon_days] = (self._blended(boosted, rows, horizon_days), tested.target)
         return SpendSpread(wobble=self._wobble(spend, examples)).fit(pairs)
+
+    def _levels(self, spend: HorizonRows, examples: Examples) -> dict[int, float]:
+        """Return total actual / total expected spend by horizon, over the newer half of its snapshots.
+
+        The gamma objective balances ratios, not totals; and money moves on while a model averages a year.
+        """
+        days = pd.to_datetime(examples.features.index.get_level_values("as_of")).to_numpy()[spend.positions]
+        expected = np.exp(self.spend_.row_margins(spend.matrix))
+        levels = {}
+        for horizon_days in self.grid_days_:
+            chosen = spend.horizons_days == horizon_days
+            seen = np.unique(days[chosen])
+            newer = chosen & (days >= seen[len(seen) // 2])
+            ratio = spend.target[newer].sum() / expected[newer].sum()
+            levels[horizon_days] = float(max(ratio, _LEVEL_MIN))
+        return levels
 
     def _wobble(self, spend: HorizonRows, examples: Examples) -> float:
         """Return how much the shop's level moves, by the shortest horizon: it knows the most snapshots."""
@@ -190,7 +207,8 @@ class HurdleClv:
     def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
         check_features(features, self.feature_names_)
         grid_days = needed_grid(self.grid_days_, horizons_days)
-        known = self.level_ * np.exp(self.spend_.margins(as_matrix(features), grid_days))
+        levels = np.array([self.level_[days] for days in grid_days])
+        known = levels * np.exp(self.spend_.margins(as_matrix(features), grid_days))
         boosted = self._extended(known, features, grid_days, horizons_days)
         columns = [self._blended(boosted[:, place], features, h) for place, h in enumerate(horizons_days)]
         blended = np.column_stack(columns) if columns else boosted
@@ -236,13 +254,6 @@ def _positive(spend: HorizonRows) -> HorizonRows:
 
 def _chosen(rows: HorizonRows, keep: NDArray[np.bool_]) -> HorizonRows:
     return HorizonRows(rows.matrix[keep], rows.target[keep], rows.horizons_days[keep], rows.positions[keep])
-
-
-def _level(booster: HorizonBooster, spend: HorizonRows) -> float:
-    """Return total actual / total expected spend: the gamma objective balances ratios, not totals."""
-    rows = _thinned(spend)
-    expected = np.exp(booster.row_margins(rows.matrix))
-    return max(float(rows.target.sum() / expected.sum()), 1e-3)
 
 
 def _thinned(rows: HorizonRows) -> HorizonRows:

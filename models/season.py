@@ -127,9 +127,7 @@ def shifts_at(shifts: Mapping[int, float], horizons_days: Sequence[int]) -> Floa
     return np.interp(horizons_days, [*days, YEAR_DAYS], [*(shifts[day] for day in days), 0.0])
 
 
-def _level(
-    pair: tuple[pd.DataFrame, pd.DataFrame], horizon_days: int, level_of: LevelOf
-) -> Level | None:
+def _level(pair: tuple[pd.DataFrame, pd.DataFrame], horizon_days: int, level_of: LevelOf) -> Level | None:
     features, labels = pair
     known = labels[f"churned_{horizon_days}"].notna().to_numpy()
     return level_of(features[known], labels[known], horizon_days) if known.any() else None

@@ -4,7 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from training.judge import compare, decide, mean_losses
+from training.judge import Field, compare, decide, mean_losses
+
+RULE = Field(frozenset({"rule"}))
 
 
 def losses_of(candidate: str, values: list[float], *, origin: str = "2026-01-01") -> pd.DataFrame:
@@ -22,9 +24,8 @@ def test_the_mean_is_over_origins_and_not_over_rows() -> None:
 def test_a_model_that_is_better_for_everybody_wins_beyond_doubt() -> None:
     rule = losses_of("rule", [1.0, 2.0, 3.0, 4.0])
     model = losses_of("model", [0.9, 1.8, 2.9, 3.8])
-    verdict = decide(
-        pd.concat([rule, model], ignore_index=True), loss_name="x", rules={"rule"}, resamples=200, seed=1
-    )
+    table = pd.concat([rule, model], ignore_index=True)
+    verdict = decide(table, RULE, loss_name="x", resamples=200, seed=1)
     assert verdict.winner == "model"
     assert verdict.against_rule is not None
     assert verdict.against_rule.mean == pytest.approx(0.15)
@@ -43,15 +44,24 @@ def test_noise_is_told_as_noise() -> None:
 
 def test_a_rule_that_wins_has_no_rival_to_beat() -> None:
     table = pd.concat([losses_of("rule", [1.0, 1.0]), losses_of("model", [2.0, 2.0])], ignore_index=True)
-    verdict = decide(table, loss_name="x", rules={"rule"}, resamples=100, seed=1)
+    verdict = decide(table, RULE, loss_name="x", resamples=100, seed=1)
     assert (verdict.winner, verdict.against_rule, verdict.beats_baseline) == ("rule", None, False)
 
 
 def test_a_model_that_is_only_as_good_as_a_rule_does_not_win() -> None:
     table = pd.concat([losses_of("z rule", [1.0, 0.0]), losses_of("a model", [0.5, 0.5])], ignore_index=True)
-    verdict = decide(table, loss_name="x", rules={"z rule"}, resamples=100, seed=1)
+    verdict = decide(table, Field(frozenset({"z rule"})), loss_name="x", resamples=100, seed=1)
     assert (verdict.winner, verdict.beats_baseline) == ("z rule", False)
     assert list(verdict.mean_losses) == ["z rule", "a model"]
+
+
+def test_a_rule_that_cannot_serve_is_only_there_to_be_beaten() -> None:
+    table = pd.concat([losses_of("alone", [1.0, 1.0]), losses_of("rung", [2.0, 2.0])], ignore_index=True)
+    field = Field(rules=frozenset({"alone"}), bystanders=frozenset({"alone"}))
+    verdict = decide(table, field, loss_name="x", resamples=100, seed=1)
+    assert (verdict.winner, verdict.beats_baseline) == ("rung", False)
+    assert verdict.against_rule is not None
+    assert (verdict.against_rule.rival, verdict.against_rule.mean) == ("alone", -1.0)
 
 
 def test_ties_go_by_name_whatever_the_order_of_the_rows() -> None:

@@ -23,6 +23,7 @@ from training.cards import model_card
 from training.promote import PromotionError, champion, choose, history_of, promote, read_scorecard, roll_back
 from training.scorecard import (
     CandidateResult,
+    Comparison,
     Scorecard,
     TaskResult,
     summary_of,
@@ -65,7 +66,10 @@ def result_of(losses: dict[str, float], *, task: names.Task = "churn") -> TaskRe
         horizon_days=30,
         loss_name="log-loss",
         origins=[date(2026, 4, 1)],
-        candidates={n: CandidateResult(method=methods[n], metrics=metrics) for n in losses},  # type: ignore[arg-type]
+        candidates={
+            name: CandidateResult(method=methods[name], metrics=metrics, is_rule=methods[name] != "ml")  # type: ignore[arg-type]
+            for name in losses
+        },
         left_out={},
         winner=min(losses, key=lambda name: losses[name]) if losses else None,
         mean_losses=dict(sorted(losses.items(), key=lambda item: item[1])),
@@ -207,6 +211,17 @@ def test_the_text_marks_the_winner_and_says_who_won() -> None:
     text = scorecard_text(scorecard({"recency": 0.2, "base_rate": 0.3}))
     assert "* recency" in text
     assert "no model does better here" in text
+
+
+def test_a_winner_that_a_simple_rule_beats_is_told_so() -> None:
+    beaten = Comparison(rival="formula_alone", mean=-0.2, low=-0.3, high=-0.1)
+    result = result_of({"lightgbm": 0.4, "recency": 0.2}).model_copy(
+        update={"winner": "lightgbm", "against_rule": beaten}
+    )
+    assert verdict_text(result) == (
+        "lightgbm (ml) is no better than a simple rule: formula_alone has a log-loss lower by 0.2 "
+        "(95 % interval 0.1 … 0.3)"
+    )
 
 
 def test_a_missing_or_older_back_test_says_what_to_run(tmp_path: Path) -> None:

@@ -72,14 +72,24 @@ def compare(losses: pd.DataFrame, recipe: str, rival: str, *, resamples: int, se
     return Difference(rival=rival, mean=mean, low=ends[0], high=ends[1])
 
 
-def decide(losses: pd.DataFrame, *, loss_name: str, rules: set[str], resamples: int, seed: int) -> Verdict:
-    """Choose the recipe with the lowest mean loss; `rules` are the simple ones that a model must beat.
+@dataclass(frozen=True, slots=True)
+class Field:
+    """Who takes part: `rules` are the simple ones that a model must beat, `bystanders` cannot serve."""
 
-    A model that is only as good as a rule does not beat it: the rule wins.
+    rules: frozenset[str]
+    bystanders: frozenset[str] = frozenset()
+
+
+def decide(losses: pd.DataFrame, field: Field, *, loss_name: str, resamples: int, seed: int) -> Verdict:
+    """Choose the recipe with the lowest mean loss among those that can serve.
+
+    A model that is only as good as a rule does not beat it: the rule wins. A winner that is no rule itself is
+    compared with the strongest one.
     """
+    rules = field.rules
     found = mean_losses(losses)
     means = dict(sorted(found.items(), key=lambda item: (item[1], item[0] not in rules, item[0])))
-    winner = next(iter(means))
+    winner = next(name for name in means if name not in field.bystanders)
     rivals = [name for name in means if name in rules]
     against = None
     if winner not in rules and rivals:

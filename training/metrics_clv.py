@@ -117,12 +117,17 @@ def high_value_captured(
     >>> high_value_captured(np.array([0.0, 1.0, 2.0, 3.0, 90.0]), np.array([1.0, 2.0, 3.0, 5.0, 4.0]))
     0.0
     """
-    values = pl.LazyFrame({"customer_id": np.arange(len(outcomes)), "value": outcomes})
-    flagged: pl.DataFrame = flag_high_value(nw.from_native(values)).collect("polars").to_native()
-    truly = flagged.sort("customer_id")[definition].to_numpy().astype(np.float64)
+    truly = truly_high_value(outcomes, definition=definition)
     count = int(truly.sum())
     chosen = np.argsort(-predictions, kind="stable")[:count]
     return float(shared_outcomes(truly, predictions)[chosen].sum() / count) if count else float("nan")
+
+
+def truly_high_value(outcomes: Floats, *, definition: Definition) -> Floats:
+    """Return 1 for the customers who were of high value, 0 for the others."""
+    values = pl.LazyFrame({"customer_id": np.arange(len(outcomes)), "value": outcomes})
+    flagged: pl.DataFrame = flag_high_value(nw.from_native(values)).collect("polars").to_native()
+    return flagged.sort("customer_id")[definition].to_numpy().astype(np.float64)
 
 
 def rank_correlation(outcomes: Floats, predictions: Floats) -> float:

@@ -75,13 +75,15 @@ class Comparison(_Part):
 class CandidateResult(_Part):
     """One recipe: its method, its metrics by horizon (days) and name, its grade.
 
-    `against_rule` is its paired difference to the strongest simple rule, by metric.
+    `against_rule` is its paired difference to the strongest simple rule, by metric; `is_rule` says whether it
+    is one of those itself.
     """
 
     method: Method
     metrics: dict[int, dict[str, Summary]]
     grade: Grade | None = None
     against_rule: dict[str, Comparison] = {}
+    is_rule: bool = False
 
 
 class Gate(_Part):
@@ -144,8 +146,8 @@ class TaskResult(_Part):
 
     @property
     def best_rule(self) -> str | None:
-        """The strongest recipe that is no machine learning, if one was judged."""
-        return next((name for name in self.mean_losses if self.candidates[name].method != "ml"), None)
+        """The strongest simple rule, if one was judged."""
+        return next((name for name in self.mean_losses if self.candidates[name].is_rule), None)
 
     @property
     def grade(self) -> Grade | None:
@@ -193,6 +195,12 @@ def verdict_text(result: TaskResult) -> str:
     if result.against_rule is None:
         return f"{result.winner} ({method}) has the lowest {result.loss_name}; no model does better here"
     found = result.against_rule
+    if found.mean < 0:
+        return (
+            f"{result.winner} ({method}) is no better than a simple rule: {found.rival} has a "
+            f"{result.loss_name} lower by {-found.mean:.4g} "
+            f"(95 % interval {-found.high:.4g} … {-found.low:.4g})"
+        )
     sure = "beyond doubt" if result.beats_baseline else "not beyond doubt"
     return (
         f"{result.winner} ({method}) beats the best simple rule, {found.rival}, {sure}: {result.loss_name} "

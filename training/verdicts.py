@@ -1,5 +1,6 @@
 """From stored predictions to a task's result: metrics, the winner and its distance to the simple rules."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -7,16 +8,17 @@ import pandas as pd
 
 from features.settings import Settings
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
-from models.contract import Method
+from models.contract import Method, Model, StandsAlone
 from models.registry_names import Task
 from training.context import Context
 from training.coverage import coverage_by_decile, totals_of
 from training.gates import gates_of, mean_size
 from training.grades import grade_of
-from training.judge import Verdict, decide
+from training.judge import Field, Verdict, decide
 from training.metrics_churn import churn_metrics, log_losses
 from training.metrics_clv import BOUNDS, clv_metrics, deviances, interval_metrics
 from training.resampling import Floats, Resample, Statistic
+from training.rounds import alone_name
 from training.scorecard import (
     LOSS_NAMES,
     PAIRED_METRICS,
@@ -64,9 +66,25 @@ LISTS = Measures(
 
 
 def methods_of(task: Task, settings: Settings) -> dict[str, Method]:
-    """Return the method of every candidate of a task."""
-    makers = {"churn": churn_candidates, "clv": clv_candidates, "recommender": recommender_candidates}
-    return {name: candidate.method for name, candidate in makers[task](settings).items()}  # type: ignore[attr-defined]
+    """Return the method of every recipe that is judged for a task, rules that stand alone among them."""
+    candidates = _candidates_of(task, settings)
+    methods = {name: candidate.method for name, candidate in candidates.items()}
+    alone = [name for name, candidate in candidates.items() if isinstance(candidate, StandsAlone)]
+    return methods | {alone_name(name): methods[name] for name in alone}
+
+
+def _candidates_of(task: Task, settings: Settings) -> Mapping[str, Model]:
+    if task == "churn":
+        return churn_candidates(settings)
+    return clv_candidates(settings) if task == "clv" else recommender_candidates(settings)
+
+
+def field_of(task: Task, settings: Settings) -> Field:
+    """Return which recipes are the simple rules of a task, and which of them are only there to be beaten."""
+    methods = methods_of(task, settings)
+    alone = frozenset(name for name in methods if name in map(alone_name, methods))
+    simple = frozenset(name for name, method in methods.items() if method != "ml")
+    return Field(rules=alone or simple, bystanders=alone)
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -144,11 +162,10 @@ def _headline_losses(context: Context, predictions: pd.DataFrame, loss: object) 
 def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdict | None:
     if losses is None:
         return None
-    rules = {name for name, method in methods_of(task, context.settings).items() if method != "ml"}
     return decide(
         losses,
+        field_of(task, context.settings),
         loss_name=LOSS_NAMES[task],
-        rules=rules,
         resamples=context.settings.backtest.bootstrap_count,
         seed=context.settings.seed,
     )
@@ -206,13 +223,14 @@ def _result(
 
 
 def _candidates(context: Context, task: Task, found: Findings, horizon: int) -> dict[str, CandidateResult]:
-    methods = methods_of(task, context.settings)
+    methods, rules = methods_of(task, context.settings), field_of(task, context.settings).rules
     constant = _means(found.summaries["base_rate"][horizon]) if "base_rate" in found.summaries else {}
     return {
         name: CandidateResult(
             method=methods[name],
             metrics=metrics,
             grade=grade_of(task, _means(metrics[horizon]), constant),
+            is_rule=name in rules,
         )
         for name, metrics in found.summaries.items()
     }

@@ -3,7 +3,8 @@
 import numpy as np
 import numpy.typing as npt
 
-from training.metrics_clv import deviances, interval_fifths, worst_share
+from features.high_value import Definition
+from training.metrics_clv import deviances, interval_fifths, truly_high_value, worst_share
 from training.resampling import Statistic, Term
 from training.weighted import Order, Ranking, SharedBins, bin_error, mean_of, share_of, top_count_of
 
@@ -22,6 +23,8 @@ def clv_statistics(outcomes: Floats, predictions: Floats) -> dict[str, Statistic
         "decile_error": bin_error(outcomes, predictions, order=predicted, of=outcomes),
         "top_20_captured": _top_captured(outcomes, predicted, actual),
         "spearman": _rank_correlation(predicted, actual),
+        "high_value_captured": _high_value(outcomes, predicted, "is_in_top_share"),
+        "revenue_makers_captured": _high_value(outcomes, predicted, "makes_most_revenue"),
     }
 
 
@@ -75,6 +78,18 @@ def _top_captured(outcomes: Floats, predicted: Order, actual: Order, *, share: f
         return np.where(most > 0, chosen.observed(*sums[:3])[:, 1] / most, np.nan)
 
     return Statistic((*chosen.terms(outcomes), *best.terms(outcomes)), value)
+
+
+def _high_value(outcomes: Floats, predicted: Order, definition: Definition) -> Statistic:
+    """Keep who was chosen and who was of high value; the draws weigh them."""
+    truly = truly_high_value(outcomes, definition=definition)
+    chosen = SharedBins.of(predicted, top_count=int(truly.sum()))
+
+    def value(*sums: Floats) -> Floats:
+        every = sums[3][:, 0]
+        return np.where(every > 0, chosen.observed(*sums[:3])[:, 1] / every, np.nan)
+
+    return Statistic((*chosen.terms(truly), Term(truly)), value)
 
 
 def _worst_fifth(
