@@ -1,109 +1,161 @@
-"""Prediction quality of the shipped recipes at published origins, beside the simple rules and the floors.
+"""Prediction quality at published origins: what a shop would have been served, beside every rule and recipe.
 
     python -m benchmarks.quality [--sets cj,or,cdnow] [--folder var/bench]
 
-Every recipe is refitted at every origin on what was known before it; one configuration serves all sets.
+At each origin the whole pipeline runs as of that day: the back-test on earlier origins chooses, the chosen
+recipes are refitted and answer (`regulars` in the tables). One configuration serves all sets. Exit code 1
+where a gate is missed.
 """
 
 import sys
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import pandas as pd
 import typer
 
+from benchmarks.published import OURS, TRIALS, Trial
 from benchmarks.sets import load_set
-from features.console import progress, run_command
-from features.examples import ExampleBuilder
-from features.history import History
+from features.console import Announce, progress, run_command
 from features.settings import Layout, load_settings
-from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates
-from training.metrics_churn import churn_metrics
-from training.metrics_clv import BOUNDS, clv_metrics, interval_metrics
+from models.registry_names import Task
+from training.backtest import run_backtest
+from training.context import Context, open_context
+from training.resampling import Resample
 from training.rounds import churn_round, clv_round, pivot
+from training.scorecard import PAIRED_METRICS, Summary
+from training.summaries import Findings, differences, measure
+from training.verdicts import CHURN, CLV, churn_verdict, clv_verdict, field_of
 
-MAIN = "lightgbm_btyd"
-"""The churn recipe whose order probabilities value is judged with."""
-
-
-@dataclass(frozen=True, slots=True)
-class Trial:
-    """One set, its horizon and its origins; `floors` are the published figures that must be reached."""
-
-    name: str
-    horizon_days: int
-    origins: tuple[date, ...]
-    floors: dict[str, str]
-
-
-TRIALS = {
-    "cj": Trial(
-        "Complete Journey",
-        30,
-        (date(2017, 9, 4), date(2017, 10, 19), date(2017, 12, 3)),
-        {"mean AUC": "≥ .875 (gate .878)", "mean log-loss": "≤ .307", "CLV nGini": "≥ .835 each"},
+SHOWN: dict[Task, tuple[str, ...]] = {
+    "churn": ("auc", "log_loss", "ece", "calibration_slope", "lift_top_decile"),
+    "clv": (
+        "normalised_gini", "deviance", "rmse", "mae", "total_bias", "above_high_share", "buyers_inside_share"
     ),
-    "or": Trial(
-        "Online Retail",
-        90,
-        (date(2011, 9, 10),),
-        {"AUC": "≥ .735 (gate .738)", "CLV nGini": "≥ .76 (gate .775)"},
-    ),
-    "cdnow": Trial(
-        "CDNOW",
-        91,
-        (date(1997, 12, 31), date(1998, 4, 1)),
-        {"AUC": "≥ .803, .835", "log-loss": "≤ .348, .299", "CLV nGini": "≥ .733, .780"},
-    ),
-}
+}  # fmt: skip
 
 
-def run_trial(trial: Trial, var: Path) -> pd.DataFrame:
-    """Return one row per task, candidate and origin with its metrics."""
-    settings = load_settings()
-    builder = ExampleBuilder(History.open(Layout(var).history), settings)
-    horizons = (trial.horizon_days,)
-    rows = []
+@dataclass(slots=True)
+class Predictions:
+    """Stored predictions of every recipe at the published origins, and which of them were chosen."""
+
+    churn: list[pd.DataFrame] = field(default_factory=list)
+    clv: list[pd.DataFrame] = field(default_factory=list)
+    chosen: dict[date, tuple[str, str]] = field(default_factory=dict)
+
+
+def run_trial(trial: Trial, var: Path, announce: Announce) -> Predictions:
+    """Run the pipeline as of every published origin, and keep what every recipe said there."""
+    found = Predictions()
     for day in trial.origins:
-        origin = Snapshot(day)
-        examples = builder.examples(origin, headline_days=trial.horizon_days)
-        outcomes = builder.outcomes(
-            origin, horizons_days=horizons, known_until=origin.shifted(trial.horizon_days)
-        )
-        churn, _ = churn_round(churn_candidates(settings), examples, outcomes, horizons=horizons)
-        orders = 1 - pivot(churn, MAIN, day).reindex(examples.current.index)
-        clv, _ = clv_round(clv_candidates(settings), examples, outcomes, order_probability=orders)
-        rows += _rows("churn", churn) + _rows("clv", clv)
-    return pd.DataFrame(rows)
+        announce(f"{trial.name} as of {day}: back-test")
+        layout, settings = Layout(var), load_settings()
+        context = open_context(layout, settings, as_of=str(day), headline_days=trial.horizon_days)
+        chosen = _chosen(context, announce)
+        announce(f"{trial.name} as of {day}: predictions")
+        churn, clv = _predictions(context, chosen[0])
+        found.chosen[day] = chosen
+        for table, winner, kept in zip((churn, clv), chosen, (found.churn, found.clv), strict=True):
+            ours = table[table["candidate"] == winner].assign(candidate=OURS)
+            kept.append(pd.concat([ours, table], ignore_index=True))
+    return found
 
 
-def _rows(task: str, predictions: pd.DataFrame) -> list[dict[str, object]]:
-    rows = []
-    for (candidate, origin), part in predictions.groupby(["candidate", "origin"], sort=False):
-        truth, predicted = part["outcome"].to_numpy(np.float64), part["prediction"].to_numpy(np.float64)
-        values = churn_metrics(truth, predicted) if task == "churn" else clv_metrics(truth, predicted)
-        if task == "clv" and part["high"].notna().all():
-            values |= interval_metrics(truth, part[list(BOUNDS)].to_numpy(np.float64).T)
-        rows.append({"task": task, "candidate": candidate, "origin": origin, **values})
-    return rows
+def _chosen(context: Context, announce: Announce) -> tuple[str, str]:
+    """Return the recipes of churn and value that the back-test before the date makes champions."""
+    result = run_backtest(context, announce, with_lists=False)
+    churn, clv = churn_verdict(context, result.churn), clv_verdict(context, result.clv)
+    if churn is None or clv is None:
+        raise ValueError(f"the history before {context.as_of.date} is too short for a back-test")
+    return churn.winner, clv.winner
 
 
-SHOWN = {
-    "churn": ["auc", "log_loss", "ece", "calibration_slope", "lift_top_decile"],
-    "clv": [
-        "normalised_gini",
-        "deviance",
-        "rmse",
-        "mae",
-        "total_bias",
-        "above_high_share",
-        "buyers_inside_share",
-    ],
-}
+def _predictions(context: Context, churn_winner: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    settings, days, origin = context.settings, context.headline_days, context.as_of
+    examples = context.builder.examples(origin, headline_days=days)
+    outcomes = context.builder.outcomes(origin, horizons_days=(days,), known_until=origin.shifted(days))
+    churn, _ = churn_round(churn_candidates(settings), examples, outcomes, horizons=(days,))
+    orders = 1 - pivot(churn, churn_winner, origin.date).reindex(examples.current.index)
+    clv, _ = clv_round(clv_candidates(settings), examples, outcomes, order_probability=orders)
+    return churn, clv
+
+
+def judge_trial(trial: Trial, found: Predictions) -> dict[Task, Findings]:
+    """Return the metrics of every recipe at every origin, with the draws behind their differences."""
+    settings, findings = load_settings(), {}
+    tasks: tuple[tuple[Task, list[pd.DataFrame]], ...] = (("churn", found.churn), ("clv", found.clv))
+    for task, tables in tasks:
+        rows = pd.concat(tables, ignore_index=True)
+        count = settings.backtest.bootstrap_count
+        resample = Resample(rows["customer_id"], draw_count=count, seed=settings.seed)
+        measures = CHURN if task == "churn" else CLV
+        findings[task] = measure(rows, measures, resample=resample, judged_days=trial.horizon_days)
+    return findings
+
+
+def table_of(trial: Trial, findings: Findings, task: Task) -> pd.DataFrame:
+    """Return one row a recipe and origin with the metrics that are shown."""
+    rows = [
+        {"candidate": candidate, "origin": day}
+        | {name: _at(summaries[trial.horizon_days], name, day) for name in SHOWN[task]}
+        for candidate, summaries in findings.summaries.items()
+        for day in trial.origins
+    ]
+    table = pd.DataFrame(rows).set_index(["candidate", "origin"])
+    return table.sort_values(SHOWN[task][0], ascending=False, kind="stable").sort_index(
+        level="origin", sort_remaining=False, kind="stable"
+    )
+
+
+def _at(summaries: Mapping[str, Summary], name: str, day: date) -> float:
+    value = summaries[name].by_origin.get(day) if name in summaries else None
+    return float("nan") if value is None else float(value)
+
+
+def gate_lines(trial: Trial, findings: dict[Task, Findings]) -> list[tuple[str, bool]]:
+    """Hold ours against the gates of a trial, and against the strongest simple rule of each task."""
+    lines: list[tuple[str, bool]] = []
+    for gate in trial.gates:
+        own = findings[gate.task].summaries[OURS][trial.horizon_days][gate.metric].by_origin
+        values = [float(value) for day in trial.origins if (value := own[day]) is not None]
+        lines += [(f"{gate.task} {words}", held) for words, held in gate.verdicts(values)]
+    for task, found in findings.items():
+        lines += _against_rules(trial, found, task)
+    return lines
+
+
+def _against_rules(trial: Trial, found: Findings, task: Task) -> list[tuple[str, bool]]:
+    """Compare ours with the rule that is best in each paired metric: the whole interval must lie above 0."""
+    lines = []
+    rules = sorted(field_of(task, load_settings()).rules & set(found.summaries))
+    for metric in PAIRED_METRICS[task]:
+        gaps = [
+            differences(found, rule, names=[metric], judged_days=trial.horizon_days)[OURS][metric]
+            for rule in rules
+        ]
+        nearest = min(gaps, key=lambda gap: gap.mean)
+        words = f"{task} {metric} better than {nearest.rival} by {nearest.mean:.4f}"
+        lines.append((f"{words} (95 % interval {nearest.low:.4f} … {nearest.high:.4f})", nearest.low > 0))
+    return lines
+
+
+def print_trial(trial: Trial, found: Predictions) -> bool:
+    """Print tables and gates of a trial; return whether every gate is met."""
+    findings = judge_trial(trial, found)
+    sys.stdout.write(f"\n{trial.name}, {trial.horizon_days} days\n")
+    for day, (churn, clv) in found.chosen.items():
+        sys.stdout.write(f"as of {day} the back-test chose {churn} and {clv}\n")
+    for task, part in findings.items():
+        sys.stdout.write(f"\n{task}\n{table_of(trial, part, task).round(4).to_string(na_rep='–')}\n")
+    lines = gate_lines(trial, findings)
+    sys.stdout.write("\ngates\n")
+    for words, held in lines:
+        sys.stdout.write(f"  {'met   ' if held else 'MISSED'}  {words}\n")
+    return all(held for _, held in lines)
 
 
 def _command(
@@ -111,23 +163,18 @@ def _command(
     sets: Annotated[str, typer.Option(help="comma-separated: cj, or, cdnow")] = "cj,or,cdnow",
     folder: Annotated[Path, typer.Option(help="where the sets are loaded to")] = Path("var/bench"),
 ) -> None:
-    """Print prediction quality at the published origins."""
-    names = sets.split(",")
-    with progress("quality", total=2 * len(names)) as announce:
+    """Print prediction quality at the published origins, and whether the gates are met."""
+    names, all_met = sets.split(","), True
+    with progress("quality", total=11 * sum(len(TRIALS[name].origins) for name in names)) as announce:
         for name in names:
-            trial = TRIALS[name]
-            announce(f"loading {trial.name}")
+            announce(f"loading {TRIALS[name].name}")
             var = load_set(name, folder)
             if var is None:
-                sys.stdout.write(f"\n{trial.name}: left out, its file is absent\n")
+                sys.stdout.write(f"\n{TRIALS[name].name}: left out, its file is absent\n")
                 continue
-            announce(f"fitting and judging {trial.name}")
-            table = run_trial(trial, var)
-            floors = " · ".join(f"{key} {value}" for key, value in trial.floors.items())
-            sys.stdout.write(f"\n{trial.name}, {trial.horizon_days} days · floors: {floors}\n")
-            for task, columns in SHOWN.items():
-                shown = table[table["task"] == task].set_index(["candidate", "origin"])[columns]
-                sys.stdout.write(f"\n{task}\n{shown.round(4).to_string()}\n")
+            all_met &= print_trial(TRIALS[name], run_trial(TRIALS[name], var, announce))
+    if not all_met:
+        raise SystemExit(1)
 
 
 if __name__ == "__main__":

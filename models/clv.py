@@ -2,9 +2,9 @@
 
 The first factor comes from the churn model. The second is one LightGBM (gamma objective) on the buyers' rows
 of every known horizon, with the horizon as a column that may only raise it, averaged with what BG/NBD x
-Gamma-Gamma expects given an order; a third, small one counts orders the same way. Beyond the last supported
-horizon both grow as BTYD's expected orders given one do. Where the history holds the same weeks of last
-year, spend is moved by what they did to it (`models.season`). CLV never falls with the horizon.
+Gamma-Gamma and the formula expect given an order; a third, small one counts orders the same way. Beyond the
+last supported horizon both grow as BTYD's expected orders given one do. Where the history holds the same
+weeks of last year, spend is moved by what they did to it (`models.season`). CLV never falls with the horizon.
 """
 
 from collections.abc import Sequence
@@ -20,6 +20,7 @@ from features.examples import Examples
 from models.boosting import HorizonBooster, Objective, Recipe
 from models.btyd_spend import BtydSpend, shop_spend
 from models.contract import Method, NotEnoughDataError, Scalar
+from models.formula import OrderFormula, poisson_orders_given_one
 from models.horizon import (
     Floats,
     HorizonRows,
@@ -58,17 +59,22 @@ class HurdleClv:
     level_: dict[int, float]
     season_: dict[int, float]
     btyd_: BtydSpend
+    formula_: OrderFormula
     spread_: SpendSpread
     spend_: HorizonBooster
     orders_: HorizonBooster | None
 
-    def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.35) -> None:
+    def __init__(
+        self, *, recipe: Recipe | None = None, btyd_share: float = 0.2, formula_share: float = 0.2
+    ) -> None:
         self.recipe = recipe
         self.btyd_share = btyd_share
+        self.formula_share = formula_share
 
     def params(self) -> dict[str, Scalar]:
-        """Return the recipe, flat, and the share of BTYD."""
-        return (self.recipe or Recipe()).params() | {"btyd_share": self.btyd_share}
+        """Return the recipe, flat, and the shares of BTYD and the formula."""
+        shares = {"btyd_share": self.btyd_share, "formula_share": self.formula_share}
+        return (self.recipe or Recipe()).params() | shares
 
     def fit(self, examples: Examples) -> Self:
         """Learn spend and orders given an order, their level, spread and extension.
@@ -85,6 +91,7 @@ class HurdleClv:
         self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
         self.level_ = self._levels(spend, examples)
         self.btyd_ = shop_spend(examples)
+        self.formula_ = OrderFormula.of(examples.current)
         self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
         self.spread_ = self._spread(spend, examples)
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
@@ -132,8 +139,8 @@ class HurdleClv:
             self.orders_.save(folder / ORDERS_FILE)
         write_arrays(folder, self.spread_.arrays())
         state = {
-            "recipe": (self.recipe or Recipe()).params(),
-            "btyd_share": self.btyd_share,
+            "params": self.params(),
+            "shop_orders_per_day": self.formula_.shop_orders_per_day,
             "feature_names": list(self.feature_names_),
             "grid_days": list(self.grid_days_),
             "level": {str(days): level for days, level in self.level_.items()},
@@ -146,8 +153,10 @@ class HurdleClv:
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         state = read_state(folder)
-        recipe = Recipe.from_params(state["recipe"])
-        model = cls(recipe=recipe, btyd_share=state["btyd_share"])
+        recipe = Recipe.from_params(state["params"])
+        shares = {name: state["params"][name] for name in ("btyd_share", "formula_share")}
+        model = cls(recipe=recipe, **shares)
+        model.formula_ = OrderFormula(state["shop_orders_per_day"])
         model.feature_names_ = tuple(state["feature_names"])
         model.grid_days_ = tuple(state["grid_days"])
         model.supported_days_ = max(model.grid_days_)
@@ -215,11 +224,12 @@ class HurdleClv:
         return blended * np.exp(shifts_at(self.season_, horizons_days))
 
     def _blended(self, boosted: Floats, features: pd.DataFrame, horizon_days: int) -> Floats:
-        """Return the mean of the boosted answer and BTYD's, weighted by `btyd_share`."""
-        if self.btyd_share == 0:
-            return boosted
-        other = self.btyd_.spend_given_order(features, horizon_days)
-        return (1.0 - self.btyd_share) * boosted + self.btyd_share * other
+        """Return the mean of what boosting, BTYD and the formula expect given an order, by their shares."""
+        orders = poisson_orders_given_one(self.formula_.daily_orders(features) * horizon_days)
+        by_formula = self.formula_.order_value(features) * orders
+        by_btyd = self.btyd_.spend_given_order(features, horizon_days)
+        own_share = 1.0 - self.btyd_share - self.formula_share
+        return own_share * boosted + self.btyd_share * by_btyd + self.formula_share * by_formula
 
     def _extended(
         self, known: Floats, features: pd.DataFrame, grid_days: Sequence[int], horizons_days: Sequence[int]

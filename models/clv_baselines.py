@@ -20,6 +20,7 @@ from models.baselines import longest_known_days
 from models.btyd import PurchaseHistories
 from models.btyd_spend import BtydSpend, amounts, shop_spend
 from models.contract import Method, Scalar
+from models.formula import OrderFormula, poisson_orders_given_one
 from models.horizon import Floats, check_features, label_horizons, orders_given_one, rising_product
 from models.intervals import SpendSpread, level_wobble, spread_frame
 from models.plain import read_arrays, read_state, write_arrays, write_state
@@ -130,8 +131,7 @@ class _RuleClv:
         return value * self._orders_given_one(features, horizon_days)
 
     def _orders_given_one(self, features: pd.DataFrame, horizon_days: int) -> Floats:
-        expected = self._daily_orders(features) * self._days(horizon_days)
-        return np.where(expected > 1e-9, expected / -np.expm1(-expected.clip(min=1e-9)), 1.0)
+        return poisson_orders_given_one(self._daily_orders(features) * self._days(horizon_days))
 
     def _days(self, horizon_days: int) -> float:
         """Return for how many of the days somebody orders at all."""
@@ -181,9 +181,7 @@ class PastSpendClv(_RuleClv):
 class FormulaClv(_RuleClv):
     """Average order value x order frequency x lifespan, the lifespan ending at the horizon if that is sooner.
 
-    Orders are counted by the day: several at one instant say nothing of how often somebody comes. The
-    frequency is (x + 1) / (T + 1/f): x repeat order days in T days, and f the repeat order days a day of the
-    whole shop, so that a new customer starts at f.
+    `models.formula` says how a customer's order value and frequency are found.
     """
 
     name: ClassVar[str] = "formula"
@@ -197,18 +195,13 @@ class FormulaClv(_RuleClv):
         return {"lifespan_days": self.lifespan_days}
 
     def _learn(self, examples: Examples) -> dict[str, Any]:
-        repeats = (amounts(examples.current["order_day_count"]) - 1.0).clip(min=0.0).sum()
-        tenure_days = max(float(amounts(examples.current["tenure_days"]).sum()), 1.0)
-        return {"shop_orders_per_day": max(float(repeats), 0.5) / tenure_days}
+        return {"shop_orders_per_day": OrderFormula.of(examples.current).shop_orders_per_day}
 
     def _order_value(self, features: pd.DataFrame) -> Floats:
-        spend = amounts(features["mean_order_value"]) * amounts(features["order_count"])
-        return np.asarray(spend / amounts(features["order_day_count"]).clip(min=1.0))
+        return OrderFormula(**self.learnt_).order_value(features)
 
     def _daily_orders(self, features: pd.DataFrame) -> Floats:
-        start_days = 1.0 / self.learnt_["shop_orders_per_day"]
-        order_days = amounts(features["order_day_count"]).clip(min=1.0)
-        return np.asarray(order_days / (amounts(features["tenure_days"]) + start_days))
+        return OrderFormula(**self.learnt_).daily_orders(features)
 
     def _days(self, horizon_days: int) -> float:
         return float(min(horizon_days, self.lifespan_days))

@@ -6,7 +6,12 @@ import pytest
 
 from training.judge import Field, compare, decide, mean_losses
 
-RULE = Field(frozenset({"rule"}))
+
+def with_rule(name: str) -> Field:
+    return Field(simple=frozenset({name}), rules=frozenset({name}))
+
+
+RULE = with_rule("rule")
 
 
 def losses_of(candidate: str, values: list[float], *, origin: str = "2026-01-01") -> pd.DataFrame:
@@ -50,18 +55,33 @@ def test_a_rule_that_wins_has_no_rival_to_beat() -> None:
 
 def test_a_model_that_is_only_as_good_as_a_rule_does_not_win() -> None:
     table = pd.concat([losses_of("z rule", [1.0, 0.0]), losses_of("a model", [0.5, 0.5])], ignore_index=True)
-    verdict = decide(table, Field(frozenset({"z rule"})), loss_name="x", resamples=100, seed=1)
+    verdict = decide(table, with_rule("z rule"), loss_name="x", resamples=100, seed=1)
     assert (verdict.winner, verdict.beats_baseline) == ("z rule", False)
     assert list(verdict.mean_losses) == ["z rule", "a model"]
 
 
 def test_a_rule_that_cannot_serve_is_only_there_to_be_beaten() -> None:
     table = pd.concat([losses_of("alone", [1.0, 1.0]), losses_of("rung", [2.0, 2.0])], ignore_index=True)
-    field = Field(rules=frozenset({"alone"}), bystanders=frozenset({"alone"}))
+    field = Field(frozenset({"alone", "rung"}), frozenset({"alone"}), frozenset({"alone"}))
     verdict = decide(table, field, loss_name="x", resamples=100, seed=1)
     assert (verdict.winner, verdict.beats_baseline) == ("rung", False)
     assert verdict.against_rule is not None
     assert (verdict.against_rule.rival, verdict.against_rule.mean) == ("alone", -1.0)
+
+
+def test_a_simple_recipe_that_is_ahead_by_accident_does_not_take_a_models_place() -> None:
+    generator = np.random.default_rng(11)
+    model = losses_of("model", list(generator.normal(1.0, 1.0, 200)))
+    swings = np.where(np.arange(200) % 2 == 0, 0.5, -0.5)
+    near = losses_of("rule", list(model["loss"] + swings - 0.01))
+    far = near.assign(loss=near["loss"] - 0.3)
+    found = {}
+    for name, rule in (("near", near), ("far", far)):
+        table = pd.concat([rule, model], ignore_index=True)
+        found[name] = decide(table, RULE, loss_name="x", resamples=300, seed=1)
+    assert (found["near"].winner, found["far"].winner) == ("model", "rule")
+    assert next(iter(found["near"].mean_losses)) == "model"
+    assert not found["near"].beats_baseline
 
 
 def test_ties_go_by_name_whatever_the_order_of_the_rows() -> None:

@@ -36,13 +36,14 @@ from training.texts import scorecard_text
 from training.tracking import connect, git_revision
 
 
-def run_backtest(context: Context, announce: Announce) -> Backtest:
+def run_backtest(context: Context, announce: Announce, *, with_lists: bool = True) -> Backtest:
     """Refit and judge every recipe of every task at the rolling origins that the history allows."""
     needed = context.settings.churn.supported_snapshots_min
     result = Backtest(_origins(context, horizon_days=context.headline_days, snapshots_min=needed))
     examples = _judge_churn(context, result, announce)
     _judge_clv(context, result, examples, announce)
-    _judge_recommender(context, result, announce)
+    if with_lists:
+        _judge_recommender(context, result, announce)
     return result
 
 

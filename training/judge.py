@@ -74,24 +74,35 @@ def compare(losses: pd.DataFrame, recipe: str, rival: str, *, resamples: int, se
 
 @dataclass(frozen=True, slots=True)
 class Field:
-    """Who takes part: `rules` are the simple ones that a model must beat, `bystanders` cannot serve."""
+    """Who takes part beside the models.
 
+    `simple`      recipes that are no machine learning
+    `rules`       those of them that a model must beat
+    `bystanders`  those of them that cannot serve
+    """
+
+    simple: frozenset[str]
     rules: frozenset[str]
     bystanders: frozenset[str] = frozenset()
 
 
 def decide(losses: pd.DataFrame, field: Field, *, loss_name: str, resamples: int, seed: int) -> Verdict:
-    """Choose the recipe with the lowest mean loss among those that can serve.
+    """Choose who serves: the recipe with the lowest mean loss, where that is no accident.
 
-    A model that is only as good as a rule does not beat it: the rule wins. A winner that is no rule itself is
-    compared with the strongest one.
+    A model learns more from the whole history than it could at the origins, a simple recipe does not: so a
+    simple one takes the place of a model only where it is better beyond doubt, or exactly as good. A winner
+    that is no rule itself is compared with the strongest one. The winner stands first in `mean_losses`.
     """
-    rules = field.rules
     found = mean_losses(losses)
-    means = dict(sorted(found.items(), key=lambda item: (item[1], item[0] not in rules, item[0])))
-    winner = next(name for name in means if name not in field.bystanders)
-    rivals = [name for name in means if name in rules]
+    means = dict(sorted(found.items(), key=lambda item: (item[1], item[0] not in field.simple, item[0])))
+    served = [name for name in means if name not in field.bystanders]
+    winner = served[0]
+    models = [name for name in served if name not in field.simple]
+    if winner in field.simple and models and means[models[0]] > means[winner]:
+        ahead = compare(losses, winner, models[0], resamples=resamples, seed=seed)
+        winner = winner if ahead.is_beyond_doubt else models[0]
+    rivals = [name for name in means if name in field.rules]
     against = None
-    if winner not in rules and rivals:
+    if winner not in field.rules and rivals:
         against = compare(losses, winner, rivals[0], resamples=resamples, seed=seed)
-    return Verdict(winner=winner, loss_name=loss_name, mean_losses=means, against_rule=against)
+    return Verdict(winner, loss_name, {winner: means[winner]} | means, against)

@@ -80,11 +80,11 @@ def _candidates_of(task: Task, settings: Settings) -> Mapping[str, Model]:
 
 
 def field_of(task: Task, settings: Settings) -> Field:
-    """Return which recipes are the simple rules of a task, and which of them are only there to be beaten."""
+    """Return which recipes of a task are simple, which must be beaten, and which are only there for that."""
     methods = methods_of(task, settings)
     alone = frozenset(name for name in methods if name in map(alone_name, methods))
     simple = frozenset(name for name, method in methods.items() if method != "ml")
-    return Field(rules=alone or simple, bystanders=alone)
+    return Field(simple=simple, rules=alone or simple, bystanders=alone)
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -113,9 +113,14 @@ def churn_result(context: Context, predictions: pd.DataFrame, left_out: dict[str
     return _result(context, "churn", verdict, found, _Rows(predictions, left_out))
 
 
+def clv_verdict(context: Context, predictions: pd.DataFrame) -> Verdict | None:
+    """Decide value by Tweedie deviance at the headline horizon, of a `judged` table; None without any."""
+    return _verdict(context, "clv", _headline_losses(context, predictions, deviances))
+
+
 def clv_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
     """Return value's part, from a `judged` table, decided by Tweedie deviance at the headline horizon."""
-    verdict = _verdict(context, "clv", _headline_losses(context, predictions, deviances))
+    verdict = clv_verdict(context, predictions)
     found = _measured(context, predictions, CLV) if verdict else Findings()
     result = _result(context, "clv", verdict, found, _Rows(predictions, left_out))
     if verdict is None:
