@@ -117,15 +117,13 @@ def _at(summaries: Mapping[str, Summary], name: str, day: date) -> float:
 
 
 def gate_lines(trial: Trial, findings: dict[Task, Findings]) -> list[tuple[str, bool]]:
-    """Hold ours against the gates of a trial, and against the strongest simple rule of each task."""
+    """Hold ours against the gates of a trial, and churn against the strongest simple rule."""
     lines: list[tuple[str, bool]] = []
     for gate in trial.gates:
         own = findings[gate.task].summaries[OURS][trial.horizon_days][gate.metric].by_origin
         values = [float(value) for day in trial.origins if (value := own[day]) is not None]
         lines += [(f"{gate.task} {words}", held) for words, held in gate.verdicts(values)]
-    for task, found in findings.items():
-        lines += _against_rules(trial, found, task)
-    return lines
+    return lines + _against_rules(trial, findings["churn"], "churn")
 
 
 def _against_rules(trial: Trial, found: Findings, task: Task) -> list[tuple[str, bool]]:

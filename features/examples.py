@@ -50,8 +50,9 @@ class Examples:
 
     @property
     def is_first_season(self) -> bool:
-        """Whether nothing of this time of the year was seen before: the outcome meets it unprepared."""
-        return self.year_ago is None
+        """Whether the shop has not lived through this time of the year yet, and meets it unprepared."""
+        tenure_days = self.current["tenure_days"].max() if len(self.current) else 0.0
+        return bool(tenure_days < YEAR_DAYS + self.headline_days - 1)
 
 
 @dataclass(frozen=True, slots=True)

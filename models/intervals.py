@@ -11,7 +11,7 @@ P(order):
 That is how customers differ. On top, the level of the whole shop moves from month to month, which no number
 of customers averages out. The wobble is how much it moved (a standard deviation, in logs, sampling noise
 taken out); outer bounds stand as if it moved once more against them: `spend_if_order_*` by one wobble, the
-marginal p90 by two, since orders and money move together.
+marginal p90 by three, since who orders at all, how often and for how much move together.
 """
 
 from collections.abc import Mapping
@@ -35,12 +35,13 @@ _SNAPSHOTS_MIN = 5
 # What a shop's level is taken to move by where it was not watched for long enough.
 _UNKNOWN_WOBBLE = 0.1
 _WOBBLE_MAX = 0.5
+_LEVELS = 3.0
 
 
 class SpendSpread:
     """Quantiles of actual / expected spend given an order; `fit` once per horizon that was measured.
 
-    `wobble` is how much the shop's level moves (`level_wobble`); after a first season, half of it is enough.
+    `wobble` is how much the shop's level moves in a season that it has not seen yet (`level_wobble`).
     """
 
     horizons_days_: tuple[int, ...]
@@ -82,7 +83,7 @@ class SpendSpread:
         highest = ratios.at(np.full_like(expected, 0.9)) * np.exp(self.wobble)
         answers["spend_if_order_high"] = highest
         # Whoever orders for certain spends no less than whoever may order.
-        answers["high"] = np.minimum(answers["high"] * np.exp(2.0 * self.wobble), highest)
+        answers["high"] = np.minimum(answers["high"] * np.exp(_LEVELS * self.wobble), highest)
         return answers
 
     def arrays(self) -> dict[str, NDArray[Any]]:
@@ -128,9 +129,11 @@ def level_wobble(expected: Floats, actual: Floats, snapshots: pd.Index, *, first
     """Return how much the level of spend moved between snapshots: a standard deviation in logs, at most 0.5.
 
     One entry a buyer and snapshot. What the luck of the draw adds is taken out; with fewer than five
-    snapshots a tenth stands in. Whoever has not lived through a season yet has seen the smaller half of what
-    can happen, so later it counts half.
+    snapshots a tenth stands in. None where the shop has lived through a whole year: then the spread, measured
+    over its seasons, holds their moves already.
     """
+    if not first_season:
+        return 0.0
     codes, _ = pd.factorize(snapshots)
     found = [money_level(expected[codes == code], actual[codes == code]) for code in range(codes.max() + 1)]
     levels = [level for level in found if level is not None]
@@ -140,7 +143,7 @@ def level_wobble(expected: Floats, actual: Floats, snapshots: pd.Index, *, first
         seen = float(np.var([level.shift for level in levels], ddof=1))
         chance = float(np.mean([level.variance for level in levels]))
         moved = max(seen - chance, 0.0) ** 0.5
-    return min(moved, _WOBBLE_MAX) * (1.0 if first_season else 0.5)
+    return min(moved, _WOBBLE_MAX)
 
 
 def spread_frame(bounds: Mapping[str, Floats], index: pd.Index) -> pd.DataFrame:

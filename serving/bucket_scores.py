@@ -11,7 +11,7 @@ import pandas as pd
 import polars as pl
 
 from models.contract import ChurnModel, ClvModel
-from models.explanations import explain_churn
+from models.explanations import churn_effects, named_reasons
 from serving.horizons import Floats, churn_horizons, clv_horizons, days_until
 from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
 
@@ -57,17 +57,26 @@ def score_bucket(
         **_churn_columns(churn, predictors),
         **_value_columns(features, churn, predictors),
         **_date_columns(churn, as_of),
-        "reasons": _reason_texts(features, predictors),
+        **_reason_columns(features, predictors),
     }
     return pl.DataFrame(columns).join(facts, on="customer_id", how="left", maintain_order="left")
 
 
-def _reason_texts(features: pd.DataFrame, predictors: Predictors) -> Sequence[str | None]:
-    """Return the reasons as JSON lists; None for everybody where the method has none."""
-    found = explain_churn(predictors.churn, features, horizon_days=predictors.headline_days)
+def _reason_columns(features: pd.DataFrame, predictors: Predictors) -> dict[str, pl.Series]:
+    """Return the reasons as JSON lists and what they add to; null for everybody where there are none."""
+    found = churn_effects(predictors.churn, features, horizon_days=predictors.headline_days)
     if found is None:
-        return [None] * len(features)
-    return [orjson.dumps(reasons).decode() for reasons in found]
+        nothing = [None] * len(features)
+        return {"churn_reference": pl.Series(nothing, dtype=pl.Float64), "reasons": _texts(nothing)}
+    reasons = named_reasons(found, features)
+    return {
+        "churn_reference": pl.Series(found.reference).round_sig_figs(_SIGNIFICANT_DIGITS),
+        "reasons": _texts([orjson.dumps(named).decode() for named in reasons]),
+    }
+
+
+def _texts(values: Sequence[str | None]) -> pl.Series:
+    return pl.Series(values, dtype=pl.String)
 
 
 def _churn_columns(churn: pd.DataFrame, predictors: Predictors) -> dict[str, Floats | list[bool]]:
@@ -87,7 +96,7 @@ def _value_columns(features: pd.DataFrame, churn: pd.DataFrame, predictors: Pred
     spend = clv.predict(features, order_probability=chance, horizons_days=horizons)
     interval = clv.predict_interval(features, order_probability=chance, horizon_days=last)
     orders = clv.predict_order_count(features, order_probability=chance, horizon_days=last)
-    at_stake = churn[headline].to_numpy() * _spend_if_order(features, churn[headline], spend[headline], clv)
+    at_stake = churn[headline].to_numpy() * _spend_if_order(features, clv, headline)
     columns = {f"predicted_clv_{days}": _cents(spend[days]) for days in CLV_HORIZONS_DAYS}
     return {
         **columns,
@@ -102,24 +111,10 @@ def _value_columns(features: pd.DataFrame, churn: pd.DataFrame, predictors: Pred
     }
 
 
-def _spend_if_order(
-    features: pd.DataFrame, churn: "pd.Series[float]", spend: "pd.Series[float]", clv: ClvModel
-) -> Floats:
-    """Return expected spend within the headline horizon, given an order.
-
-    A hurdle says so itself, asked with a certain order. A method with its own idea of the order's chance
-    answers the same as before; then it is the mean order value times the expected orders given one (Poisson
-    with the churn probability as its chance of none).
-    """
-    days = int(churn.name)  # type: ignore[call-overload]
-    certain = pd.DataFrame({days: np.ones(len(churn))}, index=churn.index)
-    answers = clv.predict(features, order_probability=certain, horizons_days=[days])
-    given_order = _floats(answers[days])
-    if not np.allclose(given_order, _floats(spend)):
-        return given_order
-    rate = -np.log(np.clip(_floats(churn), 1e-9, 1 - 1e-9))
-    order_value = np.nan_to_num(_floats(features["mean_order_value"])).clip(min=0.0)
-    return np.asarray(order_value * rate / -np.expm1(-rate), dtype=np.float64)
+def _spend_if_order(features: pd.DataFrame, clv: ClvModel, days: int) -> Floats:
+    """Return the expected spend within a horizon of whoever orders for certain."""
+    certain = pd.DataFrame({days: np.ones(len(features))}, index=features.index)
+    return _floats(clv.predict(features, order_probability=certain, horizons_days=[days])[days])
 
 
 def _date_columns(churn: pd.DataFrame, as_of: date) -> dict[str, pl.Series]:

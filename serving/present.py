@@ -130,6 +130,7 @@ def run_constants(meta: RunMeta) -> tuple[Any, ...]:
         "churn_horizon_days": meta.churn_horizon_days,
         "usual_churn_probability": meta.usual_churn_probability,
         "clv_horizon_days": meta.clv_horizon_days,
+        "first_season": meta.first_season,
         "currency": meta.currency,
         "clv_basis": meta.clv_basis,
     }

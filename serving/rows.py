@@ -36,6 +36,7 @@ NULL_REASONS: dict[str, str] = {
     "not_found": "no such customer in this score run",
     "not_graded": "the grade needs a scorecard that this run does not have",
     "no_repeat_orders": "nobody in the shop has ordered twice",
+    "not_one_order": "only whoever has ordered once can order a second time",
     "not_lapsed": "only a lapsed customer can be reactivated",
     "one_order": "a gap needs at least two orders",
     "too_few_customers": "the shop is too small to be ranked in fifths",
@@ -102,6 +103,12 @@ COLUMNS: tuple[Column, ...] = (
     *_churn_columns(),
     Column("extrapolated", "boolean", "a horizon lies beyond what the data could teach", nullable=True),
     Column(
+        "first_season",
+        "boolean",
+        "the shop has not lived through this time of the year yet: intervals are wider",
+        of_run=True,
+    ),
+    Column(
         "churn_percentile", "integer", "share of customers with a lower risk", "percentile", nullable=True
     ),
     Column("risk_band", "string", "low, medium or high against the shop's usual risk", nullable=True),
@@ -113,6 +120,13 @@ COLUMNS: tuple[Column, ...] = (
         "P(order within churn_horizon_days), if lapsed",
         "probability",
         True,
+    ),
+    Column(
+        "second_order_probability_60",
+        "number",
+        "P(order within 60 days) of whoever has ordered once",
+        "probability",
+        nullable=True,
     ),
     Column("next_order_p25_date", "date", "a quarter will have ordered by then", nullable=True),
     Column("next_order_p50_date", "date", "half will have ordered by then", nullable=True),
@@ -145,6 +159,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("total_clv", "number", "historic_clv + predicted_clv", "money", nullable=True),
     Column("currency", "string", "ISO 4217", of_run=True),
     Column("clv_basis", "string", "net or gross of returns", of_run=True),
+    Column("is_in_top_share", "boolean", "among the fifth with the highest predicted_clv", nullable=True),
+    Column(
+        "makes_most_revenue",
+        "boolean",
+        "among the fewest who are expected to bring 80 % of the money",
+        nullable=True,
+    ),
     Column(
         "value_at_risk",
         "number",
@@ -159,6 +180,13 @@ COLUMNS: tuple[Column, ...] = (
     Column("lifecycle_stage", "string", "new, active, slipping or lapsed", nullable=True),
     Column("email_consent", "boolean", "may be e-mailed; null is unknown", nullable=True),
     Column("last_order_at", "datetime", "the newest order", nullable=True),
+    Column(
+        "churn_reference",
+        "number",
+        "the churn probability from which the reasons add and take away",
+        "probability",
+        nullable=True,
+    ),
     Column("reasons", "reasons", "what moves the churn probability, largest first", nullable=True),
     Column("null_reasons", "null_reasons", "why a value is null: name -> code"),
     Column("quality", "quality", "grade and beats_baseline of the churn model"),

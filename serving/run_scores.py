@@ -8,6 +8,7 @@ from datetime import date
 import narwhals as nw
 import polars as pl
 
+from features.high_value import flag_high_value
 from features.rfm import RfmScheme, build_rfm, quintile_11
 from features.settings import RiskSettings
 from serving.risk import RiskCuts, lifecycle_stage, risk_band, risk_cuts
@@ -24,7 +25,9 @@ NULL_REASON_OF = {
     "next_order_p50_date": "beyond_365_days",
     "next_order_p75_date": "beyond_365_days",
     "reactivation_probability": "not_lapsed",
+    "churn_reference": "method_has_none",
     "reasons": "method_has_none",
+    "second_order_probability_60": "not_one_order",
     **dict.fromkeys(_RFM, "too_few_customers"),
 }
 
@@ -67,9 +70,8 @@ def complete_scores(
     rows = _with_lapsed(bucket_rows, lapsed_after_days)
     usual = rows.filter(~pl.col("lapsed").fill_null(value=False))["churn_probability"].mean()
     cuts = risk_cuts(None if usual is None else round(float(usual), 6), risk)  # type: ignore[arg-type]
-    rows = rows.with_columns(risk_band(cuts), _percentile(), _total_clv()).with_columns(
-        lifecycle_stage(labels.headline_days)
-    )
+    rows = _with_high_value(rows).with_columns(_second_order(), risk_band(cuts), _percentile(), _total_clv())
+    rows = rows.with_columns(lifecycle_stage(labels.headline_days))
     rows = _with_labels(_with_rfm(rows, rfm or quintile_11()), labels)
     missing = () if labels.has_recommender else ("recommender_model_version",)
     finished = _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
@@ -83,6 +85,18 @@ def _with_lapsed(rows: pl.DataFrame, lapsed_after_days: float | None) -> pl.Data
     return rows.with_columns((pl.col("recency_days") > threshold).alias("lapsed")).with_columns(
         pl.when(pl.col("lapsed")).then(back).alias("reactivation_probability")
     )
+
+
+def _second_order() -> pl.Expr:
+    again = (1.0 - pl.col("churn_probability_60")).round_sig_figs(9)
+    return pl.when(pl.col("order_count") == 1).then(again).alias("second_order_probability_60")
+
+
+def _with_high_value(rows: pl.DataFrame) -> pl.DataFrame:
+    """Flag whom the predictions make the shop's most valuable customers, by both usual definitions."""
+    values = rows.select("customer_id", pl.col("predicted_clv").alias("value")).lazy()
+    flags: pl.DataFrame = flag_high_value(nw.from_native(values)).collect("polars").to_native()
+    return rows.join(flags.drop("value"), on="customer_id", how="left", maintain_order="left")
 
 
 def _percentile() -> pl.Expr:

@@ -143,6 +143,7 @@ def _meta(
         churn_horizon_days=scorers.churn.headline_days,
         clv_horizon_days=settings.clv.horizon_days,
         churn_supported_days=scorers.churn.bundle.model.supported_days_,
+        first_season=bool(scorers.clv.bundle.info.get("is_first_season")),
         usual_churn_probability=scores.cuts.usual,
         medium_from_probability=scores.cuts.medium_from,
         high_from_probability=scores.cuts.high_from,

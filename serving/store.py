@@ -19,7 +19,7 @@ from pydantic import BaseModel, ConfigDict
 from features.errors import UserError
 from features.slots import Slot
 
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 StoredRow = tuple[Any, ...]
 """The values of `rows.STORED_NAMES`, in that order."""
@@ -87,6 +87,7 @@ class RunMeta(_Record):
     churn_horizon_days: int | None = None
     clv_horizon_days: int | None = None
     churn_supported_days: int | None = None
+    first_season: bool = False
     usual_churn_probability: float | None = None
     medium_from_probability: float | None = None
     high_from_probability: float | None = None

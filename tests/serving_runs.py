@@ -60,6 +60,7 @@ COMPLETE: dict[str, Any] = {
     "risk_band": "high",
     "lapsed": 0,
     "reactivation_probability": None,
+    "second_order_probability_60": None,
     "next_order_p25_date": "2026-12-11",
     "next_order_p50_date": "2027-02-17",
     "next_order_p75_date": None,
@@ -81,6 +82,8 @@ COMPLETE: dict[str, Any] = {
     "clv_method": "ml",
     "historic_clv": 401.0,
     "total_clv": 523.0,
+    "is_in_top_share": 1,
+    "makes_most_revenue": 1,
     "value_at_risk": 31.4,
     "rfm_recency": 2,
     "rfm_frequency": 3,
@@ -89,6 +92,7 @@ COMPLETE: dict[str, Any] = {
     "lifecycle_stage": "slipping",
     "email_consent": 1,
     "last_order_at": "2026-07-02T10:11:00Z",
+    "churn_reference": 0.31,
     "reasons": json.dumps(
         [
             {
@@ -100,7 +104,11 @@ COMPLETE: dict[str, Any] = {
         ]
     ),
     "null_reasons": json.dumps(
-        {"reactivation_probability": "not_lapsed", "next_order_p75_date": "beyond_365_days"}
+        {
+            "reactivation_probability": "not_lapsed",
+            "second_order_probability_60": "not_one_order",
+            "next_order_p75_date": "beyond_365_days",
+        }
     ),
     "quality": json.dumps({"grade": None, "beats_baseline": True}),
 }

@@ -44,6 +44,7 @@ def customer(customer_id: str, **changes: Any) -> dict[str, Any]:
         "value_at_risk": 8.0,
         "email_consent": None,
         "last_order_at": None,
+        "churn_reference": 0.3,
         "reasons": "[]",
         "expected_date_of_next_order": None,
         "predicted_number_of_orders": 1.0,
@@ -101,6 +102,21 @@ def test_usual_risk_leaves_the_lapsed_out_and_bands_follow() -> None:
     assert scores.rows["reactivation_probability"].to_list() == [None, None, None, 0.05]
     assert scores.rows["churn_percentile"].to_list() == [0, 25, 50, 75]
     assert scores.at_risk["customer_id"].to_list() == ["c"]
+
+
+def test_a_second_order_is_foretold_only_of_who_ordered_once() -> None:
+    once = customer("a", order_count=1.0, churn_probability_60=0.7)
+    scores = complete(once, customer("b", churn_probability_60=0.7)).rows
+    assert scores["second_order_probability_60"].to_list() == [0.3, None]
+    assert json.loads(scores["null_reasons"][1])["second_order_probability_60"] == "not_one_order"
+
+
+def test_high_value_is_flagged_in_both_usual_ways() -> None:
+    # Five customers: the top fifth is one; 80 % of 100 is reached with the second.
+    spends = {"a": 60.0, "b": 25.0, "c": 10.0, "d": 5.0, "e": 0.0}
+    rows = complete(*(customer(name, predicted_clv=spend) for name, spend in spends.items())).rows
+    assert rows["is_in_top_share"].to_list() == [True, False, False, False, False]
+    assert rows["makes_most_revenue"].to_list() == [True, True, False, False, False]
 
 
 def test_the_list_is_ordered_and_consent_is_counted() -> None:
