@@ -25,6 +25,7 @@ from models.candidates import churn_candidates, clv_candidates
 from models.registry_names import Task
 from training.backtest import run_backtest
 from training.context import Context, open_context
+from training.promote import UNJUDGED_ORDER
 from training.resampling import Resample
 from training.rounds import churn_round, clv_round, pivot
 from training.scorecard import PAIRED_METRICS, Summary
@@ -55,9 +56,9 @@ def run_trial(trial: Trial, var: Path, announce: Announce) -> Predictions:
         announce(f"{trial.name} as of {day}: back-test")
         layout, settings = Layout(var), load_settings()
         context = open_context(layout, settings, as_of=str(day), headline_days=trial.horizon_days)
-        chosen = _chosen(context, announce)
+        chosen = chosen_recipes(context, announce)
         announce(f"{trial.name} as of {day}: predictions")
-        churn, clv = _predictions(context, chosen[0])
+        churn, clv = predictions_at(context, chosen[0])
         found.chosen[day] = chosen
         for table, winner, kept in zip((churn, clv), chosen, (found.churn, found.clv), strict=True):
             ours = table[table["candidate"] == winner].assign(candidate=OURS)
@@ -65,16 +66,18 @@ def run_trial(trial: Trial, var: Path, announce: Announce) -> Predictions:
     return found
 
 
-def _chosen(context: Context, announce: Announce) -> tuple[str, str]:
-    """Return the recipes of churn and value that the back-test before the date makes champions."""
+def chosen_recipes(context: Context, announce: Announce) -> tuple[str, str]:
+    """Return the recipes of churn and value that promotion makes champions on the date."""
     result = run_backtest(context, announce, with_lists=False)
     churn, clv = churn_verdict(context, result.churn), clv_verdict(context, result.clv)
-    if churn is None or clv is None:
-        raise ValueError(f"the history before {context.as_of.date} is too short for a back-test")
-    return churn.winner, clv.winner
+    return (
+        churn.winner if churn else UNJUDGED_ORDER["churn"][0],
+        clv.winner if clv else UNJUDGED_ORDER["clv"][0],
+    )
 
 
-def _predictions(context: Context, churn_winner: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+def predictions_at(context: Context, churn_winner: str) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Return what every recipe of churn and of value says on the date, with what came beside it."""
     settings, days, origin = context.settings, context.headline_days, context.as_of
     examples = context.builder.examples(origin, headline_days=days)
     outcomes = context.builder.outcomes(origin, horizons_days=(days,), known_until=origin.shifted(days))

@@ -82,6 +82,9 @@ def test_the_scorecard_judges_models_beside_rules_before_the_date(shop: Path) ->
     assert set(card["tasks"]["churn"]["candidates"]) >= {"lightgbm", "btyd", "recency", "base_rate"}
     assert set(card["tasks"]["clv"]["candidates"]) >= {"hurdle", "btyd", "past_spend", "formula"}
     assert all(origin <= "2025-11-01" for origin in card["tasks"]["churn"]["origins"])
+    text = (shop / "var" / "reports" / "scorecard.txt").read_text()
+    for title in ("The formula beside the model", "Customers with one order", "A first season"):
+        assert f"\n{title}\n" in text
     assert (shop / "var" / "reports" / "scorecard.html").read_text().count('class="drawing"') >= 10
 
 

@@ -26,6 +26,7 @@ from models.registry_names import Task
 from training import verdicts
 from training.attach import attach_scorecard
 from training.context import Context, open_context
+from training.extras import extra_sections
 from training.origins import rolling_origins
 from training.pages import draw_figures, write_scorecard
 from training.parallel import side_by_side
@@ -72,7 +73,9 @@ def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict
     result.churn = _collect("churn", result, [(table, left_out) for _, table, left_out in rounds])
     shared = set(result.churn["origin"]) if len(result.churn) else set()
     found = zip(result.origins, rounds, strict=True)
-    return {origin: examples for origin, (examples, _, _) in found if origin in shared}
+    kept = {origin: examples for origin, (examples, _, _) in found if origin in shared}
+    result.newest = kept[max(kept)] if kept else None
+    return kept
 
 
 def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], announce: Announce) -> None:
@@ -187,10 +190,10 @@ def _command(
         announce("scorecard")
         scorecard = build_scorecard(context, result)
         store_predictions(layout, result)
-        figures = draw_figures(scorecard, result)
-        write_scorecard(layout, scorecard, figures)
+        figures, extra = draw_figures(scorecard, result), extra_sections(context, result, scorecard)
+        write_scorecard(layout, scorecard, figures, extra=extra)
         attached = attach_scorecard(client, layout, scorecard, figures)
-    sys.stdout.write(scorecard_text(scorecard))
+    sys.stdout.write(scorecard_text(scorecard, extra))
     where = f"{layout.reports / 'scorecard.html'}"
     sys.stdout.write(f"\nwritten to {where}; attached to {attached} MLflow runs\n")
 

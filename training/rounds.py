@@ -1,7 +1,8 @@
 """One round of a back-test: at one origin every recipe is refitted and its predictions are kept.
 
-Prediction tables (pandas) have the columns candidate, origin, customer_id, horizon_days, prediction,
-outcome; those of value add low, high, spend_if_order_low and spend_if_order_high at the headline horizon.
+Prediction tables (pandas) have the columns candidate, origin, customer_id, order_count (so far),
+horizon_days, prediction, outcome; those of value add low, high, spend_if_order_low and spend_if_order_high
+at the headline horizon.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -17,9 +18,13 @@ from models.registry_names import Task
 
 @dataclass(slots=True)
 class Backtest:
-    """What the rounds of a back-test stored: prediction tables, list metrics, who was left out and why."""
+    """What the rounds of a back-test stored: prediction tables, list metrics, who was left out and why.
+
+    `newest` is what the recipes learnt from at the newest origin.
+    """
 
     origins: list[date]
+    newest: Examples | None = None
     churn: pd.DataFrame = field(default_factory=pd.DataFrame)
     clv: pd.DataFrame = field(default_factory=pd.DataFrame)
     recommender: pd.DataFrame = field(default_factory=pd.DataFrame)
@@ -110,6 +115,7 @@ def _long(
                 "candidate": name,
                 "origin": examples.origin.date,
                 "customer_id": predictions.index.astype(str),
+                "order_count": examples.current["order_count"].to_numpy(dtype=float),
                 "horizon_days": int(horizon),
                 "prediction": predictions[horizon].to_numpy(),
                 "outcome": outcomes[f"{label}_{horizon}"].reindex(predictions.index).to_numpy(dtype=float),
