@@ -2,12 +2,11 @@
 
 from collections.abc import Sequence
 
-import numpy as np
 import polars as pl
 
 from features.drafts import Draft
+from features.holes import find_holes
 from features.report import Report
-from features.snapshot import instant_of
 
 _ABSENT = {
     "product_id": ("no recommendations, breadth or product features can be made", "add a product_id column"),
@@ -15,10 +14,6 @@ _ABSENT = {
     "discount": ("discount features cannot be made", "add a discount column"),
 }
 _ORDER = ["customer_id", "order_id"]
-# A stretch of a week or less is a holiday; fewer gaps than these say little of what is usual.
-_HOLE_DAYS_MIN = 7
-_GAPS_MIN = 20
-_CHANCE_MAX = 0.001
 _HOLES_SHOWN = 3
 
 
@@ -62,25 +57,15 @@ def _note_absent(lines: pl.DataFrame, report: Report) -> None:
 
 
 def _note_holes(lines: pl.DataFrame, report: Report) -> None:
-    """Warn of stretches without any order that chance does not explain: missing data would pass for churn.
-
-    With orders on n + 1 days, m days apart on average without the gap in question, chance makes some gap of g
-    days or more with probability up to n exp(-g / m).
-    """
-    sold = lines.filter(~pl.col("is_return"))
-    days = sold.select(pl.col("ordered_days").floor().unique().sort())["ordered_days"].to_numpy()
-    gaps = np.diff(days)
-    if len(gaps) < _GAPS_MIN:
-        return
-    others = (gaps.sum() - gaps) / (len(gaps) - 1)
-    unlikely = len(gaps) * np.exp(-gaps / others) < _CHANCE_MAX
-    holes = np.flatnonzero(unlikely & (gaps > _HOLE_DAYS_MIN))
-    for place in holes[np.argsort(-gaps[holes], kind="stable")][:_HOLES_SHOWN]:
-        first, last = (instant_of(days[place + shift]).date() for shift in (0, 1))
+    """Warn of stretches without any order that chance does not explain: missing data would pass for churn."""
+    sold = lines.filter(~pl.col("is_return"))["ordered_days"].to_numpy()
+    holes = find_holes(sold)
+    for hole in holes[:_HOLES_SHOWN]:
+        first, last = hole.dates
         report.warn(
             "no_orders_for_long",
-            f"no order between {first} and {last} ({gaps[place]:.0f} days); usually {others[place]:.2g} days "
-            "lie between orders: silence there looks like churn",
+            f"no order between {first} and {last} ({hole.day_count:.0f} days); usually "
+            f"{hole.usual_days:.2g} days lie between orders: silence there looks like churn",
             column="ordered_at",
             count=len(holes),
             mend="if orders are missing, load them; if the shop was closed, read churn around it with care",

@@ -13,7 +13,8 @@ import polars as pl
 
 from features.build import compute_features, read_parts
 from features.history import History
-from features.labels import compute_labels, is_known
+from features.holes import find_holes
+from features.labels import OUTCOME_NAMES, compute_labels, is_known
 from features.once import Once
 from features.settings import Settings
 from features.snapshot import Snapshot, snapshot_step_days
@@ -22,6 +23,8 @@ YEAR_DAYS = 364
 """52 weeks: the same season, the same weekday."""
 # Customers of a shop that has just begun look unlike those of today, whatever the season.
 _YEAR_AGO_HISTORY_DAYS_MIN = 180
+# An outcome window of which more lies in a hole of the data says nothing.
+_HIDDEN_SHARE_MAX = 0.1
 _MEMO_BYTES_MAX = 2_000_000_000
 
 
@@ -80,6 +83,7 @@ class ExampleBuilder:
         self.settings = settings
         self._parts = read_parts(history, engine=settings.features.engine)
         self._first_orders = self._read_first_orders()
+        self._order_days = self._read_order_days()
         self._features: dict[Snapshot, pd.DataFrame] = {}
         self._one_at_a_time = Lock()
 
@@ -100,7 +104,8 @@ class ExampleBuilder:
 
         NaN also for a customer who is in the cohort only because an order straddles the observation's start.
 
-        NaN where `[D, D + h)` ends after `known_until`.
+        NaN where `[D, D + h)` ends after `known_until`, or where a tenth of it lies in a hole of the data
+        (`features.holes`): nobody knows who would have ordered then.
         """
         with self._one_at_a_time:  # DuckDB's connection serves one at a time
             labels = compute_labels(
@@ -111,6 +116,9 @@ class ExampleBuilder:
                 settings=self.settings,
             )
         outcomes = _to_pandas(labels.drop("as_of"))
+        for horizon_days in horizons_days:
+            if self._is_hidden(snapshot, horizon_days, known_until):
+                outcomes[[f"{name}_{horizon_days}" for name in OUTCOME_NAMES]] = np.nan
         if snapshot.observation_days is None:
             return outcomes
         return outcomes.reindex(self.features_at(snapshot).index)
@@ -169,8 +177,15 @@ class ExampleBuilder:
             pairs.append((features[kept], labels[kept]))
         return YearAgo(*pairs)
 
+    def _is_hidden(self, snapshot: Snapshot, horizon_days: int, known_until: Snapshot) -> bool:
+        """Say whether too much of an outcome window lies in holes, as far as they could be known."""
+        start, end = snapshot.end_days, snapshot.outcome_end_days(horizon_days)
+        holes = find_holes(self._order_days[self._order_days < known_until.end_days])
+        return sum(hole.overlap_days(start, end) for hole in holes) >= _HIDDEN_SHARE_MAX * horizon_days
+
     def _known(self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot) -> list[int]:
-        return [h for h in horizons if is_known(snapshot, horizon_days=h, known_until=origin)]
+        known = (h for h in horizons if is_known(snapshot, horizon_days=h, known_until=origin))
+        return [h for h in known if not self._is_hidden(snapshot, h, origin)]
 
     def _example(
         self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot, share: float
@@ -193,6 +208,11 @@ class ExampleBuilder:
         opened = [part.ledger.filter(pl.col("order_count") > 0) for part in self._parts]
         firsts = pl.concat(opened).group_by("customer_id").agg(pl.col("ordered_days").min())
         return firsts["ordered_days"].sort().to_numpy()
+
+    def _read_order_days(self) -> npt.NDArray[np.float64]:
+        """Return the days since 1970-01-01 UTC on which anybody ordered."""
+        days = [part.ledger.filter(pl.col("order_count") > 0)["ordered_days"] for part in self._parts]
+        return pl.concat(days).floor().unique().sort().to_numpy()
 
     def _remember(self, snapshot: Snapshot, features: pl.DataFrame) -> None:
         self._features[snapshot] = _to_pandas(features.drop("as_of"))

@@ -16,6 +16,9 @@ from features.orders import Frame, known_rows
 from features.settings import Settings
 from features.snapshot import Snapshot
 
+OUTCOME_NAMES = ("churned", "spend", "order_count")
+"""What is known of a customer after a snapshot, each by horizon: `churned_30`, …"""
+
 
 def build_labels(
     history: History,
@@ -92,7 +95,7 @@ def _outcomes(rows: Frame, snapshot: Snapshot, horizons_days: Sequence[int], *, 
 def _finish(labels: pl.DataFrame, snapshot: Snapshot, horizons_days: Sequence[int]) -> pl.DataFrame:
     columns: list[pl.Expr] = []
     for horizon in horizons_days:
-        names = (f"churned_{horizon}", f"spend_{horizon}", f"order_count_{horizon}")
+        names = tuple(f"{name}_{horizon}" for name in OUTCOME_NAMES)
         if names[1] not in labels.columns:
             columns += [pl.lit(None, dtype=pl.Float64).alias(name) for name in names]
             continue

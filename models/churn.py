@@ -161,7 +161,7 @@ class BlendedChurn(HorizonChurn):
 
     usual_margins_: dict[int, float]
 
-    def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.3) -> None:
+    def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.15) -> None:
         super().__init__(recipe=recipe)
         self.btyd_share = btyd_share
 

@@ -136,8 +136,16 @@ class ChampionModel(Schema):
     scorecard: dict[str, Any]
 
 
+class RunWarningShape(Schema):
+    """Something that a reader of the whole run should know before acting on it."""
+
+    code: str
+    values: dict[str, str | int]
+    text: str
+
+
 class CurrentModels(Schema):
-    """What the live run was made with."""
+    """What the live run was made with, and what to know before acting on it."""
 
     score_run_id: str
     as_of: date
@@ -146,6 +154,8 @@ class CurrentModels(Schema):
     churn_horizon_days: int | None
     clv_horizon_days: int | None
     churn_supported_days: int | None
+    first_season: bool
+    warnings: list[RunWarningShape]
     usual_churn_probability: float | None
     medium_from_probability: float | None
     high_from_probability: float | None

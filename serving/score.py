@@ -175,6 +175,7 @@ def summary(meta: RunMeta, *, is_past: bool) -> str:
             f"high from {meta.high_from_probability:.1%} · {counts.member_count} at risk, "
             f"{counts.value_at_risk_total} {meta.currency} at stake"
         )
+    lines += [f"warning: {warning.text}" for warning in meta.warnings]
     return "\n".join(lines) + "\n"
 
 

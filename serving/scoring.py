@@ -13,6 +13,7 @@ from features.cohort import read_return_gaps
 from features.console import Announce
 from features.customer_totals import part_totals
 from features.history import History
+from features.holes import read_holes
 from features.rfm import scheme_of
 from features.settings import Settings
 from features.snapshot import Snapshot
@@ -23,6 +24,7 @@ from serving.registry import Champion
 from serving.rows import STORED
 from serving.run_scores import RunLabels, RunScores, complete_scores
 from serving.store import RunMeta
+from serving.warnings import run_warnings
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +89,8 @@ def score_shop(
     meta = _meta(scores, scorers, settings, snapshot=snapshot, currency=history.manifest.currency).model_copy(
         update={"lapsed_after_days": gaps.p95_days, "unavailable_kinds": lists.unavailable}
     )
+    warnings = run_warnings(scores.rows, meta, read_holes(history, snapshot))
+    meta = meta.model_copy(update={"warnings": warnings})
     return ScoredRun(scores, meta, lists, customers_by_bucket)
 
 

@@ -68,6 +68,14 @@ class AudienceCounts(_Record):
     value_at_risk_total: float | None = None
 
 
+class RunWarning(_Record):
+    """Something that a reader of a whole run should know: a code, its numbers, and both in a sentence."""
+
+    code: str
+    values: dict[str, str | int] = {}
+    text: str
+
+
 class RunMeta(_Record):
     """What is true of a whole run.
 
@@ -88,6 +96,7 @@ class RunMeta(_Record):
     clv_horizon_days: int | None = None
     churn_supported_days: int | None = None
     first_season: bool = False
+    warnings: list[RunWarning] = []
     usual_churn_probability: float | None = None
     medium_from_probability: float | None = None
     high_from_probability: float | None = None

@@ -1,5 +1,6 @@
 """Shops at the edge: each ends in scores with their method named, or in one line saying what is missing."""
 
+from datetime import date
 from pathlib import Path
 
 import polars as pl
@@ -44,6 +45,47 @@ def test_the_smallest_shops_get_an_answer(tmp_path: Path, name: str, lines: list
     probabilities = scores["churn_probability_90"]
     assert probabilities.is_between(0, 1).all()
     assert scores["predicted_clv"].is_between(0, 1e9).all()
+
+
+def outage_lines() -> list[str]:
+    """Eighty customers order every two weeks for a year; two months in the middle are missing."""
+    days = [day for day in range(360) if not 150 <= day < 210]
+    start = date(2025, 1, 1).toordinal()
+    return [
+        f"c{customer},{date.fromordinal(start + day)},{20 + customer % 7}.00"
+        for day in days
+        for customer in range(80)
+        if (day + 3 * customer) % 14 == 0
+    ]
+
+
+@pytest.mark.slow
+def test_a_shop_with_an_outage_is_told_so_and_does_not_learn_it_as_churn(tmp_path: Path) -> None:
+    scores = scores_of(tmp_path, write_lines(tmp_path / "orders.csv", outage_lines()))
+    assert scores["method"].n_unique() == 1
+    # Everybody comes every two weeks: only who is not due within the window can look like leaving.
+    assert scores["churn_probability_60"].mean() < 0.15
+    told = run("serving.score", "--out", str(tmp_path / "again"), var=tmp_path / "var").stdout
+    assert "warning: no order between 2025-05-30 and 2025-07-30" in told
+    assert "warning: 80 customers teach little" in told
+
+
+@pytest.mark.slow
+def test_a_shop_that_everybody_left_is_told_so(tmp_path: Path) -> None:
+    """Customers order every ten days until the summer; one goes on alone."""
+    start = date(2025, 1, 1).toordinal()
+    lines = [
+        f"c{customer},{date.fromordinal(start + day)},10.00"
+        for day in range(300)
+        for customer in range(60)
+        if (day + customer) % 10 == 0 and (day < 150 or customer == 0)
+    ]
+    scores = scores_of(tmp_path, write_lines(tmp_path / "orders.csv", lines))
+    left = scores.filter(pl.col("customer_id") != "c0")
+    assert left["lapsed"].all()
+    assert left["churn_probability"].min() > 0.8
+    told = run("serving.score", "--out", str(tmp_path / "again"), var=tmp_path / "var").stdout
+    assert "warning: 59 of 60 customers have been silent" in told
 
 
 @pytest.mark.slow
