@@ -1,5 +1,8 @@
 """An audience as CSV, a chunk at a time: the flat names, reasons in words, the first recommendation.
 
+The last column is the grade of the churn model, the same in every row: a list outlives the page that warned
+of an F.
+
 Plain CSV is byte-exact (RFC 4180, UTF-8). `excel` adds a byte order mark, keeps long or zero-led numbers that
 are ids as text and takes the effect out of cells that a spreadsheet would run as a formula.
 """
@@ -45,6 +48,7 @@ HEADER: Final = (
     "top_recommendation_name",
     "as_of",
     "score_run_id",
+    "churn_grade",
 )
 _CONSENT: Final = SCORE_NAMES.index("email_consent")
 _BOOLEANS: Final = {None: None, 0: "false", 1: "true"}
@@ -70,13 +74,16 @@ async def stream_csv(
 async def _cells(run: ScoreRun, view: RunView, members: Sequence[Member]) -> list[tuple[Any, ...]]:
     tops = await run.list_top_products([stored_value(member.row, "customer_id") for member in members])
     constants = run_constants(run.meta)
+    champion = run.meta.models.get("churn")
+    grade = champion.grade if champion else None
     rows = []
     for member in members:
         *scores, as_of, score_run_id = _PICK((*member.row, *constants))
         scores[_CONSENT] = _BOOLEANS[scores[_CONSENT]]
         top = tops.get(scores[0])
         product = (top.product_id, top.name) if top else (None, None)
-        rows.append((*scores, "; ".join(view.reason_texts(member.row)), *product, as_of, score_run_id))
+        reasons = "; ".join(view.reason_texts(member.row))
+        rows.append((*scores, reasons, *product, as_of, score_run_id, grade))
     return rows
 
 

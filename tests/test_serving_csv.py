@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_runs import NASTY_IDS, publish
+from serving_runs import NASTY_IDS, meta, publish
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
@@ -19,7 +19,8 @@ URL = "/v1/audiences/at-risk/export.csv"
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     var = tmp_path_factory.mktemp("var")
-    publish(var, (*NASTY_IDS, *(f"c{number}" for number in range(CHUNK_ROWS + 20))))
+    graded = {"churn": meta().models["churn"].model_copy(update={"grade": "F"})}
+    publish(var, (*NASTY_IDS, *(f"c{number}" for number in range(CHUNK_ROWS + 20))), models=graded)
     with open_client(var) as opened:
         yield opened
 
@@ -45,6 +46,7 @@ def test_a_row_says_why_and_what_to_offer(client: TestClient) -> None:
     assert (row["top_recommendation"], row["top_recommendation_name"]) == ("00007", "Mug")
     assert (row["churn_probability"], row["email_consent"], row["value_at_risk"]) == ("0.49", "true", "31.4")
     assert (row["as_of"], row["score_run_id"]) == ("2026-11-22", "s_0001")
+    assert row["churn_grade"] == "F"
 
 
 def test_excel_gets_a_mark_and_no_formula(client: TestClient) -> None:
