@@ -109,6 +109,13 @@ class BacktestSettings(_Section):
     bootstrap_count: Annotated[int, Field(ge=100)] = 1000
 
 
+class PromotionSettings(_Section):
+    """Gates that a challenger must pass to take a standing champion's place."""
+
+    grade_min: Literal["A", "B", "C", "D", "F"] = "F"
+    loss_excess_max: Annotated[float, Field(ge=0)] = 0.0
+
+
 class RiskSettings(_Section):
     """Risk bands, against this shop's usual risk (the mean churn probability of customers not lapsed)."""
 
@@ -133,13 +140,14 @@ class Settings(_Section):
     rfm: RfmSettings = RfmSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     backtest: BacktestSettings = BacktestSettings()
+    promotion: PromotionSettings = PromotionSettings()
     risk: RiskSettings = RiskSettings()
     ledger: LedgerSettings = LedgerSettings()
 
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, named and kept."""
-        text = self.model_dump_json(exclude={"backtest", "risk", "rfm", "ledger"})
+        text = self.model_dump_json(exclude={"backtest", "promotion", "risk", "rfm", "ledger"})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

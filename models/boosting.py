@@ -39,7 +39,7 @@ class Recipe:
         return self.boosting.model_dump() | flat
 
     @classmethod
-    def from_params(cls, params: Mapping[str, Scalar]) -> Self:
+    def from_params(cls, params: Mapping[str, Scalar] | Mapping[str, str]) -> Self:
         """Rebuild a recipe from `params()`; what else stands there is left unread."""
         names = set(BoostingSettings.model_fields)
         boosting = BoostingSettings.model_validate({name: params[name] for name in names})

@@ -1,5 +1,7 @@
 """Every recipe that may become champion: made from the settings, or found by name when a bundle is read."""
 
+import inspect
+from collections.abc import Mapping
 from typing import Any
 
 from features.settings import BoostingSettings, Settings
@@ -47,6 +49,25 @@ def model_class(kind: Task, name: str) -> type[Any] | None:
     }
     candidates = makers[kind](Settings()) if kind in makers else {}
     return type(candidates[name]) if name in candidates else None
+
+
+def recipe_of(kind: Task, name: str, params: Mapping[str, str]) -> Any | None:  # noqa: ANN401
+    """Return an unfitted candidate with the parameters that a tracker kept, or None where that cannot be."""
+    found = model_class(kind, name)
+    if found is None:
+        return None
+    try:
+        made = {
+            argument: Recipe.from_params(params) if argument == "recipe" else _number(params[argument])
+            for argument in inspect.signature(found).parameters
+        }
+    except (KeyError, ValueError):
+        return None
+    return found(**made)
+
+
+def _number(text: str) -> int | float:
+    return int(text) if text.lstrip("-").isdigit() else float(text)
 
 
 def _recipe(settings: Settings, boosting: BoostingSettings) -> Recipe:

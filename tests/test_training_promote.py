@@ -14,13 +14,22 @@ import pytest
 from mlflow import MlflowClient
 
 from features.examples import Examples
-from features.settings import Layout, Settings
+from features.settings import Layout, PromotionSettings, Settings
 from features.snapshot import Snapshot
 from models import registry_names as names
 from models.candidates import churn_candidates
 from training.attach import fits, scorecard_tag
 from training.cards import model_card
-from training.promote import PromotionError, champion, choose, history_of, promote, read_scorecard, roll_back
+from training.promote import (
+    PromotionError,
+    champion,
+    choose,
+    history_of,
+    promote,
+    read_scorecard,
+    refusals,
+    roll_back,
+)
 from training.scorecard import (
     CandidateResult,
     Comparison,
@@ -59,7 +68,7 @@ def training(data_hash: str = "d1", recipe_hash: str = "r1") -> Training:
 
 
 def result_of(losses: dict[str, float], *, task: names.Task = "churn") -> TaskResult:
-    methods = {"lightgbm": "ml", "base_rate": "baseline", "recency": "baseline"}
+    methods = {"lightgbm": "ml", "base_rate": "baseline", "recency": "baseline", "champion": "ml"}
     metrics = {30: {"log_loss": summary_of({date(2026, 4, 1): 0.5})}}
     return TaskResult(
         task=task,
@@ -186,6 +195,44 @@ def test_the_newest_version_of_a_candidate_is_its_challenger(client: MlflowClien
     assert challengers(client, "churn")["recency"].version == newer.version
     assert not fits(newer, scorecard({"recency": 0.1}))
     _register(client, "recency")
+
+
+def test_gates_keep_the_champion_and_say_why(own_client: MlflowClient) -> None:
+    client = own_client
+    _register(client, "base_rate")
+    _register(client, "recency")
+    promote(client, scorecard({"base_rate": 0.4}))
+    worse = Comparison(rival="champion", mean=-0.02, low=-0.03, high=-0.01)
+    card = scorecard({"recency": 0.42, "champion": 0.4})
+    judged = card.tasks["churn"].model_copy(update={"against_champion": worse})
+    card = card.model_copy(update={"tasks": card.tasks | {"churn": judged}})
+    told = refusals(client, card, PromotionSettings())
+    assert told["churn"] == (
+        "recency is worse beyond doubt, log-loss higher by 0.02 or 5.0% (95 % interval 0.01 … 0.03); "
+        "promotion.loss_excess_max allows 0.0%"
+    )
+    assert promote(client, card) == []
+    assert champion(client, "churn").tags[names.TAG_CANDIDATE] == "base_rate"
+    lenient = PromotionSettings(loss_excess_max=0.1)
+    assert refusals(client, card, lenient) == {}
+    assert [move.candidate for move in promote(client, card, lenient)] == ["recency"]
+
+
+def test_a_grade_below_the_least_one_promotes_nothing_where_a_champion_stands(
+    own_client: MlflowClient,
+) -> None:
+    client = own_client
+    _register(client, "base_rate")
+    _register(client, "recency")
+    card = scorecard({"recency": 0.3})
+    graded = card.tasks["churn"].candidates["recency"].model_copy(update={"grade": "D"})
+    result = card.tasks["churn"].model_copy(update={"candidates": {"recency": graded}})
+    card = card.model_copy(update={"tasks": card.tasks | {"churn": result}})
+    strict = PromotionSettings(grade_min="C")
+    assert [move.candidate for move in promote(client, card, strict)] == ["recency"]
+    _register(client, "recency")
+    assert promote(client, card, strict) == []
+    assert "grade D; promotion.grade_min asks for C" in refusals(client, card, strict)["churn"]
 
 
 def test_without_a_back_test_the_most_modest_challenger_serves(client: MlflowClient) -> None:

@@ -8,9 +8,11 @@ attaches scorecard, metrics and plots to the challengers' MLflow runs.
 
 import sys
 from collections.abc import Sequence
+from copy import copy
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import pandas as pd
 import typer
@@ -27,6 +29,7 @@ from training import verdicts
 from training.attach import attach_scorecard
 from training.context import Context, open_context
 from training.extras import extra_sections
+from training.incumbents import INCUMBENT, standing_recipes
 from training.origins import rolling_origins
 from training.pages import draw_figures, write_scorecard
 from training.parallel import side_by_side
@@ -66,7 +69,7 @@ def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict
         examples = context.builder.examples(snapshot, headline_days=context.headline_days)
         horizons = _known_horizons(context, examples)
         outcomes = context.builder.outcomes(snapshot, horizons_days=horizons, known_until=context.as_of)
-        candidates = churn_candidates(context.settings)
+        candidates = churn_candidates(context.settings) | _incumbent(context, "churn")
         return examples, *churn_round(candidates, examples, outcomes, horizons=horizons)
 
     rounds = side_by_side(judge, result.origins)
@@ -93,7 +96,7 @@ def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], a
             _at(context, origin), horizons_days=horizons, known_until=context.as_of
         )
         orders = 1 - pivot(result.churn, chosen, origin).reindex(examples.current.index)
-        candidates = clv_candidates(context.settings)
+        candidates = clv_candidates(context.settings) | _incumbent(context, "clv")
         return clv_round(candidates, examples, outcomes, order_probability=orders[list(horizons)])
 
     result.clv = _collect("clv", result, side_by_side(judge, kept))
@@ -133,6 +136,12 @@ def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:
 
 def _at(context: Context, origin: date) -> Snapshot:
     return Snapshot(origin, context.as_of.time_zone, context.as_of.observation_days)
+
+
+def _incumbent(context: Context, task: Task) -> dict[str, Any]:
+    """Return a fresh copy of the standing champion's recipe under its name here, or nothing."""
+    recipe = context.incumbents.get(task)
+    return {} if recipe is None else {INCUMBENT: copy(recipe)}
 
 
 def _known_horizons(context: Context, examples: Examples) -> tuple[int, ...]:
@@ -185,6 +194,7 @@ def _command(
     layout = Layout(var)
     context = open_context(layout, load_settings(), as_of=as_of, headline_days=horizon)
     client = connect(layout)
+    context = replace(context, incumbents=standing_recipes(client, context))
     with progress("evaluate", total=3 * context.settings.backtest.origin_count + 1) as announce:
         result = run_backtest(context, announce)
         announce("scorecard")

@@ -1,7 +1,7 @@
 """What every training command starts from: the history, the date, the headline horizon."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, timedelta
 
 from features.cohort import AsOfError, propose_headline_days, read_as_of
@@ -11,6 +11,8 @@ from features.history import History
 from features.settings import Layout, Settings
 from features.snapshot import Snapshot, instant_of
 from features.whole import write_whole
+from models.contract import ChurnModel, ClvModel
+from models.registry_names import Task
 
 
 class HeadlineError(UserError):
@@ -19,7 +21,7 @@ class HeadlineError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A history opened for one AS_OF."""
+    """A history opened for one AS_OF; `incumbents` are champions' recipes to be judged beside today's."""
 
     layout: Layout
     settings: Settings
@@ -27,6 +29,7 @@ class Context:
     as_of: Snapshot
     headline_days: int
     builder: ExampleBuilder
+    incumbents: dict[Task, ChurnModel | ClvModel] = field(default_factory=dict)
 
     @property
     def first_order_date(self) -> date:

@@ -26,12 +26,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The best recipe of a back-test, and how it stands to the strongest simple rule."""
+    """The best recipe of a back-test, and how it stands to the strongest rule and to the one that serves."""
 
     winner: str
     loss_name: str
     mean_losses: dict[str, float]
     against_rule: Difference | None
+    against_incumbent: Difference | None = None
 
     @property
     def beats_baseline(self) -> bool:
@@ -86,12 +87,21 @@ class Field:
     bystanders: frozenset[str] = frozenset()
 
 
-def decide(losses: pd.DataFrame, field: Field, *, loss_name: str, resamples: int, seed: int) -> Verdict:
+def decide(
+    losses: pd.DataFrame,
+    field: Field,
+    *,
+    loss_name: str,
+    resamples: int,
+    seed: int,
+    incumbent: str | None = None,
+) -> Verdict:
     """Choose who serves: the recipe with the lowest mean loss, where that is no accident.
 
     A model learns more from the whole history than it could at the origins, a simple recipe does not: so a
     simple one takes the place of a model only where it is better beyond doubt, or exactly as good. A winner
-    that is no rule itself is compared with the strongest one. The winner stands first in `mean_losses`.
+    that is no rule itself is compared with the strongest one, and any with the `incumbent`, the recipe that
+    serves now. The winner stands first in `mean_losses`.
     """
     found = mean_losses(losses)
     means = dict(sorted(found.items(), key=lambda item: (item[1], item[0] not in field.simple, item[0])))
@@ -105,4 +115,7 @@ def decide(losses: pd.DataFrame, field: Field, *, loss_name: str, resamples: int
     against = None
     if winner not in field.rules and rivals:
         against = compare(losses, winner, rivals[0], resamples=resamples, seed=seed)
-    return Verdict(winner, loss_name, {winner: means[winner]} | means, against)
+    beside = None
+    if incumbent in means:
+        beside = compare(losses, winner, str(incumbent), resamples=resamples, seed=seed)
+    return Verdict(winner, loss_name, {winner: means[winner]} | means, against, beside)

@@ -21,7 +21,7 @@ from features.cohort import read_as_of
 from features.console import run_command
 from features.errors import UserError
 from features.history import History
-from features.settings import Layout, load_settings
+from features.settings import Layout, PromotionSettings, load_settings
 from models import registry_names as names
 from training.attach import fits
 from training.scorecard import Scorecard, TaskResult, verdict_text
@@ -81,8 +81,14 @@ def read_scorecard_if_any(layout: Layout, *, as_of: date) -> Scorecard | None:
         return None
 
 
-def promote(client: MlflowClient, scorecard: Scorecard) -> list[Promotion]:
-    """Move the champion alias of every task to the back-test's best challenger, where it is not there yet."""
+def promote(
+    client: MlflowClient, scorecard: Scorecard, gates: PromotionSettings | None = None
+) -> list[Promotion]:
+    """Move the champion alias of every task to the back-test's best challenger, where it is not there yet.
+
+    Where a champion stands, the challenger has to pass the gates; without one, the best there is serves.
+    """
+    gates = gates or PromotionSettings()
     done = []
     for task, result in scorecard.tasks.items():
         ready = {name: c for name, c in challengers(client, task).items() if fits(c, scorecard)}
@@ -95,6 +101,8 @@ def promote(client: MlflowClient, scorecard: Scorecard) -> list[Promotion]:
                 f"run `make train evaluate AS_OF={scorecard.as_of}` first"
             )
         chosen = choose(result, ready)
+        if champion(client, task) is not None and refusal_of(result, chosen, gates) is not None:
+            continue
         promotion = _move(client, chosen, reason=_reason(result, chosen))
         if promotion is not None:
             done.append(promotion)
@@ -105,6 +113,38 @@ def choose(result: TaskResult, ready: dict[str, Challenger]) -> Challenger:
     """Return the challenger whose recipe did best; without a back-test, the most modest one."""
     order = (*result.mean_losses, *UNJUDGED_ORDER[result.task], *ready)
     return next(ready[name] for name in order if name in ready)
+
+
+def refusal_of(result: TaskResult, chosen: Challenger, gates: PromotionSettings) -> str | None:
+    """Return why a challenger does not take a champion's place, or None where it does.
+
+    Its loss may not exceed the champion's beyond doubt (the whole interval) and by more than the share that
+    the gates allow, both refitted at the same origins; its grade may not be below the least one.
+    """
+    found, judged = result.against_champion, result.candidates.get(chosen.candidate)
+    if found is not None and found.high < 0:
+        excess = -found.mean / max(result.mean_losses[found.rival], 1e-12)
+        if excess > gates.loss_excess_max:
+            return (
+                f"{chosen.candidate} is worse beyond doubt, {result.loss_name} higher by {-found.mean:.4g} "
+                f"or {excess:.1%} (95 % interval {-found.high:.4g} … {-found.low:.4g}); "
+                f"promotion.loss_excess_max allows {gates.loss_excess_max:.1%}"
+            )
+    if judged is not None and judged.grade is not None and judged.grade > gates.grade_min:
+        return f"{chosen.candidate} got grade {judged.grade}; promotion.grade_min asks for {gates.grade_min}"
+    return None
+
+
+def refusals(client: MlflowClient, scorecard: Scorecard, gates: PromotionSettings) -> dict[str, str]:
+    """Return for each task whose standing champion stays because of the gates, why."""
+    found: dict[str, str] = {}
+    for task, result in scorecard.tasks.items():
+        ready = {name: c for name, c in challengers(client, task).items() if fits(c, scorecard)}
+        if ready and champion(client, task) is not None:
+            reason = refusal_of(result, choose(result, ready), gates)
+            if reason is not None:
+                found[task] = reason
+    return found
 
 
 def champion(client: MlflowClient, task: names.Task) -> Any | None:  # noqa: ANN401
@@ -227,7 +267,10 @@ def _command(
     if rollback:
         moves = roll_back(client, task=task)
     else:
-        moves = promote(client, read_scorecard(layout, as_of=_date(layout, as_of)))
+        scorecard, gates = read_scorecard(layout, as_of=_date(layout, as_of)), load_settings().promotion
+        for refused, reason in refusals(client, scorecard, gates).items():
+            sys.stdout.write(f"{refused}: the champion stays: {reason}\n")
+        moves = promote(client, scorecard, gates)
     for move in moves:
         moved = f"version {move.from_version or 'none'} → {move.to_version} ({move.candidate})"
         sys.stdout.write(f"{move.task}: {moved}: {move.reason}\n")

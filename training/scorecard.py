@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict
 from models.contract import Method
 from models.registry_names import Task
 from training.grades import Grade
-from training.judge import Verdict
+from training.judge import Difference
 
 HEADLINE_METRICS: dict[str, tuple[str, ...]] = {
     "churn": (
@@ -64,7 +64,7 @@ class Summary(_Part):
 
 
 class Comparison(_Part):
-    """A recipe against the strongest simple rule; positive means that the recipe is better."""
+    """A recipe against a rival, mostly the strongest simple rule; positive: the recipe is better."""
 
     rival: str
     mean: float
@@ -138,6 +138,7 @@ class TaskResult(_Part):
     winner: str | None
     mean_losses: dict[str, float]
     against_rule: Comparison | None
+    against_champion: Comparison | None = None
     beats_baseline: bool
     customer_counts: dict[date, int] = {}
     gates: list[Gate] = []
@@ -179,9 +180,8 @@ def summary_of(by_origin: Mapping[date, float]) -> Summary:
     )
 
 
-def comparison_of(verdict: Verdict) -> Comparison | None:
-    """Return a verdict's difference to the strongest rule in the scorecard's form."""
-    found = verdict.against_rule
+def comparison_of(found: Difference | None) -> Comparison | None:
+    """Return a difference in the scorecard's form."""
     if found is None:
         return None
     return Comparison(rival=found.rival, mean=found.mean, low=found.low, high=found.high)

@@ -8,12 +8,13 @@ import pandas as pd
 
 from features.settings import Settings
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
-from models.contract import Method, Model, StandsAlone
+from models.contract import ChurnModel, ClvModel, Method, Model, StandsAlone
 from models.registry_names import Task
 from training.context import Context
 from training.coverage import coverage_by_decile, totals_of
 from training.gates import gates_of, mean_size
 from training.grades import grade_of
+from training.incumbents import INCUMBENT
 from training.judge import Field, Verdict, decide
 from training.metrics_churn import churn_metrics, log_losses
 from training.metrics_clv import BOUNDS, clv_metrics, deviances, interval_metrics
@@ -65,11 +66,18 @@ LISTS = Measures(
 )
 
 
-def methods_of(task: Task, settings: Settings) -> dict[str, Method]:
-    """Return the method of every recipe that is judged for a task, rules that stand alone among them."""
+def methods_of(
+    task: Task, settings: Settings, incumbent: ChurnModel | ClvModel | None = None
+) -> dict[str, Method]:
+    """Return the method of every recipe that is judged for a task.
+
+    Rules that stand alone are among them, and the recipe of a standing champion.
+    """
     candidates = _candidates_of(task, settings)
     methods = {name: candidate.method for name, candidate in candidates.items()}
     alone = [name for name, candidate in candidates.items() if isinstance(candidate, StandsAlone)]
+    if incumbent is not None:
+        methods[INCUMBENT] = incumbent.method
     return methods | {alone_name(name): methods[name] for name in alone}
 
 
@@ -84,7 +92,7 @@ def field_of(task: Task, settings: Settings) -> Field:
     methods = methods_of(task, settings)
     alone = frozenset(name for name in methods if name in map(alone_name, methods))
     simple = frozenset(name for name, method in methods.items() if method != "ml")
-    return Field(simple=simple, rules=alone or simple, bystanders=alone)
+    return Field(simple=simple, rules=alone or simple, bystanders=alone | {INCUMBENT})
 
 
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
@@ -173,6 +181,7 @@ def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdi
         loss_name=LOSS_NAMES[task],
         resamples=context.settings.backtest.bootstrap_count,
         seed=context.settings.seed,
+        incumbent=INCUMBENT,
     )
 
 
@@ -218,7 +227,8 @@ def _result(
             "candidates": _candidates(context, task, found, horizon),
             "winner": verdict.winner,
             "mean_losses": verdict.mean_losses,
-            "against_rule": comparison_of(verdict),
+            "against_rule": comparison_of(verdict.against_rule),
+            "against_champion": comparison_of(verdict.against_incumbent),
             "beats_baseline": verdict.beats_baseline,
             "customer_counts": {day: int(count) for day, count in counts.items()},
             "gates": gates_of(task, found.summaries[verdict.winner][horizon]),
@@ -228,7 +238,8 @@ def _result(
 
 
 def _candidates(context: Context, task: Task, found: Findings, horizon: int) -> dict[str, CandidateResult]:
-    methods, rules = methods_of(task, context.settings), field_of(task, context.settings).rules
+    methods = methods_of(task, context.settings, context.incumbents.get(task))
+    rules = field_of(task, context.settings).rules
     constant = _means(found.summaries["base_rate"][horizon]) if "base_rate" in found.summaries else {}
     return {
         name: CandidateResult(
