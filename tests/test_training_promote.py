@@ -18,7 +18,7 @@ from features.settings import Layout, PromotionSettings, Settings
 from features.snapshot import Snapshot
 from models import registry_names as names
 from models.candidates import churn_candidates
-from training.attach import fits, scorecard_tag
+from training.attach import scorecard_tag
 from training.cards import model_card
 from training.promote import (
     PromotionError,
@@ -39,7 +39,7 @@ from training.scorecard import (
     verdict_text,
 )
 from training.texts import scorecard_text
-from training.tracking import Challenger, TrackingError, Training, challengers, connect, register
+from training.tracking import Challenger, TrackingError, Training, challengers, connect, fits, register
 
 AS_OF = date(2026, 6, 1)
 ROOT = Path(__file__).parent.parent

@@ -9,7 +9,7 @@ from features.settings import Layout
 from models import registry_names as names
 from training.pictures import Figures
 from training.scorecard import CandidateResult, Scorecard, TaskResult
-from training.tracking import Challenger, challengers
+from training.tracking import Challenger, challengers, fits
 
 
 def attach_scorecard(client: MlflowClient, layout: Layout, scorecard: Scorecard, figures: Figures) -> int:
@@ -21,15 +21,6 @@ def attach_scorecard(client: MlflowClient, layout: Layout, scorecard: Scorecard,
                 _attach(client, layout, challenger, result, figures)
                 attached += 1
     return attached
-
-
-def fits(challenger: Challenger, scorecard: Scorecard) -> bool:
-    """Say whether a challenger and a scorecard speak of the same data, settings, date and headline."""
-    made_from = (challenger.data_hash, challenger.recipe_hash)
-    return made_from == (scorecard.data_hash, scorecard.recipe_hash) and (
-        challenger.data_until,
-        challenger.headline_days,
-    ) == (scorecard.as_of, scorecard.headline_days)
 
 
 def _attach(

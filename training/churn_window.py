@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
+import pandas as pd
 import typer
 
 from features.cohort import read_return_gaps
@@ -39,6 +40,7 @@ class WindowMeaning:
     `silent_count`    customers who are silent that long today, `silent_share` of all
     `coming_back`     share of those silent that long who came back within the curve's patience
     `auc`, `log_loss` of the recipe that won, at that horizon, in the last back-test
+    `overlap`         share of its riskiest tenth at the headline horizon who are in that of this one too
 
     None stands for what the history does not show.
     """
@@ -50,6 +52,7 @@ class WindowMeaning:
     coming_back: float | None
     auc: float | None
     log_loss: float | None
+    overlap: float | None
 
 
 def meaning_of(
@@ -66,6 +69,7 @@ def meaning_of(
         coming_back=curve.coming_back(days, within_days=curve.patience_days),
         auc=quality.get("auc"),
         log_loss=quality.get("log_loss"),
+        overlap=_overlap(context, days) if quality else None,
     )
 
 
@@ -87,6 +91,28 @@ def _quality(scorecard: Scorecard | None, days: int) -> Mapping[str, float | Non
     return {name: summary.mean for name, summary in metrics.items()}
 
 
+def _overlap(context: Context, days: int) -> float | None:
+    """Compare the riskiest tenths at two horizons, at the newest origin where the back-test judged both."""
+    path = context.layout.backtest / "churn.parquet"
+    if not path.exists():
+        return None
+    rows = pd.read_parquet(path, columns=["candidate", "origin", "customer_id", "horizon_days", "prediction"])
+    scorecard = read_scorecard_if_any(context.layout, as_of=context.as_of.date)
+    winner = scorecard.tasks["churn"].winner if scorecard else None
+    own = rows[(rows["candidate"] == winner) & rows["horizon_days"].isin([days, context.headline_days])]
+    both = own.groupby("origin")["horizon_days"].nunique()
+    wanted = len({days, context.headline_days})
+    origins = both.index[both == wanted]
+    if not len(origins):
+        return None
+    newest = own[own["origin"] == max(origins)]
+    tenths = [
+        set(part.sort_values(["prediction", "customer_id"])["customer_id"].tail(max(1, len(part) // 10)))
+        for _, part in newest.groupby("horizon_days")
+    ]
+    return len(set.intersection(*tenths)) / len(tenths[0])
+
+
 def window_text(
     curve: ReturnCurve, meanings: list[WindowMeaning], categories: Mapping[str, int | None], *, chance: float
 ) -> str:
@@ -94,7 +120,8 @@ def window_text(
     patience = curve.patience_days
     heads = ((12, "silent days"), (16, "silent now"), (12, "come back"), (10, "churned"), (8, "AUC"))
     lines = [_recommendation(curve, chance=chance), ""]
-    lines.append("".join(f"{name:>{width}}" for width, name in (*heads, (10, "log-loss"))))
+    last = ((10, "log-loss"), (12, "same tenth"))
+    lines.append("".join(f"{name:>{width}}" for width, name in (*heads, *last)))
     for row in meanings:
         cells = (
             str(row.days),
@@ -104,10 +131,11 @@ def window_text(
             _number(row.auc),
         )
         line = "".join(f"{cell:>{width}}" for (width, _), cell in zip(heads, cells, strict=True))
-        lines.append(f"{line}{_number(row.log_loss):>10}")
+        lines.append(f"{line}{_number(row.log_loss):>10}{_percent(row.overlap):>12}")
     lines += [
         "",
         f"come back: within {patience} days more · churned: no order in the window, of everybody",
+        "same tenth: of the riskiest tenth at the headline horizon, who are in that of this window too",
     ]
     if categories:
         lines += ["", "from one purchase of a category to the next:"]

@@ -23,9 +23,8 @@ from features.errors import UserError
 from features.history import History
 from features.settings import Layout, PromotionSettings, load_settings
 from models import registry_names as names
-from training.attach import fits
 from training.scorecard import Scorecard, TaskResult, verdict_text
-from training.tracking import Challenger, challengers, connect, if_there
+from training.tracking import Challenger, challengers, connect, fits, if_there
 
 UNJUDGED_ORDER: dict[names.Task, tuple[str, ...]] = {
     "churn": ("btyd", "base_rate", "recency"),

@@ -32,6 +32,7 @@ from features.settings import Layout
 from models import registry_names as names
 from models.bundle import write_bundle
 from models.contract import Model
+from training.scorecard import Scorecard
 
 EXPERIMENT = "regulars"
 # MLflow's stores call an alias that is not there an invalid parameter.
@@ -134,6 +135,15 @@ def challengers(client: MlflowClient, task: names.Task) -> dict[str, Challenger]
     numbers = [number for alias, number in model.aliases.items() if alias.startswith(prefix)]
     found = [_challenger(task, client.get_model_version(model.name, number)) for number in numbers]
     return {challenger.candidate: challenger for challenger in found}
+
+
+def fits(challenger: Challenger, scorecard: Scorecard) -> bool:
+    """Say whether a challenger and a scorecard speak of the same data, settings, date and headline."""
+    made_from = (challenger.data_hash, challenger.recipe_hash)
+    return made_from == (scorecard.data_hash, scorecard.recipe_hash) and (
+        challenger.data_until,
+        challenger.headline_days,
+    ) == (scorecard.as_of, scorecard.headline_days)
 
 
 def if_there(look_up: Callable[[], Any]) -> Any | None:  # noqa: ANN401 - MLflow is untyped
