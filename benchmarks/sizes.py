@@ -92,7 +92,7 @@ def _keep_some(name: str, size: int, draw: int, path: Path) -> None:
     kept.select(
         "customer_id",
         "ordered_at",
-        (pl.col("amount") / MONEY_SCALE).alias("amount"),
+        (pl.col("amount_minor") / MONEY_SCALE).alias("amount"),
         "order_id",
         "is_return",
     ).write_parquet(path)
@@ -156,17 +156,26 @@ def _command(
     """Print the error of every rung by the size of the shop."""
     names, wanted = sets.split(","), [int(size) for size in sizes.split(",")]
     plan = [(name, size) for name in names for size in wanted if size <= SOURCES[name].customers_max]
-    rows: list[dict[str, object]] = []
     with progress("sizes", total=10 * sum(draws_of(size) for _, size in plan)) as announce:
         for name, size in plan:
             announce(f"{name}: {size:,} customers")
             shops = [make_shop(name, size, draw, folder) for draw in range(draws_of(size))]
-            rows += curve_rows(name, size, [losses_at(name, var, announce) for var in shops])
-    table = pd.DataFrame(rows)
-    for task in RUNGS:
-        part = table[table["task"] == task].dropna(axis="columns", how="all").drop(columns="task")
-        sys.stdout.write(f"\n{task}: loss over that of {RUNGS[task][0]}\n")
-        sys.stdout.write(part.round(3).to_string(index=False, na_rep="–") + "\n")
+            rows = curve_rows(name, size, [losses_at(name, var, announce) for var in shops])
+            for row in rows:
+                sys.stdout.write(_line(row) + "\n")
+            sys.stdout.flush()
+
+
+def _line(row: dict[str, object]) -> str:
+    """Return one row as a line of text: where, then each rung's ratio, then whom ours is behind."""
+    task = str(row["task"])
+    rungs = RUNGS["churn" if task == "churn" else "clv"]
+    ratios = (row[rung] for rung in rungs)
+    cells = "  ".join(
+        f"{rung} {ratio:.3f}" for rung, ratio in zip(rungs, ratios, strict=True) if isinstance(ratio, float)
+    )
+    behind = f"  behind {row['behind']}" if row["behind"] else ""
+    return f"{row['set']!s:<10}{row['customers']:>7}  {task:<6}{row['scored']:>7} scored  {cells}{behind}"
 
 
 if __name__ == "__main__":

@@ -69,6 +69,13 @@ def test_a_rule_that_cannot_serve_is_only_there_to_be_beaten() -> None:
     assert (verdict.against_rule.rival, verdict.against_rule.mean) == ("alone", -1.0)
 
 
+def test_a_rung_that_answers_as_its_own_rule_has_no_rival() -> None:
+    table = pd.concat([losses_of("alone", [1.0, 3.0]), losses_of("rung", [1.0, 3.0])], ignore_index=True)
+    field = Field(frozenset({"alone", "rung"}), frozenset({"alone"}), frozenset({"alone"}))
+    verdict = decide(table, field, loss_name="x", resamples=100, seed=1)
+    assert (verdict.winner, verdict.against_rule) == ("rung", None)
+
+
 def test_a_simple_recipe_that_is_ahead_by_accident_does_not_take_a_models_place() -> None:
     generator = np.random.default_rng(11)
     model = losses_of("model", list(generator.normal(1.0, 1.0, 200)))

@@ -8,6 +8,8 @@ import pandas as pd
 from training.resampling import Resample, interval
 from training.weighted import mean_of
 
+_SAME = 1e-9
+
 
 @dataclass(frozen=True, slots=True)
 class Difference:
@@ -115,6 +117,8 @@ def decide(
     against = None
     if winner not in field.rules and rivals:
         against = compare(losses, winner, rivals[0], resamples=resamples, seed=seed)
+        # A rung that answers as its own rule does is that rule.
+        against = None if abs(against.mean) <= _SAME * abs(means[winner]) else against
     beside = None
     if incumbent in means:
         beside = compare(losses, winner, str(incumbent), resamples=resamples, seed=seed)
