@@ -38,14 +38,17 @@ class HorizonRows:
 
 
 def supported_horizons(labels: pd.DataFrame, *, snapshots_min: int, outcomes_min: int) -> tuple[int, ...]:
-    """Return the horizons with enough snapshots and enough outcomes of each kind, ascending."""
+    """Return the horizons with enough snapshots and enough customers with each outcome, ascending.
+
+    A customer who is seen at sixteen snapshots is one witness, not sixteen.
+    """
     snapshots = labels.index.get_level_values("as_of")
+    customers, _ = pd.factorize(labels.index.get_level_values("customer_id"))
     supported = []
     for horizon_days in label_horizons(labels):
         churned = labels[f"churned_{horizon_days}"].to_numpy(dtype=np.float64)
-        known = np.isfinite(churned)
-        fewest = min(int((churned[known] == 1).sum()), int((churned[known] == 0).sum()))
-        if fewest >= outcomes_min and snapshots[known].nunique() >= snapshots_min:
+        fewest = min(len(np.unique(customers[churned == kind])) for kind in (0.0, 1.0))
+        if fewest >= outcomes_min and snapshots[np.isfinite(churned)].nunique() >= snapshots_min:
             supported.append(horizon_days)
     return tuple(supported)
 
@@ -55,11 +58,15 @@ def require_supported(labels: pd.DataFrame, *, snapshots_min: int, outcomes_min:
     supported = supported_horizons(labels, snapshots_min=snapshots_min, outcomes_min=outcomes_min)
     if not supported:
         raise NotEnoughDataError(
-            f"no horizon has {snapshots_min} past snapshots and {outcomes_min} known outcomes of each kind "
-            f"(ordered again, did not); {len(labels)} examples were seen: load a longer history or use a "
-            "simpler rule"
+            f"no horizon has {snapshots_min} past snapshots and {outcomes_min} customers with each outcome "
+            f"(ordered again, did not); {_witness_count(labels)} customers were seen: load a longer history "
+            "or use a simpler rule"
         )
     return supported
+
+
+def _witness_count(labels: pd.DataFrame) -> int:
+    return int(labels.index.get_level_values("customer_id").nunique())
 
 
 def label_horizons(labels: pd.DataFrame) -> tuple[int, ...]:

@@ -41,10 +41,11 @@ ROWS = labels([
 ])  # fmt: skip
 
 
-def test_a_horizon_needs_snapshots_and_outcomes_of_each_kind() -> None:
+def test_a_horizon_needs_snapshots_and_customers_with_each_outcome() -> None:
+    """Of 30 days a and c came back once at least, b and c did not: three rows of a kind, two witnesses."""
     assert supported_horizons(ROWS, snapshots_min=1, outcomes_min=1) == (30, 90)
-    assert supported_horizons(ROWS, snapshots_min=2, outcomes_min=3) == (30,)
-    assert supported_horizons(ROWS, snapshots_min=2, outcomes_min=4) == ()
+    assert supported_horizons(ROWS, snapshots_min=2, outcomes_min=2) == (30,)
+    assert supported_horizons(ROWS, snapshots_min=2, outcomes_min=3) == ()
 
 
 def test_no_supported_horizon_names_the_minimum() -> None:
