@@ -127,3 +127,25 @@ def test_a_history_too_short_gives_empty_examples(tmp_path: Path) -> None:
     assert examples.features.shape == (0, len(FEATURE_NAMES))
     assert examples.labels.shape == (0, 18)
     assert examples.current.shape == (1, len(FEATURE_NAMES))
+
+
+def test_last_year_is_seen_52_weeks_ago_where_the_history_reaches_half_a_year_further(tmp_path: Path) -> None:
+    first = date(2024, 3, 1)
+    days = [first + timedelta(days=number) for number in range(0, 730, 10)]
+    rows = [line(name, f"{name}{day}", day.isoformat(), 5.0) for name in ("ann", "bob") for day in days]
+    builder = ExampleBuilder(write_shop(tmp_path, rows), Settings())
+    examples = builder.examples(ORIGIN, headline_days=30)
+    assert not examples.is_first_season
+    assert examples.year_ago is not None
+    after = ORIGIN.shifted(-364)
+    for pair, snapshot in zip(
+        (examples.year_ago.before, examples.year_ago.after), (after.shifted(-30), after), strict=True
+    ):
+        pd.testing.assert_frame_equal(pair[0], builder.features_at(snapshot))
+        assert pair[1]["churned_30"].tolist() == [0.0, 0.0]
+    # The year after it ends a day too late to be known.
+    assert examples.year_ago.after[1]["churned_365"].isna().all()
+    earlier = builder.examples(Snapshot(date(2025, 9, 20)), headline_days=30)
+    assert earlier.year_ago is None
+    assert not earlier.is_first_season
+    assert builder.examples(Snapshot(date(2025, 2, 1)), headline_days=30).is_first_season

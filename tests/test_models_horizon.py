@@ -49,7 +49,7 @@ def test_a_horizon_needs_snapshots_and_customers_with_each_outcome() -> None:
 
 
 def test_no_supported_horizon_names_the_minimum() -> None:
-    with pytest.raises(NotEnoughDataError, match="no horizon has 2 past snapshots and 200 known outcomes"):
+    with pytest.raises(NotEnoughDataError, match="2 past snapshots and 200 customers with each outcome"):
         require_supported(ROWS, snapshots_min=2, outcomes_min=200)
 
 
