@@ -117,7 +117,7 @@ class ExampleBuilder:
             )
         outcomes = _to_pandas(labels.drop("as_of"))
         for horizon_days in horizons_days:
-            if self._is_hidden(snapshot, horizon_days, known_until):
+            if self.is_hidden(snapshot, horizon_days, known_until):
                 outcomes[[f"{name}_{horizon_days}" for name in OUTCOME_NAMES]] = np.nan
         if snapshot.observation_days is None:
             return outcomes
@@ -177,7 +177,7 @@ class ExampleBuilder:
             pairs.append((features[kept], labels[kept]))
         return YearAgo(*pairs)
 
-    def _is_hidden(self, snapshot: Snapshot, horizon_days: int, known_until: Snapshot) -> bool:
+    def is_hidden(self, snapshot: Snapshot, horizon_days: int, known_until: Snapshot) -> bool:
         """Say whether too much of an outcome window lies in holes, as far as they could be known."""
         start, end = snapshot.end_days, snapshot.outcome_end_days(horizon_days)
         holes = find_holes(self._order_days[self._order_days < known_until.end_days])
@@ -185,7 +185,7 @@ class ExampleBuilder:
 
     def _known(self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot) -> list[int]:
         known = (h for h in horizons if is_known(snapshot, horizon_days=h, known_until=origin))
-        return [h for h in known if not self._is_hidden(snapshot, h, origin)]
+        return [h for h in known if not self.is_hidden(snapshot, h, origin)]
 
     def _example(
         self, snapshot: Snapshot, horizons: Sequence[int], origin: Snapshot, share: float

@@ -106,7 +106,9 @@ def test_orders_that_come_later_grade_the_run(shop: Path) -> None:
         later_line("c4", 5, days=30),
         later_line("new", 6, days=1),
     ]
-    write_history(shop, [*make_orders(), *later])
+    # The shop goes on selling every day; a stretch without any order would be a hole in the data.
+    busy = [later_line("busy", 100 + day, days=day) for day in range(0, 31, 2)]
+    write_history(shop, [*make_orders(), *later, *busy])
     (path,) = list_files(layout.ledger)
     constant = read_rows(path, read_run(path))["churn_probability_30"][0]
     (check,) = ledger_report(open_context(layout, Settings())).runs

@@ -58,7 +58,7 @@ def context_of(layout: Layout, settings: Settings) -> Context:
 def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history: Layout) -> None:
     """At the oldest origin the shop was too small for the main recipe; that origin compares nothing."""
     counts = {}
-    for outcomes_min in (30, 400):
+    for outcomes_min in (20, 160):
         context = context_of(history, settings_with(outcomes_min=outcomes_min))
         result = run_backtest(context, lambda _: None)
         counts[outcomes_min] = result.churn["origin"].nunique()
@@ -71,7 +71,7 @@ def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history:
             means = {candidate: summary.mean for candidate, summary in found.items()}
             assert means == pytest.approx(task.mean_losses)
             assert len(task.origins) == counts[outcomes_min]
-    assert counts == {30: 4, 400: 2}
+    assert counts == {20: 4, 160: 3}
     assert "lightgbm" in result.left_out["churn"]
 
 

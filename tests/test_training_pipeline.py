@@ -113,7 +113,8 @@ def test_each_window_is_told_with_its_evidence(shop: Path) -> None:
     card = json.loads((shop / "var" / "reports" / "scorecard.json").read_text())
     churn = card["tasks"]["churn"]
     expected = churn["candidates"][churn["winner"]]["metrics"]["30"]["auc"]["mean"]
-    assert float(rows["30"][-2]) == pytest.approx(expected, abs=5e-4)
+    assert float(rows["30"][-3]) == pytest.approx(expected, abs=5e-4)
+    assert rows["30"][-1] == "100%"
     assert "Chance of coming back" in (shop / "var" / "reports" / "churn-window.html").read_text()
 
 

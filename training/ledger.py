@@ -99,6 +99,8 @@ def _check_run(context: Context, path: Path, until: Snapshot) -> tuple[RunCheck,
     run = read_run(path)
     at = Snapshot(run.as_of, run.time_zone)
     over = [days for days in run.horizons_days if is_known(at, horizon_days=days, known_until=until)]
+    hidden = [days for days in over if context.builder.is_hidden(at, days, until)]
+    over = [days for days in over if days not in hidden]
     tallies, gone_count = _Tallies(), None
     no_money = _why_no_money(context, run)
     if over:
@@ -115,7 +117,10 @@ def _check_run(context: Context, path: Path, until: Snapshot) -> tuple[RunCheck,
         churn=_churn_checks(tallies),
         clv=_clv_checks(tallies),
         clv_left_out=no_money,
-        waiting={days: run.as_of + timedelta(days) for days in run.horizons_days if days not in over},
+        waiting={
+            days: run.as_of + timedelta(days) for days in run.horizons_days if days not in {*over, *hidden}
+        },
+        hidden=tuple(hidden),
     )
     return check, tallies
 

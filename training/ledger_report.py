@@ -50,6 +50,7 @@ class RunCheck(_Part):
 
     `gone_count`    customers of the run who are not in the history any more; None where no horizon is over
     `clv_left_out`  why money is not graded, if it is not
+    `hidden`        horizons that are over, but lie in a hole of the data: nobody knows what came
     """
 
     run: LedgerRun
@@ -58,6 +59,7 @@ class RunCheck(_Part):
     clv: tuple[ClvCheck, ...]
     clv_left_out: str | None
     waiting: dict[int, date]
+    hidden: tuple[int, ...] = ()
 
 
 class LedgerReport(_Part):
@@ -92,6 +94,9 @@ def ledger_text(report: LedgerReport) -> str:
             lines.append(f"  not graded: {check.gone_count:,} customers who left the history")
         if check.clv_left_out is not None and check.gone_count is not None:
             lines.append(f"  not graded: {check.clv_left_out}")
+        if check.hidden:
+            days = ", ".join(map(str, check.hidden))
+            lines.append(f"  not graded: {days} days, which lie in a stretch without any order")
         if check.waiting:
             lines.append(f"  waiting: {_waiting_text(check.waiting)}")
     if sum(bool(check.churn) for check in report.runs) > 1:
