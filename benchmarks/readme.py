@@ -29,6 +29,17 @@ def filled(text: str, blocks: dict[str, tuple[str, str]]) -> str:
     return text
 
 
+def beginnings(scorecard: str) -> str:
+    r"""Return what a scorecard's text begins with, and the verdict and table that each task begins with.
+
+    >>> beginnings("Scorecard\n\nIn one minute\n\nchurn · origins\n* m\n\n  more")
+    'Scorecard\n\nIn one minute\n\nchurn · origins\n* m'
+    """
+    first, minute, *others = scorecard.split("\n\n")
+    tasks = [part for part in others if "· origins" in part.split("\n", 1)[0]]
+    return "\n\n".join([first, minute, *tasks])
+
+
 def wrapped(body: str) -> str:
     """Return a JSON body with line breaks before keys, and nothing else changed.
 
@@ -64,7 +75,7 @@ def _command(
     blocks = {
         "customer": ("json", wrapped(customer)),
         "csv": ("csv", "\n".join(csv_lines)),
-        "scorecard": ("text", (var / "reports" / "scorecard.txt").read_text(encoding="utf-8")),
+        "scorecard": ("text", beginnings((var / "reports" / "scorecard.txt").read_text(encoding="utf-8"))),
     }
     README.write_text(filled(README.read_text(encoding="utf-8"), blocks), encoding="utf-8")
 
