@@ -172,10 +172,14 @@ def _line(row: dict[str, object]) -> str:
     rungs = RUNGS["churn" if task == "churn" else "clv"]
     ratios = (row[rung] for rung in rungs)
     cells = "  ".join(
-        f"{rung} {ratio:.3f}" for rung, ratio in zip(rungs, ratios, strict=True) if isinstance(ratio, float)
+        f"{rung} {ratio:.3f}" for rung, ratio in zip(rungs, ratios, strict=True) if _is_known(ratio)
     )
     behind = f"  behind {row['behind']}" if row["behind"] else ""
     return f"{row['set']!s:<10}{row['customers']:>7}  {task:<6}{row['scored']:>7} scored  {cells}{behind}"
+
+
+def _is_known(ratio: object) -> bool:
+    return isinstance(ratio, float) and not np.isnan(ratio)
 
 
 if __name__ == "__main__":
