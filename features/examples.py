@@ -39,6 +39,7 @@ class Examples:
                 away)
     `current`   index customer_id: the cohort's features at the origin itself, which has no outcome yet
     `year_ago`  what shows the season (see `YearAgo`), None where the history does not reach back that far
+    `history_days`  from the shop's first order to the origin
     `once`      what several recipes derive from all this alike is derived once: `once(key, derive)`
     """
 
@@ -49,13 +50,13 @@ class Examples:
     labels: pd.DataFrame
     current: pd.DataFrame
     year_ago: "YearAgo | None" = None
+    history_days: float = 0.0
     once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
     @property
     def is_first_season(self) -> bool:
         """Whether the shop has not lived through this time of the year yet, and meets it unprepared."""
-        tenure_days = self.current["tenure_days"].max() if len(self.current) else 0.0
-        return bool(tenure_days < YEAR_DAYS + self.headline_days - 1)
+        return in_first_season(self.history_days, headline_days=self.headline_days)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,15 @@ class YearAgo:
 
     before: tuple[pd.DataFrame, pd.DataFrame]
     after: tuple[pd.DataFrame, pd.DataFrame]
+
+
+def in_first_season(history_days: float, *, headline_days: int) -> bool:
+    """Say whether a history is too short to hold the same headline window of last year.
+
+    >>> in_first_season(400.0, headline_days=90), in_first_season(460.0, headline_days=90)
+    (True, False)
+    """
+    return history_days < YEAR_DAYS + headline_days
 
 
 class ExampleBuilder:
@@ -150,6 +160,7 @@ class ExampleBuilder:
             labels=pd.concat([labels for _, labels in parts]),
             current=current,
             year_ago=self._year_ago(origin, headline_days, horizons, share),
+            history_days=self._history_days(origin),
         )
 
     def snapshots_before(self, origin: Snapshot, headline_days: int) -> list[Snapshot]:
@@ -210,9 +221,10 @@ class ExampleBuilder:
         return firsts["ordered_days"].sort().to_numpy()
 
     def _read_order_days(self) -> npt.NDArray[np.float64]:
-        """Return the days since 1970-01-01 UTC on which anybody ordered."""
+        """Return the first instant of every UTC day with an order, in days since 1970-01-01 UTC."""
         days = [part.ledger.filter(pl.col("order_count") > 0)["ordered_days"] for part in self._parts]
-        return pl.concat(days).floor().unique().sort().to_numpy()
+        instants = pl.concat(days).sort()
+        return instants.filter(instants.floor().is_first_distinct()).to_numpy()
 
     def _remember(self, snapshot: Snapshot, features: pl.DataFrame) -> None:
         self._features[snapshot] = _to_pandas(features.drop("as_of"))

@@ -216,12 +216,13 @@ class HurdleClv:
     def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
         check_features(features, self.feature_names_)
         grid_days = needed_grid(self.grid_days_, horizons_days)
-        levels = np.array([self.level_[days] for days in grid_days])
-        known = levels * np.exp(self.spend_.margins(as_matrix(features), grid_days))
-        boosted = self._extended(known, features, grid_days, horizons_days)
-        columns = [self._blended(boosted[:, place], features, h) for place, h in enumerate(horizons_days)]
-        blended = np.column_stack(columns) if columns else boosted
-        return blended * np.exp(shifts_at(self.season_, horizons_days))
+        boosted = np.exp(self.spend_.margins(as_matrix(features), grid_days))
+        columns = [
+            self._blended(self.level_[days] * boosted[:, place], features, days)
+            for place, days in enumerate(grid_days)
+        ]
+        known = np.column_stack(columns) * np.exp(shifts_at(self.season_, grid_days))
+        return self._extended(known, features, grid_days, horizons_days)
 
     def _blended(self, boosted: Floats, features: pd.DataFrame, horizon_days: int) -> Floats:
         """Return the mean of what boosting, BTYD and the formula expect given an order, by their shares."""

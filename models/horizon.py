@@ -132,20 +132,20 @@ def difference(seen: Sequence[str], wanted: Sequence[str]) -> str:
 
 
 def needed_grid(grid_days: Sequence[int], horizons_days: Sequence[int]) -> tuple[int, ...]:
-    """Return the grid points that some horizons are interpolated from: each one's neighbours, or itself.
+    """Return the grid points that some horizons depend on: all up to the last one's next neighbour.
 
-    >>> needed_grid([14, 30, 60, 90], [28, 60, 365])
+    Curves are kept from turning along the grid, so an answer depends on every point before it; asked alone or
+    with others, a horizon must get the same one.
+
+    >>> needed_grid([14, 30, 60, 90], [28])
+    (14, 30)
+    >>> needed_grid([14, 30, 60, 90], [60, 365])
     (14, 30, 60, 90)
-    >>> needed_grid([14, 30, 60, 90], [365])
-    (90,)
     """
-    needed = set()
-    for horizon_days in horizons_days:
-        below = [days for days in grid_days if days <= horizon_days]
-        above = [days for days in grid_days if days >= horizon_days]
-        needed |= {below[-1]} if below else set()
-        needed |= {above[0]} if above else set()
-    return tuple(sorted(needed)) or (grid_days[-1],)
+    last_days = max(horizons_days, default=0)
+    return tuple(
+        days for place, days in enumerate(grid_days) if not place or grid_days[place - 1] < last_days
+    )
 
 
 def churn_curve(known: Floats, grid_days: Sequence[int], horizons_days: Sequence[int]) -> Floats:

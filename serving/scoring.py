@@ -12,6 +12,7 @@ from features.build import Part, build_shop_facts, compute_features, read_parts
 from features.cohort import read_return_gaps
 from features.console import Announce
 from features.customer_totals import part_totals
+from features.examples import in_first_season
 from features.history import History
 from features.holes import read_holes
 from features.rfm import scheme_of
@@ -87,7 +88,11 @@ def score_shop(
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
     meta = _meta(scores, scorers, settings, snapshot=snapshot, currency=history.manifest.currency).model_copy(
-        update={"lapsed_after_days": gaps.p95_days, "unavailable_kinds": lists.unavailable}
+        update={
+            "lapsed_after_days": gaps.p95_days,
+            "unavailable_kinds": lists.unavailable,
+            "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
+        }
     )
     warnings = run_warnings(scores.rows, meta, read_holes(history, snapshot))
     meta = meta.model_copy(update={"warnings": warnings})
@@ -147,7 +152,6 @@ def _meta(
         churn_horizon_days=scorers.churn.headline_days,
         clv_horizon_days=settings.clv.horizon_days,
         churn_supported_days=scorers.churn.bundle.model.supported_days_,
-        first_season=bool(scorers.clv.bundle.info.get("is_first_season")),
         usual_churn_probability=scores.cuts.usual,
         medium_from_probability=scores.cuts.medium_from,
         high_from_probability=scores.cuts.high_from,

@@ -1,7 +1,6 @@
 """Last year's season: carried over where it is known and large, left out where it is noise."""
 
 from dataclasses import replace
-from datetime import date, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +13,7 @@ from features.settings import BoostingSettings
 from models.boosting import Recipe
 from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
+from models.horizon import logit
 from models.season import Level, carried_over, season_shifts, shifts_at
 
 QUICK = Recipe(
@@ -89,7 +89,29 @@ def test_without_a_last_year_nothing_moves_and_a_year_has_no_season() -> None:
     assert shifts_at({30: 0.3}, [30, 364, 730]).tolist() == [0.3, 0.0, 0.0]
 
 
-def test_last_year_is_52_weeks_ago_and_needs_half_a_year_before_it(shop: Examples) -> None:
-    assert (date(2026, 1, 1) - timedelta(days=364)).weekday() == date(2026, 1, 1).weekday()
-    assert shop.year_ago is None
-    assert shop.is_first_season
+@pytest.mark.parametrize("kind", [HorizonChurn, BlendedChurn])
+def test_a_season_that_turns_gives_one_answer_whatever_else_is_asked(
+    kind: type[HorizonChurn], shop: Examples
+) -> None:
+    model = kind(recipe=QUICK).fit(shop)
+    model.season_ = {14: 0.0, 30: 0.2, 60: 1.2, 90: 0.1}
+    days = [14, 30, 45, 60, 90, 180, 365]
+    together = model.predict(shop.current, horizons_days=days)
+    for horizon_days in days:
+        alone = model.predict(shop.current, horizons_days=[horizon_days])
+        pd.testing.assert_series_equal(alone[horizon_days], together[horizon_days])
+        shares = model.contributions(shop.current, horizon_days=horizon_days)
+        total = logit(shares.reference.to_numpy()) + shares.logits.sum(axis=1).to_numpy()
+        np.testing.assert_allclose(total, logit(together[horizon_days].to_numpy()), atol=1e-6)
+
+
+def test_spend_that_would_turn_with_the_season_gives_one_answer_too(shop: Examples) -> None:
+    model = HurdleClv(recipe=QUICK).fit(shop)
+    model.season_ = {14: 0.0, 30: 0.9, 60: 0.0, 90: -0.5}
+    days = [14, 30, 60, 90, 365]
+    certain = pd.DataFrame(1.0, index=shop.current.index, columns=days)
+    together = model.predict(shop.current, order_probability=certain, horizons_days=days)
+    for horizon_days in days:
+        alone = model.predict(shop.current, order_probability=certain, horizons_days=[horizon_days])
+        pd.testing.assert_series_equal(alone[horizon_days], together[horizon_days])
+    assert (together.diff(axis=1).iloc[:, 1:] >= 0).all(axis=None)

@@ -204,7 +204,7 @@ def test_gates_keep_the_champion_and_say_why(own_client: MlflowClient) -> None:
     promote(client, scorecard({"base_rate": 0.4}))
     worse = Comparison(rival="champion", mean=-0.02, low=-0.03, high=-0.01)
     card = scorecard({"recency": 0.42, "champion": 0.4})
-    judged = card.tasks["churn"].model_copy(update={"against_champion": worse})
+    judged = card.tasks["churn"].model_copy(update={"against_champion": worse, "winner": "recency"})
     card = card.model_copy(update={"tasks": card.tasks | {"churn": judged}})
     told = refusals(client, card, PromotionSettings())
     assert told["churn"] == (
@@ -216,6 +216,19 @@ def test_gates_keep_the_champion_and_say_why(own_client: MlflowClient) -> None:
     lenient = PromotionSettings(loss_excess_max=0.1)
     assert refusals(client, card, lenient) == {}
     assert [move.candidate for move in promote(client, card, lenient)] == ["recency"]
+
+
+def test_a_standing_champion_gives_way_only_to_the_winner_of_a_back_test(own_client: MlflowClient) -> None:
+    client = own_client
+    _register(client, "base_rate")
+    _register(client, "recency")
+    promote(client, scorecard({"recency": 0.4, "base_rate": 0.5}))
+    unjudged, absent = scorecard({}), scorecard({"lightgbm": 0.1, "base_rate": 0.5})
+    gates = PromotionSettings()
+    assert refusals(client, unjudged, gates) == {"churn": "nothing could be judged this time"}
+    assert "lightgbm won but could not be fitted" in refusals(client, absent, gates)["churn"]
+    assert promote(client, unjudged) == promote(client, absent) == []
+    assert champion(client, "churn").tags[names.TAG_CANDIDATE] == "recency"
 
 
 def test_a_grade_below_the_least_one_promotes_nothing_where_a_champion_stands(

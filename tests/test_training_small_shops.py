@@ -62,7 +62,7 @@ def outage_lines() -> list[str]:
 @pytest.mark.slow
 def test_a_shop_with_an_outage_is_told_so_and_does_not_learn_it_as_churn(tmp_path: Path) -> None:
     scores = scores_of(tmp_path, write_lines(tmp_path / "orders.csv", outage_lines()))
-    assert scores["method"].n_unique() == 1
+    assert scores["method"][0] in {"btyd", "baseline"}
     # Everybody comes every two weeks: only who is not due within the window can look like leaving.
     assert scores["churn_probability_60"].mean() < 0.15
     told = run("serving.score", "--out", str(tmp_path / "again"), var=tmp_path / "var").stdout
@@ -93,7 +93,7 @@ def test_fifty_customers_get_an_answer(tmp_path: Path) -> None:
     scores = scores_of(tmp_path, write_orders(tmp_path / "orders.csv", customer_count=50))
     assert len(scores) == 50
     assert scores["churn_probability_30"].is_between(0, 1).all()
-    assert scores["method"].n_unique() == 1
+    assert scores["method"][0] in {"btyd", "baseline"}
 
 
 @pytest.mark.slow

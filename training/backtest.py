@@ -68,6 +68,8 @@ def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict
         snapshot = _at(context, origin)
         examples = context.builder.examples(snapshot, headline_days=context.headline_days)
         horizons = _known_horizons(context, examples)
+        if context.headline_days not in horizons:
+            return examples, pd.DataFrame(), {}
         outcomes = context.builder.outcomes(snapshot, horizons_days=horizons, known_until=context.as_of)
         candidates = churn_candidates(context.settings) | _incumbent(context, "churn")
         return examples, *churn_round(candidates, examples, outcomes, horizons=horizons)
@@ -145,11 +147,12 @@ def _incumbent(context: Context, task: Task) -> dict[str, Any]:
 
 
 def _known_horizons(context: Context, examples: Examples) -> tuple[int, ...]:
-    """Return the horizons whose outcome at this origin is over on AS_OF."""
+    """Return the horizons whose outcome at this origin is over on AS_OF, and not hidden by a hole."""
     return tuple(
         horizon
         for horizon in examples.horizons_days
         if examples.origin.outcome_end_days(horizon) <= context.as_of.end_days
+        and not context.builder.is_hidden(examples.origin, horizon, context.as_of)
     )
 
 

@@ -57,7 +57,9 @@ def _ledger_section(report: LedgerReport) -> Section | None:
         ("all together", *_said_and_came(one)) for one in report.churn
     ]
     if not rows:
-        waiting = min(day for check in report.runs for day in check.waiting.values())
+        waiting = min((day for check in report.runs for day in check.waiting.values()), default=None)
+        if waiting is None:
+            return None
         return Section(
             title="What we said, and what came",
             text=f"{len(report.runs)} published score runs wait for their horizons to pass; the first can be "

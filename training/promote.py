@@ -120,6 +120,10 @@ def refusal_of(result: TaskResult, chosen: Challenger, gates: PromotionSettings)
     Its loss may not exceed the champion's beyond doubt (the whole interval) and by more than the share that
     the gates allow, both refitted at the same origins; its grade may not be below the least one.
     """
+    if result.winner is None:
+        return "nothing could be judged this time"
+    if chosen.candidate != result.winner:
+        return f"{result.winner} won but could not be fitted on the newest data"
     found, judged = result.against_champion, result.candidates.get(chosen.candidate)
     if found is not None and found.high < 0:
         excess = -found.mean / max(result.mean_losses[found.rival], 1e-12)

@@ -97,7 +97,6 @@ def _training(context: Context, examples: Examples) -> Training:
             "time_zone": context.as_of.time_zone,
             "observation_days": context.settings.features.observation_days,
             "customer_count": len(examples.current),
-            "is_first_season": examples.is_first_season,
             "data_hash": manifest.data_hash,
         },
     )
