@@ -1,9 +1,11 @@
 """The back-test on made-up shops at its edges: growing shops, other engines, observation windows."""
 
-from datetime import date
+from datetime import date, timedelta
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import polars as pl
 import pytest
 
 from features.ingest import load
@@ -120,3 +122,20 @@ def test_biases_of_different_origins_do_not_make_up_for_each_other(history: Layo
     assert abs(metrics["total_bias"].mean or 0.0) < 0.01
     assert metrics["normalised_gini"].mean == pytest.approx(1.0)
     assert value.candidates["hurdle"].grade == "D"
+
+
+def test_an_origin_whose_outcome_lies_in_a_hole_is_left_out(history: Layout, tmp_path: Path) -> None:
+    """Fifteen days without orders, 35 to 20 days before the date, lie after the newest origin."""
+    lines = pl.read_parquet(history.root.parent / "order_lines.parquet")
+    end = date.fromisoformat(AS_OF)
+    day = pl.col("ordered_at").dt.date()
+    hidden = day.is_between(end - timedelta(days=35), end - timedelta(days=20))
+    lines.filter(~hidden).write_parquet(tmp_path / "lines.parquet")
+    load(Request(files=(tmp_path / "lines.parquet",)), layout=Layout(tmp_path / "var"), time_zone="UTC")
+    context = context_of(Layout(tmp_path / "var"), settings_with(outcomes_min=20))
+    result = run_backtest(context, lambda _: None, with_lists=False)
+    known = set(result.churn["origin"])
+    assert 0 < len(known) < len(result.origins)
+    assert max(result.origins) not in known
+    assert set(result.clv["origin"]) == known
+    assert (result.churn.groupby("origin")["horizon_days"].max() >= 30).all()
