@@ -35,8 +35,10 @@ def test_an_altered_cursor_is_refused(position: int, character: str) -> None:
     altered = text[:at] + character + text[at + 1 :]
     if altered == text:
         return
-    # The last character of a base64 signature holds spare bits: another one may mean the same bytes.
-    with pytest.raises(ProblemError) if at < len(text) - 1 else suppress(ProblemError):
+    # The last character of a base64 signature holds spare bits, and both alphabets are read: another
+    # character may mean the same bytes.
+    same = at == len(text) - 1 or {text[at], character} in ({"_", "/"}, {"-", "+"})
+    with suppress(ProblemError) if same else pytest.raises(ProblemError):
         assert SIGNER.read(altered, audience="at-risk") == PLACE
 
 
