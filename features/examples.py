@@ -68,6 +68,7 @@ class YearAgo:
 
     before: tuple[pd.DataFrame, pd.DataFrame]
     after: tuple[pd.DataFrame, pd.DataFrame]
+    headline_days: int
 
 
 def in_first_season(history_days: float, *, headline_days: int) -> bool:
@@ -179,14 +180,16 @@ class ExampleBuilder:
     ) -> YearAgo | None:
         after = origin.shifted(-YEAR_DAYS)
         before = after.shifted(-headline_days)
-        if self._history_days(before) < _YEAR_AGO_HISTORY_DAYS_MIN:
+        # Half a year apart or more, the two lie in the same season again, a year between them.
+        is_season = headline_days < YEAR_DAYS // 2
+        if not is_season or self._history_days(before) < _YEAR_AGO_HISTORY_DAYS_MIN:
             return None
         pairs = []
         for snapshot in (before, after):
             features, labels = self.features_at(snapshot), self.outcomes(snapshot, horizons, origin)
             kept = _sampled(features.index, share)
             pairs.append((features[kept], labels[kept]))
-        return YearAgo(*pairs)
+        return YearAgo(pairs[0], pairs[1], headline_days)
 
     def is_hidden(self, snapshot: Snapshot, horizon_days: int, known_until: Snapshot) -> bool:
         """Say whether too much of an outcome window lies in holes, as far as they could be known."""

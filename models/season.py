@@ -111,7 +111,9 @@ def season_shifts(
     shifts = {}
     for horizon_days in (days for days in horizons_days if days < YEAR_DAYS):
         before, after = (_level(pair, horizon_days, level_of) for pair in (year_ago.before, year_ago.after))
-        shifts[horizon_days] = carried_over(after, before)
+        # Outcomes of a shorter horizon are known until later: less of the way is still to go.
+        to_go = min(1.0, horizon_days / year_ago.headline_days)
+        shifts[horizon_days] = to_go * carried_over(after, before)
     return shifts
 
 

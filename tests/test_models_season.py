@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from model_examples import GRID_DAYS, make_examples, simulate_orders
+from model_examples import GRID_DAYS, HEADLINE_DAYS, make_examples, simulate_orders
 
 from features.examples import Examples, YearAgo
 from features.settings import BoostingSettings
@@ -38,7 +38,7 @@ def year_ago(shop: Examples, *, ordered_more: float) -> YearAgo:
     for days in GRID_DAYS:
         lured = came & (after[f"churned_{days}"] == 1).to_numpy()
         after.loc[lured, [f"churned_{days}", f"spend_{days}"]] = [0.0, 20.0]
-    return YearAgo((features, before), (features, after))
+    return YearAgo((features, before), (features, after), HEADLINE_DAYS)
 
 
 def test_a_shift_is_shrunk_by_its_noise_and_dropped_where_it_is_noise() -> None:
@@ -67,7 +67,7 @@ def test_spend_follows_last_years_spend(shop: Examples) -> None:
     chance = pd.DataFrame({30: np.full(len(shop.current), 0.5)}, index=shop.current.index)
     given = {"order_probability": chance, "horizons_days": [30]}
     plain = HurdleClv(recipe=QUICK).fit(shop).predict(shop.current, **given)
-    season = YearAgo(last.before, (last.after[0], doubled))
+    season = YearAgo(last.before, (last.after[0], doubled), HEADLINE_DAYS)
     busy = HurdleClv(recipe=QUICK).fit(replace(shop, year_ago=season)).predict(shop.current, **given)
     assert (busy[30] / plain[30]).round(6).nunique() == 1
     assert 1.5 < float((busy[30] / plain[30]).iloc[0]) < 2.1

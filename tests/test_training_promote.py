@@ -62,8 +62,8 @@ def examples() -> Examples:
     return Examples(Snapshot(AS_OF), 30, (30,), dated, labels, current)
 
 
-def training(data_hash: str = "d1", recipe_hash: str = "r1") -> Training:
-    info = {"time_zone": "UTC", "currency": "EUR", "clv_basis": "net", "data_until": str(AS_OF)}
+def training(data_hash: str = "d1", recipe_hash: str = "r1", *, clv_basis: str = "net") -> Training:
+    info = {"time_zone": "UTC", "currency": "EUR", "clv_basis": clv_basis, "data_until": str(AS_OF)}
     return Training(AS_OF, 30, data_hash, recipe_hash, None, info)
 
 
@@ -122,10 +122,12 @@ def own_client(
     mlflow.set_registry_uri(client.tracking_uri)
 
 
-def _register(client: MlflowClient, name: str, *, data_hash: str = "d1") -> Challenger:
-    model = churn_candidates(Settings())[name].fit(examples())
-    card = model_card("churn", model, examples=examples(), training=training(data_hash))
-    return register(client, "churn", model, training=training(data_hash), card=card)
+def _register(
+    client: MlflowClient, name: str, *, data_hash: str = "d1", clv_basis: str = "net"
+) -> Challenger:
+    model, made = churn_candidates(Settings())[name].fit(examples()), training(data_hash, clv_basis=clv_basis)
+    card = model_card("churn", model, examples=examples(), training=made)
+    return register(client, "churn", model, training=made, card=card)
 
 
 def test_a_run_holds_parameters_card_and_bundle_and_no_customer(client: MlflowClient) -> None:
@@ -229,6 +231,9 @@ def test_a_standing_champion_gives_way_only_to_the_winner_of_a_back_test(own_cli
     assert "lightgbm won but could not be fitted" in refusals(client, absent, gates)["churn"]
     assert promote(client, unjudged) == promote(client, absent) == []
     assert champion(client, "churn").tags[names.TAG_CANDIDATE] == "recency"
+    # Of another money basis it could not score any more: then anything that works takes its place.
+    _register(client, "base_rate", clv_basis="gross")
+    assert [move.candidate for move in promote(client, absent)] == ["base_rate"]
 
 
 def test_a_grade_below_the_least_one_promotes_nothing_where_a_champion_stands(

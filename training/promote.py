@@ -24,7 +24,7 @@ from features.history import History
 from features.settings import Layout, PromotionSettings, load_settings
 from models import registry_names as names
 from training.scorecard import Scorecard, TaskResult, verdict_text
-from training.tracking import Challenger, challengers, connect, fits, if_there
+from training.tracking import BASIS_TAGS, Challenger, challengers, connect, fits, if_there
 
 UNJUDGED_ORDER: dict[names.Task, tuple[str, ...]] = {
     "churn": ("btyd", "base_rate", "recency"),
@@ -100,7 +100,7 @@ def promote(
                 f"run `make train evaluate AS_OF={scorecard.as_of}` first"
             )
         chosen = choose(result, ready)
-        if champion(client, task) is not None and refusal_of(result, chosen, gates) is not None:
+        if _must_pass(client, chosen) and refusal_of(result, chosen, gates) is not None:
             continue
         promotion = _move(client, chosen, reason=_reason(result, chosen))
         if promotion is not None:
@@ -138,12 +138,21 @@ def refusal_of(result: TaskResult, chosen: Challenger, gates: PromotionSettings)
     return None
 
 
+def _must_pass(client: MlflowClient, chosen: Challenger) -> bool:
+    """Say whether a champion stands that still can score: one of another basis or headline has to go."""
+    standing = champion(client, chosen.task)
+    if standing is None:
+        return False
+    own = client.get_model_version(names.REGISTERED[chosen.task], chosen.version).tags
+    return all(standing.tags.get(name) == own.get(name) for name in BASIS_TAGS)
+
+
 def refusals(client: MlflowClient, scorecard: Scorecard, gates: PromotionSettings) -> dict[str, str]:
     """Return for each task whose standing champion stays because of the gates, why."""
     found: dict[str, str] = {}
     for task, result in scorecard.tasks.items():
         ready = {name: c for name, c in challengers(client, task).items() if fits(c, scorecard)}
-        if ready and champion(client, task) is not None:
+        if ready and _must_pass(client, choose(result, ready)):
             reason = refusal_of(result, choose(result, ready), gates)
             if reason is not None:
                 found[task] = reason
