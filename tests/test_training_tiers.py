@@ -12,7 +12,7 @@ from features.formula_clv import TOTAL
 from features.rfm import TIERS
 from features.settings import RfmSettings, Settings
 from features.snapshot import Snapshot
-from training.tiers import compare_by_tier, tier_text, tiers_at
+from training.tiers import compare_by_tier, tier_rows, tiers_at
 
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
 # candidate, origin, customer, horizon, prediction, outcome
@@ -67,7 +67,7 @@ def test_a_recipe_that_was_left_out_has_no_numbers() -> None:
     table = compare_by_tier(rows, tiers(), horizon_days=30, winner="hurdle")
     assert table["formula_mae"].isna().all()
     assert table.loc[TOTAL, "winner_mae"] == 7.0
-    assert "–" in tier_text(table, winner="hurdle", horizon_days=30, currency="EUR")
+    assert all(cells[3:6] == ("–", "–", "–") for cells in tier_rows(table))
 
 
 def test_without_predictions_the_table_is_empty() -> None:
@@ -80,12 +80,10 @@ def test_a_customer_without_a_tier_is_a_mistake() -> None:
         compare_by_tier(predictions(), {MAY: tiers()[MAY]}, horizon_days=30, winner="hurdle")
 
 
-def test_the_text_has_a_row_a_tier_and_says_how_to_read_it() -> None:
-    table = compare_by_tier(predictions(), tiers(), horizon_days=30, winner="hurdle")
-    text = " ".join(tier_text(table, winner="hurdle", horizon_days=30, currency="EUR").split())
-    assert "spend within 30 days by RFM tier, EUR a customer" in text
-    assert "top 1 100.00 90.00 -10.0% 10.00 110.00 +10.0% 10.00" in text
-    assert "bottom 2 0.00 20.00 – 20.00 4.00 – 4.00" in text
+def test_a_tier_has_a_row_of_finished_cells() -> None:
+    rows = tier_rows(compare_by_tier(predictions(), tiers(), horizon_days=30, winner="hurdle"))
+    assert ("top", "1", "100.00", "90.00", "-10.0%", "10.00", "110.00", "+10.0%", "10.00") in rows
+    assert ("bottom", "2", "0.00", "20.00", "–", "20.00", "4.00", "–", "4.00") in rows
 
 
 def test_labels_of_a_history_know_nothing_after_the_origin(tmp_path: Path) -> None:

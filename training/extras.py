@@ -17,7 +17,7 @@ from training.metrics_churn import churn_metrics
 from training.rounds import Backtest, alone_name
 from training.scorecard import Scorecard
 from training.sections import Section, Table
-from training.tiers import compare_by_tier, tiers_at
+from training.tiers import compare_by_tier, tier_rows, tiers_at
 from training.words import figure_text, label_of
 
 _DRIVERS_SHOWN = 12
@@ -130,30 +130,16 @@ def _tier_section(context: Context, result: Backtest, scorecard: Scorecard) -> S
         winner=winner,
         formula=alone_name("formula"),
     )
-    rows = [
-        (
-            str(tier),
-            f"{int(row['customer_count']):,}",
-            f"{row['actual_mean']:,.2f}",
-            *(text for who in ("formula", "winner") for text in _tier_cells(row, who)),
-        )
-        for tier, row in table.iterrows()
-    ]
     return Section(
         title="The formula beside the model",
         text="The formula (average order value × purchase frequency × lifespan) goes on as if nobody left. "
         f"Spend within {context.headline_days} days, {scorecard.currency} a customer; off by: of the group's "
         "total; error: mean absolute.",
         table=Table(
-            ("group", "customers", "came", "formula", "off by", "error", winner, "off by", "error"), rows
+            ("group", "customers", "came", "formula", "off by", "error", winner, "off by", "error"),
+            tier_rows(table),
         ),
     )
-
-
-def _tier_cells(row: "pd.Series[float]", who: str) -> tuple[str, str, str]:
-    bias = row[f"{who}_bias"]
-    off = "–" if np.isnan(bias) else f"{bias:+.0%}"
-    return f"{row[f'{who}_mean']:,.2f}", off, f"{row[f'{who}_mae']:,.2f}"
 
 
 def _driver_section(context: Context, newest: Examples | None) -> Section | None:

@@ -81,26 +81,27 @@ def compare_by_tier(
     return pd.DataFrame(found, columns=["tier", *COLUMNS]).set_index("tier")
 
 
-def tier_text(table: pd.DataFrame, *, winner: str, horizon_days: int, currency: str) -> str:
-    """Return what `compare_by_tier` found as a table of text, with a line that says how to read it."""
-    heads = ("customers", "actual", "formula", "bias", "error", winner, "bias", "error")
-    lines = [
-        f"spend within {horizon_days} days by RFM tier, {currency} a customer; bias: of the tier's total; "
-        "error: mean absolute",
-        f"{'':<18}" + "".join(f" {head:>11}" for head in heads),
+def tier_rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
+    """Return what `compare_by_tier` found as finished cells, a row a tier; a dash where nothing is known.
+
+    Tier, customers, what came, then of the formula and of the winner: what was said, how far the tier's total
+    was off, the mean absolute error.
+    """
+    return [
+        (
+            str(tier),
+            f"{int(row['customer_count']):,}",
+            _money(row["actual_mean"]),
+            *(cell for who in ("formula", "winner") for cell in _cells(row, who)),
+        )
+        for tier, row in table.iterrows()
     ]
-    for tier, row in table.iterrows():
-        cells = [f"{int(row['customer_count']):,}", _money(row["actual_mean"])]
-        for who in ("formula", "winner"):
-            bias = row[f"{who}_bias"]
-            cells += [_money(row[f"{who}_mean"]), "–" if np.isnan(bias) else f"{bias:+.1%}"]
-            cells.append(_money(row[f"{who}_mae"]))
-        lines.append(f"{tier!s:<18}" + "".join(f" {cell:>11}" for cell in cells))
-    lines.append(
-        "formula: average order value × frequency × lifespan, as if everybody went on as before; "
-        f"{winner}: what won the back-test"
-    )
-    return "\n".join(lines) + "\n"
+
+
+def _cells(row: "pd.Series[float]", who: str) -> tuple[str, str, str]:
+    bias = row[f"{who}_bias"]
+    off = "–" if np.isnan(bias) else f"{bias:+.1%}"
+    return _money(row[f"{who}_mean"]), off, _money(row[f"{who}_mae"])
 
 
 def _labels(customers: pd.Index, tiers: Mapping[date, "pd.Series[str]"]) -> "pd.Series[str]":
