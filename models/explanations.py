@@ -112,14 +112,6 @@ def churn_effects(churn: ChurnModel, features: pd.DataFrame, *, horizon_days: in
     return ChurnEffects(codes, reference, probability_points(by_code.T, reference))
 
 
-def explain_churn(
-    churn: ChurnModel, features: pd.DataFrame, *, horizon_days: int
-) -> list[list[ChurnReason]] | None:
-    """Return each customer's reasons at a horizon, largest effect first; None where the method has none."""
-    found = churn_effects(churn, features, horizon_days=horizon_days)
-    return None if found is None else named_reasons(found, features)
-
-
 def named_reasons(found: ChurnEffects, features: pd.DataFrame) -> list[list[ChurnReason]]:
     """Return the reasons that effects name, with the customer's numbers; one list a row of `features`."""
     rows, places = np.nonzero(found.is_named)

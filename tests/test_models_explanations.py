@@ -23,8 +23,9 @@ from models.explanations import (
     KEPT_EACH_WAY,
     VALUE_FEATURES,
     ChurnEffects,
+    ChurnReason,
     churn_effects,
-    explain_churn,
+    named_reasons,
     probability_points,
 )
 from models.horizon import logit
@@ -57,6 +58,12 @@ def reasons_of(logits: dict[str, float] | None, **values: float) -> Any:
     churn: Any = HandChurn(table)
     found = explain_churn(churn, features, horizon_days=90)
     return None if found is None else [asdict(reason) for reason in found[0]]
+
+
+def explain_churn(churn: Any, features: pd.DataFrame, *, horizon_days: int) -> list[list[ChurnReason]] | None:
+    """Return each customer's reasons, as scoring names them."""
+    found = churn_effects(churn, features, horizon_days=horizon_days)
+    return None if found is None else named_reasons(found, features)
 
 
 class Calibrated:
