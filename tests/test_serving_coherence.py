@@ -16,7 +16,9 @@ from models.boosting import Recipe
 from models.candidates import churn_candidates, clv_candidates
 from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
+from models.explanations import churn_effects
 from serving.bucket_scores import Predictors, score_bucket
+from serving.horizons import clv_horizons
 from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
 
 AS_OF = date(2026, 1, 1)
@@ -78,16 +80,29 @@ def test_value_and_orders_are_the_chance_of_an_order_times_what_it_brings(
     shop: Examples, predictors: Predictors
 ) -> None:
     rows, days = scored(shop, predictors), predictors.clv_days
-    chance = 1.0 - predictors.churn.predict(shop.current, horizons_days=[days])[days].to_numpy()
-    certain = pd.DataFrame({days: np.ones(len(chance))}, index=shop.current.index)
-    given = predictors.clv.predict(shop.current, order_probability=certain, horizons_days=[days])[days]
-    # Never below what a shorter horizon brings, so the product is a lower bound that nearly always holds.
-    clv = rows["predicted_clv"].to_numpy()
-    assert (clv >= chance * given.to_numpy() - 0.01).all()
-    assert np.isclose(clv, chance * given.to_numpy(), atol=0.01).mean() > 0.9
+    horizons = list(clv_horizons(predictors.headline_days, days))
+    chances = 1.0 - predictors.churn.predict(shop.current, horizons_days=horizons)
+    certain = pd.DataFrame(1.0, index=shop.current.index, columns=horizons)
+    given = predictors.clv.predict(shop.current, order_probability=certain, horizons_days=horizons)
+    # A longer horizon never brings less than a shorter one.
+    wanted = (chances * given).cummax(axis=1)
+    np.testing.assert_allclose(rows["predicted_clv"].to_numpy(), wanted[days], atol=0.0051)
+    at_stake = (1.0 - chances[45]) * given[45]
+    np.testing.assert_allclose(rows["value_at_risk"].to_numpy(), at_stake, atol=0.0051)
+    chance = chances[days].to_numpy()
     orders = rows["predicted_number_of_orders"].to_numpy()
     assert (orders >= chance - 0.001).all()
     assert ((rows["value_at_risk"] >= 0) & rows["value_at_risk"].is_finite()).all()
+
+
+def test_the_reference_and_every_effect_are_the_probability(shop: Examples, predictors: Predictors) -> None:
+    rows = scored(shop, predictors)
+    found = churn_effects(predictors.churn, shop.current, horizon_days=predictors.headline_days)
+    if found is None:
+        assert rows["churn_reference"].is_null().all()
+        return
+    total = rows["churn_reference"].to_numpy() + found.effects.sum(axis=1)
+    np.testing.assert_allclose(total, rows["churn_probability"].to_numpy(), atol=1e-6)
 
 
 def test_the_window_of_the_next_order_agrees_with_the_curve(shop: Examples, predictors: Predictors) -> None:
