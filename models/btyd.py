@@ -69,7 +69,7 @@ class PurchaseHistories:
         """Build from a feature table, in days; unknown values count as no repeat order."""
         return cls.from_arrays(
             features["order_day_count"] - 1.0,
-            features["first_to_last_days"],
+            features["tenure_days"] - features["recency_days"],
             features["tenure_days"],
             unit="days",
         )

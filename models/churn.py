@@ -16,7 +16,8 @@ from scipy.special import expit
 
 from features.examples import Examples
 from models.boosting import HorizonBooster, Recipe
-from models.btyd import BgNbd, PurchaseHistories
+from models.btyd import BgNbd
+from models.btyd_shares import INPUTS, silence_margins, silence_shares, typical_inputs
 from models.btyd_spend import shop_orders
 from models.contract import Contributions, Method, Scalar
 from models.horizon import (
@@ -33,7 +34,6 @@ from models.plain import read_state, write_state
 from models.season import Level, odds_level, season_shifts, shifts_at
 
 BOOSTER_FILE = "churn.txt"
-_SILENCE = "recency_days"
 
 
 class HorizonChurn:
@@ -153,13 +153,14 @@ class HorizonChurn:
 class BlendedChurn(HorizonChurn):
     """The same model averaged with BTYD in the log odds: steadier where a young shop has taught it little.
 
-    BTYD's part of the reasons is what its log odds differ from those of the shop's mean customer; it knows
-    of nothing but orders and silence, so the silence carries it.
+    BTYD's part of the reasons (`models.btyd_shares`) is 0 in the mean over the shop's customers, as that of
+    the trees is.
     """
 
     name: ClassVar[str] = "lightgbm_btyd"
 
-    usual_margins_: dict[int, float]
+    typical_: dict[str, float]
+    usual_shares_: dict[int, Floats]
 
     def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.15) -> None:
         super().__init__(recipe=recipe)
@@ -170,10 +171,12 @@ class BlendedChurn(HorizonChurn):
         return super().params() | {"btyd_share": self.btyd_share}
 
     def fit(self, examples: Examples) -> Self:
-        """Learn as `HorizonChurn` does, and BTYD's usual answer."""
+        """Learn as `HorizonChurn` does, and what BTYD's inputs usually add."""
         super().fit(examples)
-        usual = self._btyd_margins(examples.current, self.grid_days_).mean(axis=0)
-        self.usual_margins_ = dict(zip(self.grid_days_, usual.tolist(), strict=True))
+        self.typical_ = typical_inputs(examples.current)
+        self.usual_shares_ = {
+            days: self._btyd_shares(examples.current, days).mean(axis=0) for days in self.grid_days_
+        }
         return self
 
     def _margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
@@ -181,23 +184,25 @@ class BlendedChurn(HorizonChurn):
         return (1.0 - self.btyd_share) * boosted + self.btyd_share * self._btyd_margins(features, grid_days)
 
     def _btyd_margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
-        purchases = PurchaseHistories.from_features(features)
-        silences = [self.extension_.silence_probability(purchases, days, unit="days") for days in grid_days]
-        return logit(np.column_stack(silences))
+        return np.column_stack([silence_margins(self.extension_, features, days) for days in grid_days])
+
+    def _btyd_shares(self, features: pd.DataFrame, horizon_days: int) -> Floats:
+        return silence_shares(self.extension_, features, self.typical_, horizon_days)
 
     def _shares(self, features: pd.DataFrame, horizon_days: int) -> Floats:
         shares = (1.0 - self.btyd_share) * super()._shares(features, horizon_days)
-        unusual = self._btyd_margins(features, [horizon_days])[:, 0] - self.usual_margins_[horizon_days]
-        shares[:, self.feature_names_.index(_SILENCE)] += self.btyd_share * unusual
+        unusual = self._btyd_shares(features, horizon_days) - self.usual_shares_[horizon_days]
+        shares[:, [self.feature_names_.index(name) for name in INPUTS]] += self.btyd_share * unusual
         return shares
 
     def _state(self) -> dict[str, Any]:
-        usual = {str(days): margin for days, margin in self.usual_margins_.items()}
-        return super()._state() | {"usual_margins": usual}
+        usual = {str(days): shares.tolist() for days, shares in self.usual_shares_.items()}
+        return super()._state() | {"typical": self.typical_, "usual_shares": usual}
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
         model = super()._from_state(state)
         model.btyd_share = state["recipe"]["btyd_share"]
-        model.usual_margins_ = {int(days): margin for days, margin in state["usual_margins"].items()}
+        model.typical_ = state["typical"]
+        model.usual_shares_ = {int(days): np.array(shares) for days, shares in state["usual_shares"].items()}
         return model
