@@ -25,6 +25,7 @@ from features.synthetic.spec import ShopSpec
 from training import verdicts
 from training.backtest import build_scorecard, run_backtest
 from training.context import Context, open_context
+from training.incumbents import INCUMBENT
 
 QUICK = BoostingSettings(tree_count=20, learning_rate=0.3, rows_per_leaf_min=20)
 AS_OF = "2025-11-17"
@@ -107,6 +108,16 @@ def test_only_what_all_recipes_have_in_common_is_compared() -> None:
     )
     kept = verdicts.judged(rows)
     assert list(kept.itertuples(index=False, name=None)) == [("model", new), ("rule", new)]
+
+
+@pytest.mark.parametrize("fitted_at", [["old", "new"], ["new"], ["old"]])
+def test_a_standing_champion_takes_no_origin_from_the_others(fitted_at: list[str]) -> None:
+    days = {"old": date(2026, 1, 1), "new": date(2026, 2, 1)}
+    own = [(name, day) for name in ("model", "rule") for day in days.values()]
+    standing = [(INCUMBENT, days[name]) for name in fitted_at]
+    kept = verdicts.judged(pd.DataFrame(own + standing, columns=["candidate", "origin"]))
+    expected = own + (standing if len(standing) == len(days) else [])
+    assert sorted(kept.itertuples(index=False, name=None)) == sorted(expected)
 
 
 def test_biases_of_different_origins_do_not_make_up_for_each_other(history: Layout) -> None:

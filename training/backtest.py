@@ -125,7 +125,11 @@ def _collect(
     for _, left_out in rounds:
         result.left_out[task] |= left_out
     tables = [table for table, _ in rounds if len(table)]
-    return verdicts.judged(pd.concat(tables, ignore_index=True)) if tables else pd.DataFrame()
+    rows = pd.concat(tables, ignore_index=True) if tables else pd.DataFrame()
+    kept = verdicts.judged(rows)
+    if len(kept) and INCUMBENT in set(rows["candidate"]) - set(kept["candidate"]):
+        result.left_out[task].setdefault(INCUMBENT, "it cannot be fitted at every origin of the others")
+    return kept
 
 
 def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:

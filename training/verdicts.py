@@ -98,15 +98,19 @@ def field_of(task: Task, settings: Settings) -> Field:
 def judged(rows: pd.DataFrame) -> pd.DataFrame:
     """Keep the recipes that could be fitted at the newest origin, and the origins that all of them share.
 
-    Only these are compared: a mean over other origins says nothing beside theirs.
+    Only these are compared: a mean over other origins says nothing beside theirs. The recipe of a standing
+    champion takes no origin away from the others; it is left out where it lacks one of theirs.
     """
     if rows.empty:
         return rows
-    usable = rows.loc[rows["origin"] == rows["origin"].max(), "candidate"].unique()
-    kept = rows[rows["candidate"].isin(usable)]
-    counts = kept.groupby("origin")["candidate"].nunique()
-    shared: pd.DataFrame = kept[kept["origin"].isin(counts.index[counts == len(usable)])]
-    return shared
+    usable = set(rows.loc[rows["origin"] == rows["origin"].max(), "candidate"])
+    own = rows["candidate"].isin(usable - {INCUMBENT})
+    counts = rows[own].groupby("origin")["candidate"].nunique()
+    shared = rows["origin"].isin(counts.index[counts == counts.max()])
+    standing = rows["candidate"] == INCUMBENT
+    keeps_up = rows.loc[standing & shared, "origin"].nunique() == rows.loc[own & shared, "origin"].nunique()
+    kept: pd.DataFrame = rows[shared & (own | (standing & keeps_up))]
+    return kept
 
 
 def churn_verdict(context: Context, predictions: pd.DataFrame) -> Verdict | None:
