@@ -89,11 +89,12 @@ class HurdleClv:
         self.feature_names_ = tuple(examples.features.columns)
         spend = stack_rows(examples, self.grid_days_, label="spend", buyers_only=True)
         self.spend_ = self._booster("gamma", recipe).fit(_positive(spend), self.feature_names_)
-        self.level_ = self._levels(spend, examples)
+        expected = np.exp(self.spend_.row_margins(spend.matrix))
+        self.level_ = self._levels(spend, expected, examples)
         self.btyd_ = shop_spend(examples)
         self.formula_ = OrderFormula.of(examples.current)
         self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
-        self.spread_ = self._spread(spend, examples)
+        self.spread_ = self._spread(spend, examples, wobble=self._wobble(spend, expected, examples))
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
         # Where nobody ever ordered twice within a horizon there is nothing to count, and LightGBM refuses.
@@ -169,7 +170,7 @@ class HurdleClv:
         model.orders_ = orders.load(path) if path.exists() else None
         return model
 
-    def _spread(self, spend: HorizonRows, examples: Examples) -> SpendSpread:
+    def _spread(self, spend: HorizonRows, examples: Examples, *, wobble: float) -> SpendSpread:
         """Measure the spread on customers that a lighter twin of the spend model was not fitted on."""
         recipe, features = _lighter(self.recipe or Recipe()), examples.features
         unseen = held_out(features.index)[spend.positions]
@@ -180,15 +181,14 @@ class HurdleClv:
             boosted = self.level_[horizon_days] * np.exp(twin.row_margins(tested.matrix))
             rows = features.iloc[tested.positions]
             pairs[horizon_days] = (self._blended(boosted, rows, horizon_days), tested.target)
-        return SpendSpread(wobble=self._wobble(spend, examples)).fit(pairs)
+        return SpendSpread(wobble=wobble).fit(pairs)
 
-    def _levels(self, spend: HorizonRows, examples: Examples) -> dict[int, float]:
+    def _levels(self, spend: HorizonRows, expected: Floats, examples: Examples) -> dict[int, float]:
         """Return total actual / total expected spend by horizon, over the newer half of its snapshots.
 
         The gamma objective balances ratios, not totals; and money moves on while a model averages a year.
         """
         days = pd.to_datetime(examples.features.index.get_level_values("as_of")).to_numpy()[spend.positions]
-        expected = np.exp(self.spend_.row_margins(spend.matrix))
         levels = {}
         for horizon_days in self.grid_days_:
             chosen = spend.horizons_days == horizon_days
@@ -198,12 +198,13 @@ class HurdleClv:
             levels[horizon_days] = float(max(ratio, _LEVEL_MIN))
         return levels
 
-    def _wobble(self, spend: HorizonRows, examples: Examples) -> float:
+    def _wobble(self, spend: HorizonRows, expected: Floats, examples: Examples) -> float:
         """Return how much the shop's level moves, by the shortest horizon: it knows the most snapshots."""
-        rows = _chosen(spend, spend.horizons_days == self.grid_days_[0])
-        snapshots = examples.features.index.get_level_values("as_of")[rows.positions]
-        expected = np.exp(self.spend_.row_margins(rows.matrix))
-        return level_wobble(expected, rows.target, snapshots, first_season=examples.is_first_season)
+        shortest = spend.horizons_days == self.grid_days_[0]
+        snapshots = examples.features.index.get_level_values("as_of")[spend.positions[shortest]]
+        return level_wobble(
+            expected[shortest], spend.target[shortest], snapshots, first_season=examples.is_first_season
+        )
 
     def _spend_level(self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int) -> Level | None:
         """Return by how much more buyers spent than is expected of them, in logs."""
