@@ -1,17 +1,17 @@
 """How far spend lies from its expectation, given an order; and the marginal interval that follows from it.
 
 Spend within a horizon is a mixture: 0 with P(no order), else the expected spend if there is an order times a
-ratio. Ratios actual / expected are kept as quantiles per fifth of the expected spend and per horizon,
-measured on customers that the expectation was not fitted on. Marginal quantile u of the mixture, q being
-P(order):
+ratio. Ratios actual / expected are kept as quantiles per horizon and per twelfth of the expected spend
+(between their medians they are interpolated), measured on customers that the expectation was not fitted on.
+Marginal quantile u of the mixture, q being P(order):
 
     0                                             where u <= 1 - q
     expected * ratio_quantile((u - (1 - q)) / q)  else
 
 That is how customers differ. On top, the level of the whole shop moves from month to month, which no number
 of customers averages out. The wobble is how much it moved (a standard deviation, in logs, sampling noise
-taken out); outer bounds stand as if it moved once more against them: `spend_if_order_*` by one wobble, the
-marginal p90 by three, since who orders at all, how often and for how much move together.
+taken out); outer bounds stand as if it moved once more against them: `spend_if_order_*` by three quarters of
+a wobble, the marginal p90 by three, since who orders at all, how often and for how much move together.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ from models.horizon import Floats
 from models.season import money_level
 
 LEVELS = np.linspace(0.005, 0.995, 100)
-_GROUP_COUNT = 5
+_GROUP_COUNT = 12
 _GROUP_ROWS_MIN = 50
 _ROWS_MIN = 20
 # How much logs of ratios widen per e-fold of the horizon beyond the longest that was measured.
@@ -35,7 +35,9 @@ _SNAPSHOTS_MIN = 5
 # What a shop's level is taken to move by where it was not watched for long enough.
 _UNKNOWN_WOBBLE = 0.1
 _WOBBLE_MAX = 0.5
-_LEVELS = 3.0
+_MARGINAL_WOBBLES = 3.0
+_CONDITIONAL_WOBBLES = 0.75
+_EXPECTED_MIN = 1e-9
 
 
 class SpendSpread:
@@ -45,7 +47,7 @@ class SpendSpread:
     """
 
     horizons_days_: tuple[int, ...]
-    edges_: Floats
+    centres_: Floats
     ratios_: Floats
 
     def __init__(self, *, wobble: float = 0.0) -> None:
@@ -54,17 +56,17 @@ class SpendSpread:
     def fit(self, expected_and_actual: Mapping[int, tuple[Floats, Floats]]) -> Self:
         """Learn from buyers: expected and actual spend per horizon, one entry a customer and snapshot.
 
-        Groups of fewer than 50 buyers take the quantiles of all; with fewer than 20 buyers a wide default is
-        used (a gamma of shape 1).
+        Groups hold 50 buyers or more; with fewer than 20 buyers in all a wide default is used (a gamma of
+        shape 1).
         """
         measured = {days: pair for days, pair in expected_and_actual.items() if len(pair[0]) >= _ROWS_MIN}
         self.horizons_days_ = tuple(sorted(measured))
         if not measured:
-            self.edges_ = np.zeros((1, _GROUP_COUNT - 1))
+            self.centres_ = np.zeros((1, _GROUP_COUNT))
             self.ratios_ = np.tile(gamma.ppf(LEVELS, 1.0), (1, _GROUP_COUNT, 1))
             return self
         tables = [_measure(*measured[days]) for days in self.horizons_days_]
-        self.edges_ = np.stack([edges for edges, _ in tables])
+        self.centres_ = np.stack([centres for centres, _ in tables])
         self.ratios_ = np.stack([ratios for _, ratios in tables])
         return self
 
@@ -79,18 +81,19 @@ class SpendSpread:
         for name, level in (("low", 0.1), ("median", 0.5), ("high", 0.9)):
             conditional = (level - (1.0 - chance)) / chance
             answers[name] = np.where(conditional > 0, ratios.at(conditional), 0.0)
-        answers["spend_if_order_low"] = ratios.at(np.full_like(expected, 0.1)) * np.exp(-self.wobble)
-        highest = ratios.at(np.full_like(expected, 0.9)) * np.exp(self.wobble)
+        against = np.exp(_CONDITIONAL_WOBBLES * self.wobble)
+        answers["spend_if_order_low"] = ratios.at(np.full_like(expected, 0.1)) / against
+        highest = ratios.at(np.full_like(expected, 0.9)) * against
         answers["spend_if_order_high"] = highest
         # Whoever orders for certain spends no less than whoever may order.
-        answers["high"] = np.minimum(answers["high"] * np.exp(_LEVELS * self.wobble), highest)
+        answers["high"] = np.minimum(answers["high"] * np.exp(_MARGINAL_WOBBLES * self.wobble), highest)
         return answers
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `from_arrays` needs."""
         return {
             "spread_horizons_days": np.array(self.horizons_days_, dtype=np.int64),
-            "spread_edges": self.edges_,
+            "spread_centres": self.centres_,
             "spread_ratios": self.ratios_,
             "spread_wobble": np.array(self.wobble),
         }
@@ -100,7 +103,7 @@ class SpendSpread:
         """Rebuild from `arrays()`."""
         spread = cls(wobble=float(arrays["spread_wobble"]))
         spread.horizons_days_ = tuple(int(days) for days in arrays["spread_horizons_days"])
-        spread.edges_ = arrays["spread_edges"]
+        spread.centres_ = arrays["spread_centres"]
         spread.ratios_ = arrays["spread_ratios"]
         return spread
 
@@ -111,18 +114,26 @@ class _Ratios:
     def __init__(self, spread: SpendSpread, expected: Floats, horizon_days: int) -> None:
         measured = np.array(spread.horizons_days_ or (horizon_days,), dtype=np.float64)
         nearest = int(np.abs(np.log(measured / max(horizon_days, 1))).argmin())
-        self.groups = np.searchsorted(spread.edges_[nearest], expected, side="right")
+        centres = spread.centres_[nearest]
+        self.places = np.interp(_log(expected), centres, np.arange(len(centres), dtype=np.float64))
         self.expected = expected
         beyond = np.log(max(horizon_days / measured.max(), 1.0))
         self.tables = spread.ratios_[nearest] ** (1.0 + _WIDENING * beyond)
 
     def at(self, levels: Floats) -> Floats:
-        """Return expected spend times the ratio at each customer's level."""
-        answers = np.zeros_like(self.expected)
-        for group, table in enumerate(self.tables):
-            chosen = self.groups == group
-            answers[chosen] = self.expected[chosen] * np.interp(levels[chosen], LEVELS, table)
-        return answers
+        """Return expected spend times the ratio at each customer's level, from the groups on both sides."""
+        lower = np.floor(self.places).astype(np.intp)
+        upper = np.minimum(lower + 1, len(self.tables) - 1)
+        share = self.places - lower
+        below, above = (self._read(groups, levels) for groups in (lower, upper))
+        return np.asarray(self.expected * ((1.0 - share) * below + share * above))
+
+    def _read(self, groups: NDArray[np.intp], levels: Floats) -> Floats:
+        place = np.interp(levels, LEVELS, np.arange(len(LEVELS), dtype=np.float64))
+        left = np.floor(place).astype(np.intp)
+        right = np.minimum(left + 1, len(LEVELS) - 1)
+        share = place - left
+        return np.asarray((1.0 - share) * self.tables[groups, left] + share * self.tables[groups, right])
 
 
 def level_wobble(expected: Floats, actual: Floats, snapshots: pd.Index, *, first_season: bool) -> float:
@@ -153,14 +164,20 @@ def spread_frame(bounds: Mapping[str, Floats], index: pd.Index) -> pd.DataFrame:
 
 
 def _measure(expected: Floats, actual: Floats) -> tuple[Floats, Floats]:
-    ratios = (actual / expected.clip(min=1e-9)).clip(min=0.0)
-    edges = np.quantile(expected, np.linspace(0, 1, _GROUP_COUNT + 1)[1:-1])
+    """Return the groups' medians of log expected spend, rising, and their quantiles of the ratio.
+
+    Where there are fewer groups, the last one is repeated.
+    """
+    ratios = (actual / expected.clip(min=_EXPECTED_MIN)).clip(min=0.0)
+    count = int(np.clip(len(ratios) // _GROUP_ROWS_MIN, 1, _GROUP_COUNT))
+    edges = np.quantile(expected, np.arange(1, count) / count)
     groups = np.searchsorted(edges, expected, side="right")
-    everyone = np.quantile(ratios, LEVELS)
-    tables = [
-        np.quantile(ratios[groups == group], LEVELS)
-        if (groups == group).sum() >= _GROUP_ROWS_MIN
-        else everyone
-        for group in range(_GROUP_COUNT)
-    ]
-    return edges, np.stack(tables)
+    large = [group for group in range(count) if (groups == group).sum() >= _GROUP_ROWS_MIN]
+    chosen = [groups == group for group in large] or [np.full(len(ratios), fill_value=True)]
+    chosen += chosen[-1:] * (_GROUP_COUNT - len(chosen))
+    centres = np.array([np.median(_log(expected[rows])) for rows in chosen])
+    return centres, np.stack([np.quantile(ratios[rows], LEVELS) for rows in chosen])
+
+
+def _log(expected: Floats) -> Floats:
+    return np.asarray(np.log(expected.clip(min=_EXPECTED_MIN)))

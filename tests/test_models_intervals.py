@@ -71,5 +71,38 @@ def test_without_buyers_a_wide_default_stands_in() -> None:
 def test_a_spread_reads_back() -> None:
     again = SpendSpread.from_arrays(WIDE.arrays())
     assert again.horizons_days_ == WIDE.horizons_days_
-    assert again.ratios_.shape == (1, 5, len(LEVELS))
-    np.testing.assert_array_equal(again.edges_, WIDE.edges_)
+    assert again.ratios_.shape == (1, 12, len(LEVELS))
+    np.testing.assert_array_equal(again.centres_, WIDE.centres_)
+
+
+def test_between_two_groups_the_ratio_is_between_theirs() -> None:
+    """The small buyers always spend half of what is expected, the large ones twice that."""
+    expected = np.repeat([10.0, 1000.0], 300)
+    spread = SpendSpread().fit({30: (expected, expected * np.repeat([0.5, 2.0], 300))})
+    asked = np.array([1.0, 10.0, 100.0, 1000.0, 1e5])
+    high = spread.interval(asked, np.ones(5), 30)["spend_if_order_high"]
+    assert high / asked == pytest.approx([0.5, 0.5, 1.25, 2.0, 2.0])
+
+
+@pytest.mark.parametrize("count", [20, 49, 50, 130, 5000])
+def test_any_number_of_buyers_gives_a_spread(count: int) -> None:
+    expected = GENERATOR.uniform(10, 100, count)
+    spread = SpendSpread().fit({30: (expected, expected * 2)})
+    found = spread.interval(np.array([5.0, 50.0, 500.0]), np.ones(3), 30)
+    assert found["spend_if_order_low"] == pytest.approx([10.0, 100.0, 1000.0])
+
+
+def test_a_level_that_moves_widens_both_ends() -> None:
+    still, moving = (SpendSpread(wobble=wobble) for wobble in (0.0, 0.2))
+    expected = GENERATOR.uniform(10, 100, 5000)
+    pair = {30: (expected, expected * GENERATOR.gamma(2.0, 0.5, 5000))}
+    asked = (np.array([50.0]), np.array([0.6]), 30)
+    narrow, wide = still.fit(pair).interval(*asked), moving.fit(pair).interval(*asked)
+    growth = {name: (wide[name] / narrow[name])[0] for name in ("high", "spend_if_order_high")}
+    assert growth["spend_if_order_high"] == pytest.approx(np.exp(0.15))
+    assert (wide["spend_if_order_low"] / narrow["spend_if_order_low"])[0] == pytest.approx(np.exp(-0.15))
+    # The marginal bound may not pass the one of a customer who orders for certain.
+    assert wide["high"][0] == pytest.approx(
+        min(narrow["high"][0] * np.exp(0.6), wide["spend_if_order_high"][0])
+    )
+    assert wide["median"] == narrow["median"]
