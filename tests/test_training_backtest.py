@@ -25,6 +25,7 @@ from features.synthetic.spec import ShopSpec
 from training import verdicts
 from training.backtest import build_scorecard, run_backtest
 from training.context import Context, open_context
+from training.extras import extra_sections
 from training.incumbents import INCUMBENT
 
 QUICK = BoostingSettings(tree_count=20, learning_rate=0.3, rows_per_leaf_min=20)
@@ -150,3 +151,18 @@ def test_an_origin_whose_outcome_lies_in_a_hole_is_left_out(history: Layout, tmp
     assert max(result.origins) not in known
     assert set(result.clv["origin"]) == known
     assert (result.churn.groupby("origin")["horizon_days"].max() >= 30).all()
+
+
+def test_the_scorecard_says_whether_reasons_matter_and_stay(history: Layout) -> None:
+    context = context_of(history, settings_with(origin_count=2, outcomes_min=20))
+    result = run_backtest(context, lambda _: None, with_lists=False)
+    assert result.newest is not None
+    assert result.previous is not None
+    assert result.previous.origin.date < result.newest.origin.date
+    card = build_scorecard(context, result)
+    chosen = card.tasks["churn"].model_copy(update={"winner": "lightgbm"})
+    card = card.model_copy(update={"tasks": card.tasks | {"churn": chosen}})
+    texts = {section.title: section.text for section in extra_sections(context, result, card)}
+    assert "without the features behind a customer's reasons" in texts["Do the reasons matter"]
+    assert "two fits share" in texts["Do the reasons matter"]
+    assert str(result.previous.origin.date) in texts["Do the reasons matter"]

@@ -79,7 +79,7 @@ def _judge_churn(context: Context, result: Backtest, announce: Announce) -> dict
     shared = set(result.churn["origin"]) if len(result.churn) else set()
     found = zip(result.origins, rounds, strict=True)
     kept = {origin: examples for origin, (examples, _, _) in found if origin in shared}
-    result.newest = kept[max(kept)] if kept else None
+    result.previous, result.newest = [None, None, *(kept[origin] for origin in sorted(kept))][-2:]
     return kept
 
 

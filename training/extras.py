@@ -9,7 +9,7 @@ from features.examples import Examples
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates
 from models.drivers import UnknownOutcomeError, driver_text, drivers
-from models.faithfulness import faithfulness_text, measure_faithfulness
+from models.faithfulness import faithfulness_text, measure_faithfulness, measure_stability, stability_text
 from training.context import Context
 from training.ledger import ledger_report
 from training.ledger_report import ChurnCheck, LedgerReport
@@ -33,7 +33,7 @@ def extra_sections(context: Context, result: Backtest, scorecard: Scorecard) -> 
         _second_order_section(context, result, scorecard),
         _tier_section(context, result, scorecard),
         _driver_section(context, result.newest),
-        _reason_section(context, result.newest, scorecard),
+        _reason_section(context, result, scorecard),
     ]
     return [section for section in found if section is not None]
 
@@ -158,16 +158,22 @@ def _driver_section(context: Context, newest: Examples | None) -> Section | None
     )
 
 
-def _reason_section(context: Context, newest: Examples | None, scorecard: Scorecard) -> Section | None:
-    """Test the winner's reasons: taking away what they name must move its answer more than chance does."""
-    winner = scorecard.tasks["churn"].winner
+def _reason_section(context: Context, result: Backtest, scorecard: Scorecard) -> Section | None:
+    """Test the winner's reasons: they must matter, and much the same ones be told after the next training."""
+    winner, newest = scorecard.tasks["churn"].winner, result.newest
     if newest is None or winner is None or scorecard.tasks["churn"].candidates[winner].method != "ml":
         return None
-    # What it learns by boosting was learnt at this origin already, and is shared.
+    days, seed = context.headline_days, context.settings.seed
+    # What it learns by boosting was learnt at these origins already, and is shared.
     churn = churn_candidates(context.settings)[winner].fit(newest)
-    found = measure_faithfulness(
-        churn, newest.current, horizon_days=context.headline_days, seed=context.settings.seed
-    )
-    if found is None:
+    matters = measure_faithfulness(churn, newest.current, horizon_days=days, seed=seed)
+    if matters is None:
         return None
-    return Section(title="Do the reasons matter", text=f"{faithfulness_text(found)}.")
+    text = f"{faithfulness_text(matters)}."
+    if result.previous is not None:
+        before = churn_candidates(context.settings)[winner].fit(result.previous)
+        stays = measure_stability(before, churn, newest.current, horizon_days=days, seed=seed)
+        if stays is not None:
+            dates = f"{result.previous.origin.date} and of {newest.origin.date}"
+            text += f"\n\nOf the trainings as of {dates}, {stability_text(stays)}."
+    return Section(title="Do the reasons matter", text=text)

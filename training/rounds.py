@@ -20,11 +20,12 @@ from models.registry_names import Task
 class Backtest:
     """What the rounds of a back-test stored: prediction tables, list metrics, who was left out and why.
 
-    `newest` is what the recipes learnt from at the newest origin.
+    `newest` is what the recipes learnt from at the newest origin, `previous` at the one before.
     """
 
     origins: list[date]
     newest: Examples | None = None
+    previous: Examples | None = None
     churn: pd.DataFrame = field(default_factory=pd.DataFrame)
     clv: pd.DataFrame = field(default_factory=pd.DataFrame)
     recommender: pd.DataFrame = field(default_factory=pd.DataFrame)
