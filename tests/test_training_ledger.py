@@ -189,6 +189,10 @@ def test_a_damaged_file_is_one_line_and_the_run_before_it_is_graded(layout: Layo
     [
         ({"clv_basis": "gross"}, "spend was said in EUR gross, and now it is EUR net"),
         ({"currency": "USD"}, "spend was said in USD net, and now it is EUR net"),
+        (
+            {"clv_basis": "margin", "margin_share": 0.3},
+            "spend was said in EUR margin 0.3, and now it is EUR net",
+        ),
     ],
 )
 def test_money_of_another_basis_is_not_compared(layout: Layout, changes: Any, reason: str) -> None:
