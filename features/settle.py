@@ -18,7 +18,8 @@ _SENTENCES = {
     "revenue_basis": "revenue basis: no sold product has a unit_cost and shop.margin_share is 0, so money is "
     "net and not margin; load costs with PRODUCTS=, or set margin_share",
     "unit_cost_missing": "{uncosted_share} of the money is of goods without a unit_cost, which count as no "
-    "margin; those with one make {costed_margin_share} of their money: a figure for shop.margin_share",
+    "margin; those with one make {costed_margin_share} of theirs; shop.margin_share says what to "
+    "count for the others",
 }
 
 

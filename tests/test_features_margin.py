@@ -207,7 +207,7 @@ def test_goods_without_a_cost_are_told_with_a_share_to_set(history: History) -> 
     assert settled.settings.shop.basis == Basis("margin")
     # 8 of 25; of the other 17, 12 + 4 - 6 were spent on goods.
     assert settled.warning.startswith("warning: 32.0% of the money is of goods without a unit_cost")
-    assert "those with one make 41.2% of their money" in settled.warning
+    assert "those with one make 41.2% of theirs" in settled.warning
     found = read_cost_coverage(history, D)
     assert (found.costed_line_count, found.money, found.cost) == (2, 250_000, 100_000)
 
