@@ -24,9 +24,11 @@ from benchmarks.sets import load_set
 from features.build import compute_features, read_parts
 from features.cohort import default_as_of
 from features.console import Announce, progress, run_command
+from features.customer_totals import read_customer_totals
 from features.examples import ExampleBuilder
 from features.history import History
 from features.settings import Layout, Settings, load_settings
+from features.settle import settle_basis
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates
 from models.churn import HorizonChurn
@@ -80,6 +82,7 @@ def prepare(var: Path, announce: Announce) -> Shop:
     settings = settings.model_copy(update={"churn": small})
     history = History.open(Layout(var).history)
     snapshot = Snapshot(default_as_of(history, settings.shop.time_zone), settings.shop.time_zone)
+    settings = settle_basis(settings, history, snapshot).settings
     announce("fitting")
     builder = ExampleBuilder(history, settings)
     examples = builder.examples(snapshot, headline_days=HORIZON_DAYS)
@@ -133,8 +136,8 @@ def _features(shop: Shop) -> pl.DataFrame:
 
 def _facts(history: History, snapshot: Snapshot, settings: Settings) -> pl.DataFrame:
     buckets = range(history.manifest.bucket_count)
-    basis = settings.shop.clv_basis
-    return pl.concat([read_facts(history, snapshot, bucket=bucket, basis=basis) for bucket in buckets])
+    totals = read_customer_totals(history, snapshot, settings=settings).customers
+    return pl.concat([read_facts(history, snapshot, bucket=bucket, totals=totals) for bucket in buckets])
 
 
 def _lightgbms_own(shop: Shop) -> object:

@@ -24,8 +24,10 @@ from features.console import run_command
 from features.declare import Expressions, Moment
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
+from features.margin import known_costs, line_cost
 from features.orders import LINE_COLUMNS, Frame, event_rows, known_rows, ledger_rows, order_days
 from features.settings import Layout, Settings, load_settings
+from features.settle import settle_basis
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot
 
@@ -123,7 +125,7 @@ def compute_features(
     The parts must hold every bucket, unless `shop` tells what the whole shop was like.
     """
     known = [part.known_at(snapshot) for part in parts]
-    at = Moment(snapshot, settings.shop.clv_basis, shop or measure_shop(known))
+    at = Moment(snapshot, settings.shop.basis, shop or measure_shop(known))
     return _finish(pl.concat([_compute_part(part, at) for part in known]), snapshot)
 
 
@@ -138,9 +140,22 @@ def _read_part(history: History, buckets: Sequence[int], *, engine: str, snapsho
 
 
 def _read_lines(history: History, buckets: Sequence[int], *, engine: str) -> Frame:
-    """Scan order lines with the number of their product's category, in stored order on Polars."""
+    """Scan order lines with the number of their product's category and their cost, where any is known.
+
+    On Polars, lines keep their stored order.
+    """
     lines = history.scan("order_lines", engine=engine, buckets=buckets).select(*LINE_COLUMNS)
-    products = history.read("products").select("product_id", pl.col("category").rank("dense").cast(pl.Int32))
+    products = history.read("products").select(
+        "product_id", pl.col("category").rank("dense").cast(pl.Int32), known_costs()
+    )
+    has_costs = products["unit_cost_minor"].count() > 0
+    described = _join_products(lines, products if has_costs else products.drop("unit_cost_minor"), engine)
+    if not has_costs:
+        return described
+    return described.with_columns(line_cost().alias("cost_minor")).drop("unit_cost_minor")
+
+
+def _join_products(lines: Frame, products: pl.DataFrame, engine: str) -> Frame:
     if engine == "duckdb":
         described = nw.from_native(duckdb.from_arrow(products.to_arrow()))
         return lines.join(described, on="product_id", how="left")
@@ -191,12 +206,14 @@ def main(
     history = History.open(Layout(var).history)
     day = read_as_of(as_of or None, history, settings.shop.time_zone)
     snapshot = Snapshot(day, settings.shop.time_zone, settings.features.observation_days or None)
-    table = build_features(history, snapshot, settings=settings)
+    settled = settle_basis(settings, history, snapshot)
+    table = build_features(history, snapshot, settings=settled.settings)
     path = out or Layout(var).root / "features" / f"{day}.parquet"
     path.parent.mkdir(parents=True, exist_ok=True)
     table.write_parquet(path)
     with pl.Config(tbl_rows=6, tbl_width_chars=110, tbl_hide_dataframe_shape=True):
         sys.stdout.write(f"{table.select('customer_id', *FEATURE_NAMES[:5])}\n")
+    sys.stdout.write(settled.warning)
     sys.stdout.write(f"{table.height} customers x {len(FEATURE_NAMES)} features as of {day}: {path}\n")
 
 

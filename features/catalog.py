@@ -20,7 +20,7 @@ said. Only rows before D 00:00 in the shop's time zone are read, and of these on
 `observation_days` where that setting is not 0. *Window* "all" is everything known; "90 days" are
 the ninety 24-hour days before D, so that an order exactly ninety days old counts. An **order**
 opens at its first line that is no return; an **order day** is a 24-hour day before D that holds an
-order; **money** is in the shop's currency, on its basis (net of returns, or gross), and "gross"
+order; **money** is in the shop's currency, on its basis (gross, net of returns, or margin), and "gross"
 always leaves returns out. The shop's usual gap and order value are medians over everybody.
 
 What a shop does not record before D (products, categories, discounts, coupons, returns, events) is

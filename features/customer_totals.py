@@ -13,6 +13,7 @@ import polars as pl
 from features.build import Part, iterate_parts
 from features.expressions import sum_where, within
 from features.history import MONEY_SCALE, History
+from features.margin import basis_money
 from features.orders import Frame, known_rows
 from features.settings import Settings
 from features.snapshot import Snapshot
@@ -81,8 +82,7 @@ def count_returns(ordered: pl.DataFrame, *, period_days: int, history_days: int)
 
 
 def _totals(ledger: Frame, snapshot: Snapshot, *, settings: Settings) -> pl.DataFrame:
-    gross, inside = nw.col("gross_minor"), within(settings.rfm.window_days)
-    money = gross - nw.col("return_minor") if settings.shop.clv_basis == "net" else gross
+    money, inside = basis_money(settings.shop.basis), within(settings.rfm.window_days)
     opened = nw.when(nw.col("order_count") > 0).then(nw.lit(snapshot.end_days) - nw.col("ordered_days"))
     aggregates = {
         "recency_days": opened.min(),

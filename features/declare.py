@@ -20,6 +20,7 @@ from typing import Literal
 
 import narwhals as nw
 
+from features.basis import Basis
 from features.shop import ShopFacts
 from features.snapshot import Snapshot
 
@@ -55,7 +56,7 @@ class Moment:
     """What an expression may depend on besides rows: the snapshot, the money basis, facts about the shop."""
 
     snapshot: Snapshot
-    basis: Literal["net", "gross"]
+    basis: Basis
     shop: ShopFacts
 
 

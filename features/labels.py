@@ -9,9 +9,11 @@ from collections.abc import Sequence
 import narwhals as nw
 import polars as pl
 
+from features.basis import Basis
 from features.build import Part, read_parts
 from features.cohort import cohort_rows
 from features.history import MONEY_SCALE, History
+from features.margin import basis_money
 from features.orders import Frame, known_rows
 from features.settings import Settings
 from features.snapshot import Snapshot
@@ -50,8 +52,7 @@ def compute_labels(
 ) -> pl.DataFrame:
     """Compute the labels of the customers in the parts, as `build_labels` describes them."""
     known = [h for h in horizons_days if is_known(snapshot, horizon_days=h, known_until=known_until)]
-    net = settings.shop.clv_basis == "net"
-    labels = [_label_part(part, snapshot, known, net=net) for part in parts]
+    labels = [_label_part(part, snapshot, known, basis=settings.shop.basis) for part in parts]
     return _finish(pl.concat(labels), snapshot, horizons_days)
 
 
@@ -60,16 +61,18 @@ def is_known(snapshot: Snapshot, *, horizon_days: int, known_until: Snapshot) ->
     return snapshot.outcome_end_days(horizon_days) <= known_until.end_days
 
 
-def _label_part(part: Part, snapshot: Snapshot, horizons_days: Sequence[int], *, net: bool) -> pl.DataFrame:
+def _label_part(
+    part: Part, snapshot: Snapshot, horizons_days: Sequence[int], *, basis: Basis
+) -> pl.DataFrame:
     cohort = cohort_rows(known_rows(part.scan(part.ledger), snapshot))
-    outcomes = _outcomes(part.scan(part.ledger), snapshot, horizons_days, net=net)
+    outcomes = _outcomes(part.scan(part.ledger), snapshot, horizons_days, basis=basis)
     labels: pl.DataFrame = cohort.join(outcomes, on="customer_id", how="left").collect("polars").to_native()
     return labels
 
 
-def _outcomes(rows: Frame, snapshot: Snapshot, horizons_days: Sequence[int], *, net: bool) -> Frame:
+def _outcomes(rows: Frame, snapshot: Snapshot, horizons_days: Sequence[int], *, basis: Basis) -> Frame:
     days = nw.col("ordered_days")
-    amount = nw.col("gross_minor") - nw.col("return_minor") if net else nw.col("gross_minor")
+    amount = basis_money(basis)
     last = max((snapshot.outcome_end_days(h) for h in horizons_days), default=snapshot.end_days)
     aggregates: list[nw.Expr] = []
     for horizon in horizons_days:

@@ -29,6 +29,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
+from features.basis import Basis, BasisName
 from features.errors import UserError
 
 GRACE_DAYS = 90
@@ -58,7 +59,8 @@ class LedgerRun(BaseModel):
     scored_at: AwareDatetime
     time_zone: str
     currency: str
-    clv_basis: str
+    clv_basis: BasisName
+    margin_share: float = 0.0
     churn_horizon_days: int
     churn_horizons_days: tuple[int, ...]
     clv_horizon_days: int
@@ -68,6 +70,11 @@ class LedgerRun(BaseModel):
     clv_method: str
     clv_model_version: int
     customer_count: int
+
+    @property
+    def basis(self) -> Basis:
+        """The money basis of what was said."""
+        return Basis(self.clv_basis, self.margin_share)
 
     @property
     def file_name(self) -> str:

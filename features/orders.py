@@ -4,6 +4,8 @@ The ledger holds one row per customer and instant, and each row says only what t
 
     orders opened        an order opens at its first line that is no return, and never again
     sales and returns    money, units and lines; a return counts at its own, later instant
+    cost                 what the instant's goods cost the shop (`cost_minor`, returns subtract), and the net
+                         money of goods of which nobody knows it (`uncosted_minor`); see `features.margin`
     first purchases      products and categories that the customer had never bought before
 
 So the ledger depends on no snapshot: what was known at D is its rows before D, whatever happened later. Sums
@@ -52,6 +54,8 @@ COUNT_COLUMNS = (
     "discounted_sale_count",
     "return_count",
     "return_minor",
+    "cost_minor",
+    "uncosted_minor",
     "new_product_count",
     "new_category_count",
 )
@@ -64,6 +68,7 @@ Lines = nw.LazyFrame[Any] | nw.DataFrame[Any]
 def ledger_rows(lines: Lines) -> Frame:
     """Turn order lines (`LINE_COLUMNS` and `category`) into the ledger (customer, instant, `COUNT_COLUMNS`).
 
+    Where any cost is known, lines have `cost_minor` (`features.margin.line_cost`).
     The lines of an eager frame must stand in stored order, which spares sorting them. A category describes
     the line's product and counts as known with the line, whenever the product table was loaded. A sale is
     what a customer bought at one instant: nearly always one order.
@@ -90,11 +95,12 @@ def ledger_rows(lines: Lines) -> Frame:
             _total(sold & ~nw.col("coupon").is_null(), nw.lit(1)).alias("coupon_line_count"),
             _total(~sold, nw.lit(1)).alias("return_line_count"),
             _total(~sold, nw.col("amount_minor") * -1).alias("return_minor"),
+            *_cost_totals(lines),
         )
     )
     once = {"sale": "line_count", "coupon_sale": "coupon_line_count", "discounted_sale": "discount_minor"}
     once["return"] = "return_line_count"
-    counted = totals.with_columns(
+    counted = _with_costs(totals).with_columns(
         one_where(nw.col(what) > 0).alias(f"{name}_count") for name, what in once.items()
     )
     return counted.select("customer_id", "ordered_days", *COUNT_COLUMNS)
@@ -165,6 +171,23 @@ def _is_first(column: str, lines: Lines) -> nw.Expr:
         # Within one instant it does not matter which line is marked: their sum is the same.
         return seen.over("customer_id", order_by="ordered_days") & ~value.is_null()
     return seen.over("customer_id") & ~value.is_null()
+
+
+def _cost_totals(lines: Lines) -> list[nw.Expr]:
+    """Sum the costs of lines, and the money of those without one; nothing where no cost is known at all."""
+    if "cost_minor" not in lines.collect_schema().names():
+        return []
+    unknown = nw.col("cost_minor").is_null()
+    return [_total(~unknown, "cost_minor"), _total(unknown, "amount_minor").alias("uncosted_minor")]
+
+
+def _with_costs(totals: Frame) -> Frame:
+    if "cost_minor" in totals.collect_schema().names():
+        return totals
+    nothing = nw.lit(0).cast(nw.Int64).alias("cost_minor")
+    return totals.with_columns(
+        nothing, (nw.col("gross_minor") - nw.col("return_minor")).alias("uncosted_minor")
+    )
 
 
 def _total(rows: nw.Expr, value: str | nw.Expr) -> nw.Expr:

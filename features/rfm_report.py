@@ -23,6 +23,7 @@ from features.history import History
 from features.rfm import PRESETS
 from features.rfm_table import rfm_text
 from features.settings import Layout, Settings, load_settings
+from features.settle import settle_basis
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot
 
@@ -102,14 +103,15 @@ def _command(
     ),
 ) -> None:
     """Print a shop's RFM scores with their edges, its groups, and the formula CLV of each."""
-    settings = load_settings()
-    history = History.open(Layout(var).history)
+    history, settings = History.open(Layout(var).history), load_settings()
     snapshot = _snapshot(history, settings, as_of)
+    settled = settle_basis(settings, history, snapshot)
+    settings = settled.settings
     found = read_rfm(history, snapshot, settings=settings, preset=preset)
     if not found.customers.height:
         raise AsOfError(f"nobody had ordered before {snapshot.date}; name a later date")
     currency, window_days = history.manifest.currency, settings.rfm.window_days
-    sys.stdout.write(f"as of {snapshot.date}\n{rfm_text(found.table)}\n")
+    sys.stdout.write(f"as of {snapshot.date}\n{settled.warning}{rfm_text(found.table)}\n")
     sys.stdout.write(clv_text(found.values, currency=currency, basis=settings.shop.clv_basis))
     sys.stdout.write("\n" + high_value_text(found.customers, window_days=window_days))
 

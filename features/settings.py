@@ -13,6 +13,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from features.basis import Basis, BasisName
 from features.errors import UserError
 
 Horizon = Annotated[int, Field(ge=1, le=1825)]
@@ -30,7 +31,8 @@ class ShopSettings(_Section):
     """What belongs to the shop."""
 
     time_zone: str = "UTC"
-    clv_basis: Literal["gross", "net"] = "net"
+    clv_basis: BasisName = "net"
+    margin_share: Annotated[float, Field(ge=0, le=1)] = 0.0
 
     @field_validator("time_zone")
     @classmethod
@@ -40,6 +42,11 @@ class ShopSettings(_Section):
         except (ZoneInfoNotFoundError, ValueError) as error:
             raise ValueError(f"{value!r} is no IANA time zone; write one such as 'Europe/London'") from error
         return value
+
+    @property
+    def basis(self) -> Basis:
+        """The money basis as these settings ask for it."""
+        return Basis(self.clv_basis, self.margin_share)
 
 
 class FeatureSettings(_Section):

@@ -94,6 +94,7 @@ def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
     currency, gap = score["currency"], score["average_days_between_orders"]
     rhythm = "" if gap is None else f", one every {gap:.0f} days"
     spend = console.money(score["historic_clv"], currency)
+    spend += " margin" if score["clv_basis"] == "margin" else ""
     yield ""
     count = score["historic_number_of_orders"]
     yield f"History: {count} {'order' if count == 1 else 'orders'}, {spend}{rhythm}"

@@ -2,14 +2,16 @@
 
 import polars as pl
 
-from features.history import MONEY_SCALE, History
+from features.history import History
 from features.snapshot import Snapshot
 
 _MICROSECONDS_A_DAY = 86_400_000_000
 
 
-def read_facts(history: History, snapshot: Snapshot, *, bucket: int, basis: str) -> pl.DataFrame:
+def read_facts(history: History, snapshot: Snapshot, *, bucket: int, totals: pl.DataFrame) -> pl.DataFrame:
     """Return one row per customer of a bucket who ordered before the snapshot, sorted by `customer_id`.
+
+    `totals` are those of the same customers (`features.customer_totals.part_totals`).
 
     `last_order_at`                aware UTC
     `historic_number_of_orders`    orders, never lines; returns are none
@@ -29,8 +31,7 @@ def read_facts(history: History, snapshot: Snapshot, *, bucket: int, basis: str)
         pl.col("ordered_days").min().alias("first_days"),
         pl.col("ordered_days").max().alias("last_days"),
     )
-    counted = pl.lit(True) if basis == "net" else ~pl.col("is_return")
-    money = lines.filter(counted).group_by("customer_id").agg(pl.col("amount_minor").sum())
+    money = totals.lazy().select("customer_id", "spend_total")
     joined = rhythm.join(money, on="customer_id", how="left").join(
         _consent(history), on="customer_id", how="left"
     )
@@ -50,7 +51,7 @@ def _consent(history: History) -> pl.LazyFrame:
 
 
 def _facts() -> list[pl.Expr]:
-    orders, spend = pl.col("order_count"), pl.col("amount_minor").fill_null(0) / MONEY_SCALE
+    orders, spend = pl.col("order_count"), pl.col("spend_total").fill_null(0.0)
     gaps = pl.when(orders > 1).then((pl.col("last_days") - pl.col("first_days")) / (orders - 1))
     instant = (
         (pl.col("last_days") * _MICROSECONDS_A_DAY).round().cast(pl.Int64).cast(pl.Datetime("us", "UTC"))

@@ -33,6 +33,7 @@ def ledger_run(meta: RunMeta, *, customer_count: int) -> LedgerRun:
         time_zone=meta.time_zone,
         currency=meta.currency,
         clv_basis=meta.clv_basis,
+        margin_share=meta.margin_share,
         churn_horizon_days=headline_days,
         churn_horizons_days=tuple(sorted({*HORIZONS_DAYS, headline_days})),
         clv_horizon_days=clv_days,

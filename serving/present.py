@@ -24,6 +24,7 @@ class RunView:
         self._meta = meta
         self._wording = wording
         self._constants = run_constants(meta)
+        self._money = f"{meta.currency} margin" if meta.clv_basis == "margin" else meta.currency
 
     def flat(self, row: StoredRow) -> dict[str, Any]:
         """Return the flat score row, ready for orjson; reasons carry their text."""
@@ -53,7 +54,7 @@ class RunView:
         return [self._text(reason) for reason in reasons]
 
     def _text(self, reason: dict[str, Any]) -> str:
-        return self._wording.reason(reason["code"], {**reason["values"], "currency": self._meta.currency})
+        return self._wording.reason(reason["code"], {**reason["values"], "currency": self._money})
 
     def missing(self, customer_id: str) -> dict[str, Any]:
         """Return the flat row of somebody unknown: the run's values; every other is null with its reason."""

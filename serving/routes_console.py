@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from features.basis import basis_words
 from serving import console
 from serving.audiences import AT_RISK, AUDIENCES
 from serving.context import Context, context_of
@@ -29,7 +30,7 @@ _TEMPLATES = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_TEMPLATES.filters.update(console.FILTERS)
+_TEMPLATES.filters.update(console.FILTERS, basis_words=basis_words)
 
 
 @router.get("/")

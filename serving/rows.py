@@ -158,7 +158,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("historic_clv", "number", "money so far", "money", nullable=True),
     Column("total_clv", "number", "historic_clv + predicted_clv", "money", nullable=True),
     Column("currency", "string", "ISO 4217", of_run=True),
-    Column("clv_basis", "string", "net or gross of returns", of_run=True),
+    Column(
+        "clv_basis",
+        "string",
+        "gross (before returns), net (after returns) or margin (net less cost of goods)",
+        of_run=True,
+    ),
     Column("is_in_top_share", "boolean", "among the fifth with the highest predicted_clv", nullable=True),
     Column(
         "makes_most_revenue",

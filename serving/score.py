@@ -20,6 +20,7 @@ from features.console import Announce, progress, run_command
 from features.errors import UserError
 from features.history import History
 from features.settings import Layout, Settings, load_settings
+from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
 from serving.exports import RecommendationFile, write_scores
 from serving.ledger import keep_run
@@ -35,7 +36,7 @@ class ScoreError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What to score: a history as of a date, and where to."""
+    """What to score: a history as of a date, and where to; the settings have the basis that it allows."""
 
     layout: Layout
     settings: Settings
@@ -43,6 +44,7 @@ class Request:
     snapshot: Snapshot
     out: Path | None
     is_past: bool
+    basis_note: BasisNote | None = None
 
 
 def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Request:
@@ -58,7 +60,8 @@ def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Requ
         )
     snapshot = Snapshot(day, settings.shop.time_zone, settings.features.observation_days or None)
     _check_begun(history, snapshot)
-    return Request(layout, settings, history, snapshot, out, is_past=day < newest)
+    settled = settle_basis(settings, history, snapshot)
+    return Request(layout, settled.settings, history, snapshot, out, day < newest, settled.note)
 
 
 def run_scoring(request: Request, announce: Announce) -> RunMeta:
@@ -71,7 +74,12 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         scorers = load_scorers(request.layout, as_of=request.snapshot.date)
         check_basis(scorers, request.history, request.settings)
         scored = score_shop(
-            request.history, request.snapshot, scorers, settings=request.settings, announce=announce
+            request.history,
+            request.snapshot,
+            scorers,
+            settings=request.settings,
+            announce=announce,
+            basis_note=request.basis_note,
         )
         announce("recommendations")
         write_lists(scored, writer, request.out)
@@ -108,7 +116,7 @@ def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
 def check_basis(scorers: Scorers, history: History, settings: Settings) -> None:
     """Raise `RegistryError` where a champion learnt from another basis than the one it would score."""
     today = {
-        "clv_basis": settings.shop.clv_basis,
+        **settings.shop.basis.tags,
         "time_zone": settings.shop.time_zone,
         "observation_days": settings.features.observation_days,
         "currency": history.manifest.currency,

@@ -1,6 +1,6 @@
 """Scoring a whole shop as of a snapshot, a bucket of customers at a time."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
-from features.build import Part, build_shop_facts, compute_features, read_parts
+from features.build import build_shop_facts, compute_features, read_parts
 from features.cohort import read_return_gaps
 from features.console import Announce
 from features.customer_totals import part_totals
@@ -17,6 +17,7 @@ from features.history import History
 from features.holes import read_holes
 from features.rfm import scheme_of
 from features.settings import Settings
+from features.settle import BasisNote
 from features.snapshot import Snapshot
 from serving.bucket_scores import Predictors, score_bucket
 from serving.facts import read_facts
@@ -57,9 +58,15 @@ class ScoredRun:
 
 
 def score_shop(
-    history: History, snapshot: Snapshot, scorers: Scorers, *, settings: Settings, announce: Announce
+    history: History,
+    snapshot: Snapshot,
+    scorers: Scorers,
+    *,
+    settings: Settings,
+    announce: Announce,
+    basis_note: BasisNote | None = None,
 ) -> ScoredRun:
-    """Score every customer who ordered before a snapshot with the champions."""
+    """Score every customer who ordered before a snapshot with the champions, on the settings' basis."""
     announce("the shop as a whole")
     engine = settings.features.engine
     shop = build_shop_facts(history, snapshot, engine=engine)
@@ -74,9 +81,11 @@ def score_shop(
         features = compute_features(own, snapshot, settings=settings, shop=shop)
         customers_by_bucket.append(features["customer_id"].to_list())
         if features.height:
-            facts = read_facts(history, snapshot, bucket=bucket, basis=settings.shop.clv_basis)
+            totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in own)
+            facts = read_facts(history, snapshot, bucket=bucket, totals=totals)
             if rfm.window_days is not None:
-                facts = _with_window(facts, own, snapshot=snapshot, settings=settings)
+                inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
+                facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
             parts.append(score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date))
     scores = complete_scores(
         pl.concat(parts),
@@ -94,18 +103,9 @@ def score_shop(
             "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
         }
     )
-    warnings = run_warnings(scores.rows, meta, read_holes(history, snapshot))
+    warnings = run_warnings(scores.rows, meta, read_holes(history, snapshot), basis_note)
     meta = meta.model_copy(update={"warnings": warnings})
     return ScoredRun(scores, meta, lists, customers_by_bucket)
-
-
-def _with_window(
-    facts: pl.DataFrame, parts: Sequence[Part], *, snapshot: Snapshot, settings: Settings
-) -> pl.DataFrame:
-    """Add each customer's orders and money within the RFM window."""
-    totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in parts)
-    inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
-    return facts.join(inside, on="customer_id", how="left", maintain_order="left")
 
 
 def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
@@ -146,6 +146,7 @@ def _meta(
         scored_at=datetime.now(UTC).replace(microsecond=0),
         currency=currency,
         clv_basis=settings.shop.clv_basis,
+        margin_share=settings.shop.margin_share,
         time_zone=settings.shop.time_zone,
         customer_count=scores.rows.height,
         newest_order_at=newest,  # type: ignore[arg-type]

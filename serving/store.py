@@ -16,6 +16,7 @@ from typing import Any, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
+from features.basis import BasisName
 from features.errors import UserError
 from features.slots import Slot
 
@@ -88,7 +89,8 @@ class RunMeta(_Record):
     as_of: date
     scored_at: datetime
     currency: str
-    clv_basis: str
+    clv_basis: BasisName
+    margin_share: float = 0.0
     time_zone: str = "UTC"
     customer_count: int = 0
     newest_order_at: datetime | None = None

@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from features.holes import Hole
+from features.settle import BasisNote
 from serving.store import RunMeta, RunWarning
 
 FEW_CUSTOMERS: Final = 200
@@ -28,12 +29,18 @@ _SENTENCES: Final = {
 }
 
 
-def run_warnings(rows: pl.DataFrame, meta: RunMeta, holes: Sequence[Hole]) -> list[RunWarning]:
-    """Return what to warn of in a run, the gravest first; `rows` are its rows."""
-    return [
+def run_warnings(
+    rows: pl.DataFrame, meta: RunMeta, holes: Sequence[Hole], basis_note: BasisNote | None = None
+) -> list[RunWarning]:
+    """Return what to warn of in a run, the gravest first and its money basis last; `rows` are its rows."""
+    warnings = [
         RunWarning(code=code, values=values, text=_SENTENCES[code].format(**values))
         for code, values in _found(rows, meta, holes)
     ]
+    if basis_note is not None:
+        note = RunWarning(code=basis_note.code, values=dict(basis_note.values), text=basis_note.text)
+        warnings.append(note)
+    return warnings
 
 
 def _found(

@@ -44,16 +44,17 @@ def write_shop(
     *,
     events: Sequence[dict[str, Any]] = (),
     categories: dict[str, str] | None = None,
+    costs: dict[str, float] | None = None,
     bucket_count: int = 2,
 ) -> History:
-    """Write a history of the rows given, in `bucket_count` buckets."""
+    """Write a history of the rows given, in `bucket_count` buckets; `costs` are those of one piece."""
     rows, acts = _order_lines(lines), _events(events)
     with GenerationWriter(folder, bucket_count=bucket_count, currency="EUR") as writer:
         for bucket in range(bucket_count):
             writer.write("order_lines", _of_bucket(rows, bucket, bucket_count), bucket=bucket)
             writer.write("events", _of_bucket(acts, bucket, bucket_count), bucket=bucket)
-        if categories is not None:
-            writer.write("products", _products(categories))
+        if categories is not None or costs is not None:
+            writer.write("products", _products(categories or {}, costs or {}))
         return writer.commit()
 
 
@@ -69,7 +70,7 @@ def _order_lines(lines: Sequence[dict[str, Any]]) -> pl.DataFrame:
             "line_id": f"{number:03d}",
             "ordered_days": days_since_epoch(row["ordered_at"]),
             "amount_minor": round(row["amount"] * MONEY_SCALE),
-            "quantity_minor": round(row["quantity"] * QUANTITY_SCALE),
+            "quantity_minor": None if row["quantity"] is None else round(row["quantity"] * QUANTITY_SCALE),
             "discount_minor": None if row["discount"] is None else round(row["discount"] * MONEY_SCALE),
             "is_return": row["is_return"],
             "channel": None,
@@ -95,10 +96,16 @@ def _events(events: Sequence[dict[str, Any]]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=STORED_SCHEMAS["events"])
 
 
-def _products(categories: dict[str, str]) -> pl.DataFrame:
+def _products(categories: dict[str, str], costs: dict[str, float]) -> pl.DataFrame:
     empty: dict[str, Any] = dict.fromkeys(STORED_SCHEMAS["products"])
     rows = [
-        empty | {"product_id": product, "category": category, "loaded_at": LOADED_AT}
-        for product, category in categories.items()
+        empty
+        | {
+            "product_id": product,
+            "category": categories.get(product),
+            "unit_cost_minor": round(costs[product] * MONEY_SCALE) if product in costs else None,
+            "loaded_at": LOADED_AT,
+        }
+        for product in sorted({*categories, *costs})
     ]
     return pl.DataFrame(rows, schema=STORED_SCHEMAS["products"])

@@ -10,6 +10,7 @@ from typing import Any
 import polars as pl
 from mlflow import MlflowClient
 
+from features.basis import Basis
 from features.examples import ExampleBuilder
 from features.history import STORED_SCHEMAS, GenerationWriter, History, bucket_of
 from features.settings import Layout, Settings
@@ -66,8 +67,14 @@ def _order(dice: random.Random, customer: str, order: int, day: int) -> list[dic
 BASIS = {"clv_basis": "net", "time_zone": "UTC", "observation_days": 0, "currency": "EUR"}
 
 
-def write_history(root: Path, lines: list[dict[str, Any]], *, refused: tuple[str, ...] = ()) -> History:
-    """Write lines as a history; customers in `refused` have said no to e-mails."""
+def write_history(
+    root: Path,
+    lines: list[dict[str, Any]],
+    *,
+    refused: tuple[str, ...] = (),
+    unit_cost_minor: int | None = None,
+) -> History:
+    """Write lines as a history; customers in `refused` have said no to e-mails; all goods cost the same."""
     schema = STORED_SCHEMAS["order_lines"]
     rows = pl.DataFrame([{**dict.fromkeys(schema), **line} for line in lines], schema=schema)
     buckets = [bucket_of(customer, BUCKET_COUNT) for customer in rows["customer_id"]]
@@ -79,14 +86,23 @@ def write_history(root: Path, lines: list[dict[str, Any]], *, refused: tuple[str
             for c in refused
         ]
         writer.write("customers", pl.DataFrame(consent, schema=STORED_SCHEMAS["customers"]))
+        if unit_cost_minor is not None:
+            writer.write("products", _products(lines, unit_cost_minor))
         return writer.commit()
 
 
+def _products(lines: list[dict[str, Any]], unit_cost_minor: int) -> pl.DataFrame:
+    empty = dict.fromkeys(STORED_SCHEMAS["products"])
+    sold = sorted({line["product_id"] for line in lines})
+    rows = [{**empty, "product_id": product, "unit_cost_minor": unit_cost_minor} for product in sold]
+    return pl.DataFrame(rows, schema=STORED_SCHEMAS["products"])
+
+
 def fit_champions(
-    history: History, as_of: date, *, choice: Mapping[names.Task, str]
+    history: History, as_of: date, *, choice: Mapping[names.Task, str], settings: Settings | None = None
 ) -> dict[names.Task, Any]:
     """Fit one candidate of each task named in `choice`."""
-    settings = Settings()
+    settings = settings or Settings()
     snapshot = Snapshot(as_of)
     examples = ExampleBuilder(history, settings).examples(snapshot, headline_days=HEADLINE_DAYS)
     makers: dict[names.Task, Any] = {
@@ -101,8 +117,16 @@ def fit_champions(
     return fitted
 
 
-def register(root: Path, fitted: Mapping[names.Task, Any], *, as_of: date, passed: bool = True) -> None:
+def register(
+    root: Path,
+    fitted: Mapping[names.Task, Any],
+    *,
+    as_of: date,
+    passed: bool = True,
+    basis: Basis | None = None,
+) -> None:
     """Register fitted candidates as champions in the MLflow database under a folder."""
+    info = BASIS | (basis or Basis()).tags
     layout = Layout(root)
     layout.mlflow.mkdir(parents=True, exist_ok=True)
     uri = f"sqlite:///{layout.mlflow / 'mlflow.db'}"
@@ -114,7 +138,7 @@ def register(root: Path, fitted: Mapping[names.Task, Any], *, as_of: date, passe
         run = client.create_run(experiment_id)
         folder = root / "staged" / f"{task}-{run.info.run_id}" / names.BUNDLE_FOLDER
         folder.mkdir(parents=True)
-        write_bundle(model, folder, kind=task, info=BASIS)
+        write_bundle(model, folder, kind=task, info=info)
         client.log_artifacts(run.info.run_id, str(folder), f"model/{names.BUNDLE_FOLDER}")
         _register_version(client, task, model, run, as_of=as_of, passed=passed)
 

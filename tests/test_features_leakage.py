@@ -13,11 +13,12 @@ from polars.testing import assert_frame_equal
 
 from features.build import build_features
 from features.examples import ExampleBuilder
-from features.settings import Settings
+from features.settings import Settings, ShopSettings
 from features.snapshot import Snapshot
 
 D = Snapshot(date(2026, 3, 1))
 MIDNIGHT = datetime(2026, 3, 1)
+COSTS = {"milk": 3.5, "wine": 70.0}
 CATEGORIES = {"milk": "dairy", "bread": "bakery", "wine": "drinks"}
 Rows = list[dict[str, Any]]
 
@@ -46,10 +47,10 @@ def rows_between(first_hour: int, last_hour: int, *, count_max: int) -> st.Searc
     )
 
 
-def features_of(rows: Rows, events: Rows, *, engine: str = "polars") -> pl.DataFrame:
+def features_of(rows: Rows, events: Rows, *, basis: Any = "net") -> pl.DataFrame:
     with tempfile.TemporaryDirectory() as folder:
-        history = write_shop(Path(folder), rows, events=events, categories=CATEGORIES)
-        return build_features(history, D, settings=Settings(), engine=engine)
+        history = write_shop(Path(folder), rows, events=events, categories=CATEGORIES, costs=COSTS)
+        return build_features(history, D, settings=Settings(shop=ShopSettings(clv_basis=basis)))
 
 
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -57,17 +58,18 @@ def features_of(rows: Rows, events: Rows, *, engine: str = "polars") -> pl.DataF
     past=rows_between(-24 * 400, -1, count_max=12),
     future=rows_between(0, 24 * 60, count_max=8),
     other_future=rows_between(0, 24 * 60, count_max=3),
+    basis=st.sampled_from(["net", "margin"]),
 )
-def test_the_future_changes_no_feature(past: Rows, future: Rows, other_future: Rows) -> None:
+def test_the_future_changes_no_feature(past: Rows, future: Rows, other_future: Rows, basis: str) -> None:
     """Adding rows on or after the snapshot, changing them or deleting them: the table stays byte for byte."""
     acts = [event("ann", "product_viewed", "2026-02-27T10:00")]
     later = [
         event("ann", "product_viewed", "2026-03-01T00:00"),
         event("bob", "ticket", "2026-03-02T00:00"),
     ]
-    alone = features_of(past, acts)
-    assert_frame_equal(alone, features_of(past + future, acts + later), check_exact=True)
-    assert_frame_equal(alone, features_of(other_future + past, acts + later), check_exact=True)
+    alone = features_of(past, acts, basis=basis)
+    assert_frame_equal(alone, features_of(past + future, acts + later, basis=basis), check_exact=True)
+    assert_frame_equal(alone, features_of(other_future + past, acts + later, basis=basis), check_exact=True)
 
 
 @settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -75,7 +77,7 @@ def test_the_future_changes_no_feature(past: Rows, future: Rows, other_future: R
 def test_a_builder_that_read_everything_knows_no_more(past: Rows, future: Rows) -> None:
     """`ExampleBuilder` reads every line once; its features are those of a history that ends there."""
     with tempfile.TemporaryDirectory() as folder:
-        everything = write_shop(Path(folder), past + future, categories=CATEGORIES)
+        everything = write_shop(Path(folder), past + future, categories=CATEGORIES, costs=COSTS)
         built = ExampleBuilder(everything, Settings()).features_at(D)
     alone = features_of(past, [])
     assert built.index.to_list() == alone["customer_id"].to_list()

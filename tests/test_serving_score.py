@@ -13,9 +13,12 @@ import pytest
 from serving_runs import explained
 from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
 
+from features.basis import Basis
+from features.build import build_features
 from features.cohort import AsOfError
-from features.settings import Layout
+from features.settings import Layout, Settings, ShopSettings
 from features.shop_rfm import read_rfm
+from features.snapshot import Snapshot
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
@@ -221,6 +224,74 @@ def test_a_champion_of_another_money_basis_scores_nobody(
     monkeypatch.setenv("REGULARS_CONFIG", str(tmp_path / "settings.toml"))
     with pytest.raises(RegistryError, match=r"churn champion was trained with clv_basis net.*gross"):
         score(shop)
+
+
+MARGIN = Settings(shop=ShopSettings(clv_basis="margin"))
+
+
+def on_margin(var: Path, monkeypatch: pytest.MonkeyPatch, *, margin_share: float = 0.0) -> None:
+    """Have the settings ask for margin."""
+    text = f'[shop]\nclv_basis = "margin"\nmargin_share = {margin_share}\n'
+    (var / "margin.toml").write_text(text)
+    monkeypatch.setenv("REGULARS_CONFIG", str(var / "margin.toml"))
+
+
+@pytest.mark.usefixtures("_checked_before")
+@pytest.mark.parametrize("clv", ["formula", "btyd"])
+def test_margin_is_what_the_features_say_even_where_goods_are_sold_at_a_loss(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, clv: str
+) -> None:
+    """Lines bring 1 to 40 and a piece costs 20.50: half of the lines are sold at a loss."""
+    history = write_history(tmp_path, make_orders(), unit_cost_minor=205_000)
+    fitted = fit_champions(history, AS_OF, choice={"churn": "recency", "clv": clv}, settings=MARGIN)  # type: ignore[dict-item]
+    register(tmp_path, fitted, as_of=AS_OF, basis=MARGIN.shop.basis)
+    on_margin(tmp_path, monkeypatch)
+    meta = score(tmp_path, out=tmp_path / "out")
+    assert meta.clv_basis == "margin"
+    assert "revenue_basis" not in {warning.code for warning in meta.warnings}
+    scores = pl.read_parquet(tmp_path / "out/scores.parquet").sort("customer_id")
+    features = build_features(history, Snapshot(AS_OF), settings=MARGIN)
+    assert scores["historic_clv"].to_list() == features["spend_total"].round(2).to_list()
+    assert scores["average_order_value"].to_list() == features["mean_order_value"].round(2).to_list()
+    assert set(scores["clv_basis"]) == {"margin"}
+    assert (scores["historic_clv"] < 0).any()
+    assert (scores["historic_clv"] > 0).any()
+    assert scores["predicted_clv"].is_between(0, 1e6).all()
+    assert scores["predicted_clv_high"].is_between(0, 1e6).all()
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_margin_without_any_cost_is_net_everywhere_and_told(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(shop, tmp_path, dirs_exist_ok=True)
+    on_margin(tmp_path, monkeypatch)
+    meta = score(tmp_path, out=tmp_path / "asked")
+    assert (meta.clv_basis, meta.warnings[-1].code) == ("net", "revenue_basis")
+    assert "warning: revenue basis: no sold product has a unit_cost" in summary(meta, is_past=False)
+    assert live(tmp_path).meta.warnings == meta.warnings
+    names = ("historic_clv", "predicted_clv", "clv_basis")
+    asked, net = (pl.read_parquet(tmp_path / name / "scores.parquet") for name in ("asked", "out"))
+    assert asked.select(names).equals(net.select(names))
+
+
+@pytest.mark.usefixtures("_checked_before")
+@pytest.mark.parametrize(
+    ("learnt", "share", "said"),
+    [
+        (Basis("net"), 0.0, "trained with clv_basis net, and now it is clv_basis margin"),
+        (Basis("margin", 0.4), 0.3, "trained with margin_share 0.4, and now it is margin_share 0.3"),
+    ],
+)
+def test_a_champion_of_another_margin_scores_nobody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, learnt: Basis, share: float, said: str
+) -> None:
+    history = write_history(tmp_path, make_orders(), unit_cost_minor=5_000)
+    fitted = fit_champions(history, AS_OF, choice={"churn": "base_rate", "clv": "past_spend"})
+    register(tmp_path, fitted, as_of=AS_OF, basis=learnt)
+    on_margin(tmp_path, monkeypatch, margin_share=share)
+    with pytest.raises(RegistryError, match=said):
+        score(tmp_path)
 
 
 @pytest.mark.usefixtures("_checked_before")

@@ -8,6 +8,7 @@ import pytest
 from serving_runs import meta
 
 from features.holes import Hole
+from features.settle import BasisNote
 from serving.store import ChampionCard, RunMeta
 from serving.warnings import FEW_CUSTOMERS, run_warnings
 
@@ -55,3 +56,10 @@ def test_a_sound_run_has_none_and_a_hole_is_dated() -> None:
     assert run_warnings(rows, run_meta(), []) == []
     (told,) = run_warnings(rows, run_meta(), [Hole(20_000.0, 20_041.0, 1.0)])
     assert told.text.startswith("no order between 2024-10-04 and 2024-11-14 (41 days)")
+
+
+def test_a_money_basis_that_was_not_asked_for_is_told_last() -> None:
+    meta, rows = run_meta(first_season=True), pl.DataFrame(GOOD)
+    *_, told = run_warnings(rows, meta, [], BasisNote("revenue_basis", {}))
+    assert (told.code, told.values) == ("revenue_basis", {})
+    assert told.text.startswith("revenue basis: no sold product has a unit_cost")

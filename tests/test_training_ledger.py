@@ -189,6 +189,10 @@ def test_a_damaged_file_is_one_line_and_the_run_before_it_is_graded(layout: Layo
     [
         ({"clv_basis": "gross"}, "spend was said in EUR gross, and now it is EUR net"),
         ({"currency": "USD"}, "spend was said in USD net, and now it is EUR net"),
+        (
+            {"clv_basis": "margin", "margin_share": 0.3},
+            "spend was said in EUR margin 0.3, and now it is EUR net",
+        ),
     ],
 )
 def test_money_of_another_basis_is_not_compared(layout: Layout, changes: Any, reason: str) -> None:
@@ -237,3 +241,14 @@ def test_the_command_prints_and_writes_the_report(layout: Layout) -> None:
     assert (report, report.as_of) == (grade(layout, "2025-06-01"), date(2025, 6, 1))
     assert json.loads(written)["runs"][0]["run"] == json.loads(ledger_run().model_dump_json())
     assert report.runs[0].run.as_of == AS_OF
+
+
+def test_where_no_cost_is_known_what_was_said_on_net_is_graded_though_margin_is_asked_for(
+    layout: Layout,
+) -> None:
+    keep(layout.ledger)
+    asked = Settings.model_validate({"shop": {"clv_basis": "margin"}})
+    context = open_context(layout, asked)
+    assert context.warning.startswith("warning: revenue basis")
+    assert context.settings.shop.clv_basis == context.builder.settings.shop.clv_basis == "net"
+    assert ledger_report(context).clv == grade(layout).clv != ()

@@ -13,6 +13,7 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
+from features.basis import Basis
 from features.examples import Examples
 from features.settings import Layout, PromotionSettings, Settings
 from features.snapshot import Snapshot
@@ -62,8 +63,9 @@ def examples() -> Examples:
     return Examples(Snapshot(AS_OF), 30, (30,), dated, labels, current)
 
 
-def training(data_hash: str = "d1", recipe_hash: str = "r1", *, clv_basis: str = "net") -> Training:
-    info = {"time_zone": "UTC", "currency": "EUR", "clv_basis": clv_basis, "data_until": str(AS_OF)}
+def training(data_hash: str = "d1", recipe_hash: str = "r1", *, basis: Basis | None = None) -> Training:
+    money = (basis or Basis()).tags
+    info = {"time_zone": "UTC", "currency": "EUR", **money, "data_until": str(AS_OF)}
     return Training(AS_OF, 30, data_hash, recipe_hash, None, info)
 
 
@@ -123,9 +125,9 @@ def own_client(
 
 
 def _register(
-    client: MlflowClient, name: str, *, data_hash: str = "d1", clv_basis: str = "net"
+    client: MlflowClient, name: str, *, data_hash: str = "d1", basis: Basis | None = None
 ) -> Challenger:
-    model, made = churn_candidates(Settings())[name].fit(examples()), training(data_hash, clv_basis=clv_basis)
+    model, made = churn_candidates(Settings())[name].fit(examples()), training(data_hash, basis=basis)
     card = model_card("churn", model, examples=examples(), training=made)
     return register(client, "churn", model, training=made, card=card)
 
@@ -232,8 +234,12 @@ def test_a_standing_champion_gives_way_only_to_the_winner_of_a_back_test(own_cli
     assert promote(client, unjudged) == promote(client, absent) == []
     assert champion(client, "churn").tags[names.TAG_CANDIDATE] == "recency"
     # Of another money basis it could not score any more: then anything that works takes its place.
-    _register(client, "base_rate", clv_basis="gross")
-    assert [move.candidate for move in promote(client, absent)] == ["base_rate"]
+    for basis in (Basis("gross"), Basis("margin", 0.3), Basis("margin", 0.4)):
+        _register(client, "base_rate", basis=basis)
+        assert [move.candidate for move in promote(client, absent)] == ["base_rate"]
+    # Of the same one it could.
+    _register(client, "base_rate", basis=Basis("margin", 0.4))
+    assert promote(client, absent) == []
 
 
 def test_a_grade_below_the_least_one_promotes_nothing_where_a_champion_stands(

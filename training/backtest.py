@@ -210,7 +210,7 @@ def _command(
         figures, extra = draw_figures(scorecard, result), extra_sections(context, result, scorecard)
         write_scorecard(layout, scorecard, figures, extra=extra)
         attached = attach_scorecard(client, layout, scorecard, figures)
-    sys.stdout.write(scorecard_text(scorecard, extra))
+    sys.stdout.write(context.warning + scorecard_text(scorecard, extra))
     where = f"{layout.reports / 'scorecard.html'}"
     sys.stdout.write(f"\nwritten to {where}; attached to {attached} MLflow runs\n")
 

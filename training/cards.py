@@ -1,5 +1,6 @@
 """The model card of a fitted candidate, in Markdown: its purpose, its data, its limits."""
 
+from features.basis import basis_words
 from features.examples import Examples
 from models.contract import Model
 from models.registry_names import Task
@@ -31,7 +32,8 @@ def model_card(task: Task, model: Model, *, examples: Examples, training: Traini
         "",
         "## Data",
         f"- Known before: {training.as_of} ({info['time_zone']}); data `{training.data_hash[:12]}`",
-        f"- Customers: {len(examples.current):,}; money: {info['currency']}, {info['clv_basis']} of returns",
+        f"- Customers: {len(examples.current):,}; money: {info['currency']}, {info['clv_basis']}: "
+        f"{basis_words(str(info['clv_basis']))}",
         f"- Past snapshots: {len(snapshots)}" + (f", {snapshots[0]} to {snapshots[-1]}" if snapshots else ""),
         f"- Headline horizon: {training.headline_days} days without an order count as churned",
         "- Personal data: none; customers are opaque ids, and no row of theirs is in the bundle",

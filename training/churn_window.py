@@ -190,6 +190,7 @@ def _command(
         meanings = [meaning_of(context, curve, days, scorecard=scorecard) for days in windows]
     categories = {name: found.window_days(chance=chance) for name, found in curves.items()}
     sys.stdout.write(f"as of {context.as_of.date} · churn means no order for {context.headline_days} days\n")
+    sys.stdout.write(context.warning)
     sys.stdout.write(window_text(curve, meanings, categories, chance=chance))
     gaps = read_return_gaps(context.history, context.as_of)
     if gaps.p95_days is not None:

@@ -9,6 +9,7 @@ from features.errors import UserError
 from features.examples import ExampleBuilder
 from features.history import History
 from features.settings import Layout, Settings
+from features.settle import settle_basis
 from features.snapshot import Snapshot, instant_of
 from features.whole import write_whole
 from models.contract import ChurnModel, ClvModel
@@ -21,7 +22,11 @@ class HeadlineError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """A history opened for one AS_OF; `incumbents` are champions' recipes to be judged beside today's."""
+    """A history opened for one AS_OF, on the money basis that it allows.
+
+    `warning` is a line about that basis, empty where there is nothing to say; `incumbents` are champions'
+    recipes to be judged beside today's.
+    """
 
     layout: Layout
     settings: Settings
@@ -30,6 +35,7 @@ class Context:
     headline_days: int
     builder: ExampleBuilder
     incumbents: dict[Task, ChurnModel | ClvModel] = field(default_factory=dict)
+    warning: str = ""
 
     @property
     def first_order_date(self) -> date:
@@ -53,10 +59,12 @@ def open_context(
         settings.features.observation_days or None,
     )
     _check_begun(history, snapshot)
+    settled = settle_basis(settings, history, snapshot)
+    settings = settled.settings
     builder = ExampleBuilder(history, settings)
     kept = settings.churn.horizon_days or kept_headline_days(layout)
     chosen = headline_days or kept or propose_headline_days(history, snapshot)
-    return Context(layout, settings, history, snapshot, chosen, builder)
+    return Context(layout, settings, history, snapshot, chosen, builder, warning=settled.warning)
 
 
 def kept_headline_days(layout: Layout) -> int | None:

@@ -126,8 +126,9 @@ def _check_run(context: Context, path: Path, until: Snapshot) -> tuple[RunCheck,
 
 
 def _why_no_money(context: Context, run: LedgerRun) -> str | None:
-    said = (run.currency, run.clv_basis)
-    now = (context.history.manifest.currency, context.settings.shop.clv_basis)
+    basis = context.settings.shop.basis
+    said = (run.currency, *map(str, run.basis.tags.values()))
+    now = (context.history.manifest.currency, *map(str, basis.tags.values()))
     if said == now:
         return None
     return f"spend was said in {' '.join(said)}, and now it is {' '.join(now)}"
@@ -224,7 +225,7 @@ def _command(
         report = ledger_report(context, announce)
     path = layout.reports / "ledger.json"
     write_whole(path, report.model_dump_json(indent=1) + "\n")
-    sys.stdout.write(ledger_text(report))
+    sys.stdout.write(context.warning + ledger_text(report))
     sys.stdout.write(f"\nwritten to {path}\n")
 
 

@@ -12,6 +12,7 @@ from jinja2 import Environment, FileSystemLoader
 from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
+from features.basis import basis_words
 from features.settings import Layout
 from features.whole import write_whole
 from training.grades import rule_text
@@ -95,6 +96,7 @@ def _render(template: str, **values: object) -> str:
         loader=FileSystemLoader(folder), autoescape=True, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters["script"] = _script
+    environment.filters["basis_words"] = basis_words
     library = Markup(get_plotlyjs())  # noqa: S704 - the package's own file
     return environment.get_template(template).render(
         plotly=library, advice_of=advice_of, meanings_table=meanings_table, **values

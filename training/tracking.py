@@ -40,7 +40,7 @@ _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
 PACKAGES = ("lightgbm", "implicit", "numpy", "scipy", "pandas", "scikit-learn")
 
 
-_BASIS = ("clv_basis", "currency", "time_zone", "observation_days")
+_BASIS = ("clv_basis", "margin_share", "currency", "time_zone", "observation_days")
 BASIS_TAGS = (names.TAG_CHURN_HORIZON_DAYS, *_BASIS)
 """Version tags: what two versions must share to score the same shop."""
 
@@ -192,7 +192,7 @@ def _common_tags(task: names.Task, model: Model, training: Training) -> dict[str
         names.TAG_METHOD: model.method,
         names.TAG_DATA_UNTIL: str(training.as_of),
         names.TAG_CHURN_HORIZON_DAYS: str(training.headline_days),
-        **{name: str(training.info.get(name)) for name in _BASIS},
+        **{name: str(training.info[name]) for name in _BASIS if name in training.info},
         "data_hash": training.data_hash,
         "recipe_hash": training.recipe_hash,
         "git_revision": git_revision(),

@@ -92,7 +92,7 @@ def _training(context: Context, examples: Examples) -> Training:
             "data_until": str(context.as_of.date),
             "churn_horizon_days": context.headline_days,
             "clv_horizon_days": context.settings.clv.horizon_days,
-            "clv_basis": context.settings.shop.clv_basis,
+            **context.settings.shop.basis.tags,
             "currency": manifest.currency,
             "time_zone": context.as_of.time_zone,
             "observation_days": context.settings.features.observation_days,
@@ -122,6 +122,7 @@ def _command(
         registered, left_out = train(context, client, announce)
     keep_headline_days(layout, context.headline_days)
     sys.stdout.write(f"as of {context.as_of.date} · churn means no order for {context.headline_days} days\n")
+    sys.stdout.write(context.warning)
     for found in registered:
         sys.stdout.write(
             f"  {found.task:<12} {found.candidate:<12} {found.method:<9} version {found.version}\n"

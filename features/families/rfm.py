@@ -14,7 +14,7 @@ FEATURES = (
         "spend_total",
         "money",
         "all",
-        "All money, on the shop's basis (net of returns or gross)",
+        "All money, on the shop's basis (gross, net of returns or margin)",
         "spend_level",
     ),
     Feature("tenure_days", "days", "all", "First order to the snapshot", "tenure"),

@@ -4,6 +4,7 @@ import narwhals as nw
 
 from features.declare import Family, Feature, Moment
 from features.expressions import WINDOWS_DAYS, between, change, decay, over_usual, ratio, sum_where, within
+from features.margin import basis_money
 
 FEATURES = (
     *(
@@ -71,7 +72,7 @@ SCALED_VALUE_MAX = 200_000_000
 def ledger(at: Moment) -> list[nw.Expr]:
     """Sum money in windows, on the shop's basis for levels and gross for trends."""
     gross = nw.col("gross_minor")
-    basis = gross - nw.col("return_minor") if at.basis == "net" else gross
+    basis = basis_money(at.basis)
     windows = [(f"{w}", within(w)) for w in CHANGE_DAYS]
     windows += [(f"before_{w}", between(w, 2 * w)) for w in CHANGE_DAYS]
     return [
