@@ -83,6 +83,13 @@ def test_before_returns_a_return_lowers_nothing(shop: History) -> None:
     assert rows.select(NAMES).row(0) == (30.0, 10.0, 30.0, 30.0, 30.0)
 
 
+def test_what_was_given_back_before_the_first_order_is_of_no_first_day(tmp_path: Path) -> None:
+    """The order that it belongs to is older than the history: it counts so far, as it does everywhere."""
+    early = line("a", "old", "2024-12-01T12:00", -3.0)
+    rows = read(write_shop(tmp_path, [early, *LINES]))
+    assert rows.select(NAMES).row(0) == (22.0, *SPENDS["a"][1:])
+
+
 def test_nothing_on_or_after_the_snapshot_counts(shop: History, tmp_path: Path) -> None:
     assert_frame_equal(read(shop), read(write_shop(tmp_path, LINES)), check_exact=True)
 

@@ -63,7 +63,7 @@ def test_what_cost_nothing_has_no_ratio() -> None:
     assert (found.customer_count, found.estimate) == (5, None)
 
 
-@pytest.mark.parametrize(("count", "is_told"), [(CUSTOMERS_MIN - 1, False), (CUSTOMERS_MIN, True)])
+@pytest.mark.parametrize(("count", "is_told"), [(29, False), (30, True)])
 def test_the_floor_is_thirty(count: int, is_told: bool) -> None:
     values = np.where(np.arange(100) < count, 2.0, np.nan)
     (found,) = draws_of(100, customers_min=CUSTOMERS_MIN).means(values, np.zeros(100, dtype=np.intp), 1)
@@ -75,7 +75,8 @@ def test_a_difference_is_of_two_groups_that_both_suffice() -> None:
     found = draws_of(7).difference(values, np.array([0, 0, 0, 1, 1, 1, -1]))
     assert found is not None
     assert found.value == pytest.approx(12.0)
-    assert draws_of(7).difference(values, np.array([0, 0, 0, 1, 1, -1, -1])) is None
+    assert draws_of(7, customers_min=4).difference(values, np.array([0, 0, 0, 0, 1, 1, 1])) is None
+    assert draws_of(7, customers_min=4).difference(values, np.array([1, 1, 1, 1, 0, 0, 0])) is None
 
 
 def test_the_same_seed_draws_the_same_whatever_the_order() -> None:

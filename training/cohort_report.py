@@ -102,11 +102,8 @@ def movement_text(row: NewCustomer) -> str:
     """Say whether the newest customers bring more or less than the older ones."""
     if row.difference is None:
         return f"first {row.days} days: {TOO_FEW}"
-    moved = {
-        "higher": "more, beyond doubt",
-        "lower": "less, beyond doubt",
-        "open": "no difference beyond doubt",
-    }
+    sure = "but the halves began in other seasons" if row.began_in_other_seasons else "beyond doubt"
+    moved = {"higher": f"more, {sure}", "lower": f"less, {sure}", "open": "no difference beyond doubt"}
     return f"first {row.days} days, first ordered from {row.newest_from} on: {moved[row.direction]}"
 
 

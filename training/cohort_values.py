@@ -24,6 +24,7 @@ GROUPS_MAX: Final = 24
 UNKNOWN: Final = "unknown"
 OTHERS: Final = "all others"
 EVERYBODY: Final = "all customers"
+_YEAR_DAYS: Final = 365
 Kind = Literal["channel", "cohort", "all"]
 
 
@@ -64,6 +65,7 @@ class NewCustomer:
     `after_lead_in`    those of them who first ordered after the lead-in, hence were new
     `older`, `newest`  halves of these by their first order; the newest half begins on `newest_from`
     `difference`       newest less older
+    `span_days`        from the first to the last first order of both halves
     """
 
     days: int
@@ -73,10 +75,16 @@ class NewCustomer:
     newest: GroupMean
     newest_from: date | None
     difference: Estimate | None
+    span_days: float
+
+    @property
+    def began_in_other_seasons(self) -> bool:
+        """Whether the halves are shorter than a year each, so that a season alone may set them apart."""
+        return self.span_days < 2 * _YEAR_DAYS
 
     @property
     def direction(self) -> Literal["higher", "lower", "open"]:
-        """Where the newest half lies beyond doubt: its interval excludes no difference."""
+        """Where the newest half lies: open unless the interval excludes no difference."""
         if self.difference is None or self.difference.low <= 0 <= self.difference.high:
             return "open"
         return "higher" if self.difference.low > 0 else "lower"
@@ -159,10 +167,12 @@ class CohortValues:
             self._draws.means(spend, np.where(left_out, -1, 0), 1)[0]
             for left_out in (np.zeros_like(early), early)
         )
-        halves, newest_from = self._halves(np.isfinite(spend) & ~early)
+        chosen = np.isfinite(spend) & ~early
+        halves, newest_from = self._halves(chosen)
         older, newest = self._draws.means(spend, halves, 2)
         difference = self._draws.difference(spend, halves)
-        return NewCustomer(days, everybody, after, older, newest, newest_from, difference)
+        span = float(np.ptp(self._column("first_days")[chosen])) if chosen.any() else 0.0
+        return NewCustomer(days, everybody, after, older, newest, newest_from, difference, span)
 
     def _halves(self, chosen: npt.NDArray[np.bool_]) -> tuple[Ints, date | None]:
         """Return 0 for the older half of the customers chosen, 1 for the newest, -1 for all others.

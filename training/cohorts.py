@@ -95,12 +95,13 @@ def read_predictions(layout: Layout, snapshot: Snapshot, settings: Settings, *, 
     if not named:
         advice = f"no run published as of {snapshot.date} is kept: without predicted_clv; see `make score`"
         return Predictions(nothing, None, advice)
+    newest = named[-1]
     try:
-        run = read_run(named[-1])
+        run = read_run(newest)
         problem = _basis_problem(run, settings, currency)
         if problem is not None:
             return Predictions(nothing, None, f"without predicted_clv: {problem}")
-        rows = read_rows(named[-1], run)
+        rows = read_rows(newest, run)
     except LedgerError as error:
         return Predictions(nothing, None, f"without predicted_clv: {error}")
     value = pl.col(f"predicted_clv_{run.clv_horizon_days}").alias("predicted_clv")
