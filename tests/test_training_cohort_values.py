@@ -46,7 +46,9 @@ def values_of(customers: pl.DataFrame, *, lead_in_days: int = 0) -> CohortValues
     return CohortValues(Beginnings(customers, lead_in_days), customers, draws)
 
 
-def made_up(channels: list[str | None], spends: list[int], *, first_days: list[float] | None = None) -> pl.DataFrame:
+def made_up(
+    channels: list[str | None], spends: list[int], *, first_days: list[float] | None = None
+) -> pl.DataFrame:
     count = len(channels)
     days = first_days or [20_000.0 + number for number in range(count)]
     frame = pl.DataFrame(
