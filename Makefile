@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm mlflow explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -66,6 +66,9 @@ churn-window: .venv/.training ## after how many silent days a customer is gone, 
 
 rfm: .venv/.training ## RFM scores with their edges, the groups, and the formula CLV of each: [AS_OF=…] [PRESET=shopify_2021]
 	@$(RUN) features.rfm_report $(call given,as-of,$(AS_OF)) $(call given,preset,$(PRESET))
+
+cohorts: .venv/.training ## CLV by acquisition channel and cohort, and of a new customer: [AS_OF=…] [OUT=cohorts.csv]
+	@$(RUN) training.cohorts $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT))
 
 refresh: .venv/.training ## the nightly job: data, then score with the champions that stand
 	@$(MAKE) --no-print-directory $(if $(FILE)$(FORMAT),data) score

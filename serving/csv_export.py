@@ -14,6 +14,7 @@ from collections.abc import AsyncIterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
+from features.spreadsheet import excel_cell
 from serving.present import RunView, run_constants, stored_value
 from serving.rows import RUN_NAMES, STORED_NAMES
 from serving.store import Member, ScoreRun
@@ -55,8 +56,6 @@ _BOOLEANS: Final = {None: None, 0: "false", 1: "true"}
 _PICK: Final = itemgetter(
     *((*STORED_NAMES, *RUN_NAMES).index(name) for name in (*SCORE_NAMES, "as_of", "score_run_id"))
 )
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
-_EXCEL_DIGITS_MAX = 11
 
 
 async def stream_csv(
@@ -94,16 +93,3 @@ def _write(rows: Sequence[Sequence[Any]], *, excel: bool, mark: bool = False) ->
     writer = csv.writer(buffer, lineterminator="\r\n")
     writer.writerows([[excel_cell(value) for value in row] for row in rows] if excel else rows)
     return buffer.getvalue().encode()
-
-
-def excel_cell(value: Any) -> Any:  # noqa: ANN401 - any JSON scalar
-    """Return a text cell that a spreadsheet shows as it is and never runs; numbers stay numbers.
-
-    >>> excel_cell("=1+1"), excel_cell("00123"), excel_cell("c1"), excel_cell(-2.5)
-    ("'=1+1", '="00123"', 'c1', -2.5)
-    """
-    if not isinstance(value, str) or not value:
-        return value
-    if value.isascii() and value.isdigit() and (value[0] == "0" or len(value) > _EXCEL_DIGITS_MAX):
-        return f'="{value}"'
-    return f"'{value}" if value.lstrip(" ").startswith(_FORMULA_STARTS) else value

@@ -45,9 +45,13 @@ def write_shop(
     events: Sequence[dict[str, Any]] = (),
     categories: dict[str, str] | None = None,
     costs: dict[str, float] | None = None,
+    customers: Sequence[dict[str, Any]] = (),
     bucket_count: int = 2,
 ) -> History:
-    """Write a history of the rows given, in `bucket_count` buckets; `costs` are those of one piece."""
+    """Write a history of the rows given, in `bucket_count` buckets.
+
+    `costs` are those of one piece; `customers` are stored columns.
+    """
     rows, acts = _order_lines(lines), _events(events)
     with GenerationWriter(folder, bucket_count=bucket_count, currency="EUR") as writer:
         for bucket in range(bucket_count):
@@ -55,6 +59,10 @@ def write_shop(
             writer.write("events", _of_bucket(acts, bucket, bucket_count), bucket=bucket)
         if categories is not None or costs is not None:
             writer.write("products", _products(categories or {}, costs or {}))
+        if customers:
+            empty: dict[str, Any] = dict.fromkeys(STORED_SCHEMAS["customers"])
+            described = [empty | {"loaded_at": LOADED_AT} | row for row in customers]
+            writer.write("customers", pl.DataFrame(described, schema=STORED_SCHEMAS["customers"]))
         return writer.commit()
 
 

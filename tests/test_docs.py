@@ -70,6 +70,7 @@ def test_the_api_page_names_every_score_column() -> None:
         "training.backtest",
         "training.promote",
         "training.ledger",
+        "training.cohorts",
         "training.tracking",
         "serving",
         "serving.score",

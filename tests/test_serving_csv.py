@@ -11,7 +11,8 @@ from serving_runs import NASTY_IDS, meta, publish
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving.csv_export import CHUNK_ROWS, HEADER, excel_cell
+from features.spreadsheet import excel_cell
+from serving.csv_export import CHUNK_ROWS, HEADER
 
 URL = "/v1/audiences/at-risk/export.csv"
 
