@@ -127,6 +127,23 @@ def test_gross_money_is_before_returns(layout: Layout) -> None:
     assert "EUR gross" in cohort_text(report(layout, gross))
 
 
+def test_margin_is_what_the_cost_of_goods_leaves(layout: Layout) -> None:
+    margin = Settings(shop=ShopSettings(clv_basis="margin", margin_share=0.25), backtest=SETTINGS.backtest)
+    web = report(layout, margin).channels[1]
+    assert (shown(web.first[30]), round(web.historic_mean, 6)) == ((3, 35.0 / 4), round(125 / 12, 6))
+    assert "EUR margin" in cohort_text(report(layout, margin))
+
+
+def test_margin_without_any_cost_is_net_and_says_so(layout: Layout) -> None:
+    publish(layout)
+    asked = Settings(shop=ShopSettings(clv_basis="margin"), backtest=SETTINGS.backtest)
+    found = report(layout, asked)
+    assert found.notes[0].startswith("revenue basis: no sold product has a unit_cost")
+    assert replace(found, notes=()) == replace(report(layout), notes=())
+    costed = report(layout, Settings(shop=ShopSettings(clv_basis="margin", margin_share=0.5)))
+    assert "said it in EUR net, and now it is EUR margin 0.5" in costed.notes[0]
+
+
 def test_nothing_on_or_after_the_day_changes_the_report(layout: Layout, tmp_path: Path) -> None:
     write_shop(tmp_path / "other" / "history", LINES, customers=CUSTOMERS)
     assert report(layout) == report(Layout(tmp_path / "other"))
