@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
+from judged_shop import HEADLINE_DAYS, context_at, predictions
 
 from features.ingest import load
 from features.settings import (
@@ -151,6 +152,19 @@ def test_an_origin_whose_outcome_lies_in_a_hole_is_left_out(history: Layout, tmp
     assert max(result.origins) not in known
     assert set(result.clv["origin"]) == known
     assert (result.churn.groupby("origin")["horizon_days"].max() >= 30).all()
+
+
+def test_tenths_that_are_off_cost_the_grade_though_the_total_is_right(tmp_path: Path) -> None:
+    """Everybody is told 60 % of what they spend and 40 % of the mean: ranks and total are perfect."""
+    context, result = context_at(tmp_path), predictions(customer_count=1500)
+    mean = result.clv.groupby(["candidate", "origin"])["outcome"].transform("mean")
+    result.clv["prediction"] = 0.6 * result.clv["outcome"] + 0.4 * mean
+    value = verdicts.clv_result(context, result.clv, {}).candidates["hurdle"]
+    metrics = value.metrics[HEADLINE_DAYS]
+    assert metrics["normalised_gini"].mean == pytest.approx(1.0)
+    assert abs(metrics["total_bias"].mean or 0.0) < 1e-9
+    assert 0.35 < (metrics["decile_error"].low or 0.0) < 0.6
+    assert value.grade == "D"
 
 
 def test_the_scorecard_says_whether_reasons_matter_and_stay(history: Layout) -> None:

@@ -1,8 +1,10 @@
 """A grade from A to F for the recipe that serves, by a rule that is printed beside it.
 
 Churn is graded by its skill, 1 - log-loss / log-loss of the base rate (how much of the uncertainty it takes
-away), and by its calibration error; value by how it ranks customers and how far its total is off. A recipe
-that is not better than saying the same of everybody gets F, whatever else it does.
+away), and by its calibration error; value by how it ranks customers and how far totals are off: that of all
+customers, and those of the tenths by predicted value as far as that is no accident of who bought (the lower
+end of its interval). A recipe that is not better than saying the same of everybody gets F, whatever else it
+does.
 """
 
 from collections.abc import Mapping
@@ -53,15 +55,21 @@ def grade_churn(metrics: Metrics, base_rate: Metrics) -> Grade | None:
 
 
 def grade_clv(metrics: Metrics) -> Grade | None:
-    """Grade a value recipe by normalised Gini and size of the total bias; None where they are unknown.
+    """Grade a value recipe by normalised Gini and how far totals are off; None where they are unknown.
+
+    `decile_error_low` is the lower end of the tenths' error; without it the total of all counts alone.
 
     >>> grade_clv({"normalised_gini": 0.8, "total_bias": -0.3})
     'C'
+    >>> grade_clv({"normalised_gini": 0.8, "total_bias": 0.0, "decile_error_low": 0.15})
+    'B'
     >>> grade_clv({"normalised_gini": 0.0, "total_bias": 0.0})
     'F'
     """
     ranking, bias = metrics.get("normalised_gini"), metrics.get("total_bias")
-    return None if ranking is None or bias is None else _graded(ranking, abs(bias), CLV_STEPS)
+    if ranking is None or bias is None:
+        return None
+    return _graded(ranking, max(abs(bias), metrics.get("decile_error_low") or 0.0), CLV_STEPS)
 
 
 def grade_of(task: Task, metrics: Metrics, constant: Metrics) -> Grade | None:
@@ -75,10 +83,10 @@ def rule_text(task: Task) -> str:
     """Say in one line what each grade of a task asks for.
 
     >>> rule_text("clv").split(", ")[0]
-    'graded by normalised Gini and total bias: A from 0.7 and to 0.1'
+    'graded by normalised Gini and error of totals: A from 0.7 and to 0.1'
     """
     is_churn = task == "churn"
-    churn, value = "skill against the base rate and calibration error", "normalised Gini and total bias"
+    churn, value = "skill against the base rate and calibration error", "normalised Gini and error of totals"
     names = churn if is_churn else value
     steps = CHURN_STEPS if is_churn else CLV_STEPS
     parts = [f"{step.grade} from {step.skill_min:g} and to {step.error_max:g}" for step in steps]

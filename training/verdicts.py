@@ -190,10 +190,15 @@ def _verdict(context: Context, task: Task, losses: pd.DataFrame | None) -> Verdi
 
 
 def _means(summaries: dict[str, Summary]) -> dict[str, float | None]:
-    """Return mean metrics; of the total bias its mean size, so that origins cannot make up for each other."""
+    """Return mean metrics, and of the tenths' error the lower end too.
+
+    Of the total bias it is the mean size, so that origins cannot make up for each other.
+    """
     means = {name: summary.mean for name, summary in summaries.items()}
     if "total_bias" in summaries:
         means["total_bias"] = mean_size(summaries["total_bias"])
+    if "decile_error" in summaries:
+        means["decile_error_low"] = summaries["decile_error"].low
     return means
 
 
