@@ -148,7 +148,8 @@ def _read_lines(history: History, buckets: Sequence[int], *, engine: str) -> Fra
     products = history.read("products").select(
         "product_id", pl.col("category").rank("dense").cast(pl.Int32), known_costs()
     )
-    has_costs = products["unit_cost_minor"].count() > 0
+    told = all(history.has_column("order_lines", name) for name in ("product_id", "quantity_minor"))
+    has_costs = told and products["unit_cost_minor"].count() > 0
     described = _join_products(lines, products if has_costs else products.drop("unit_cost_minor"), engine)
     if not has_costs:
         return described

@@ -20,6 +20,8 @@ _SENTENCES = {
     "unit_cost_missing": "{uncosted_share} of the money is of goods without a unit_cost, which count as no "
     "margin; those with one make {costed_margin_share} of theirs; shop.margin_share says what to "
     "count for the others",
+    "goods_at_a_loss": "goods whose unit_cost is known make {costed_margin_share} of their money: they cost "
+    "more than they bring; is unit_cost that of one piece, in the shop's currency?",
 }
 
 
@@ -51,7 +53,7 @@ class SettledBasis:
 
 @dataclass(frozen=True, slots=True)
 class CostCoverage:
-    """How far costs are known of what was sold before a date; net money and costs in minor units."""
+    """How far costs are known of what was sold before a date: money and costs in minor units."""
 
     costed_line_count: int
     money: int
@@ -59,9 +61,9 @@ class CostCoverage:
     cost: int
 
     @property
-    def uncosted_share(self) -> float | None:
-        """The part of the money that goods without a cost brought; None without money."""
-        return self.uncosted_money / self.money if self.money > 0 else None
+    def uncosted_share(self) -> float:
+        """The part of the money that goods without a cost brought; 0 without money."""
+        return self.uncosted_money / self.money if self.money > 0 else 0.0
 
     @property
     def costed_margin_share(self) -> float | None:
@@ -73,19 +75,26 @@ class CostCoverage:
 def settle_basis(settings: Settings, history: History, snapshot: Snapshot) -> SettledBasis:
     """Return the settings with the basis that the history allows, as far as it is known at a snapshot."""
     shop = settings.shop
-    if shop.clv_basis != "margin" or shop.margin_share > 0:
+    if shop.clv_basis != "margin":
         return SettledBasis(settings)
     found = read_cost_coverage(history, snapshot)
     if not found.costed_line_count:
+        if shop.margin_share > 0:
+            return SettledBasis(settings)
         net = shop.model_copy(update={"clv_basis": "net"})
         return SettledBasis(settings.model_copy(update={"shop": net}), BasisNote("revenue_basis", {}))
-    if not found.uncosted_money:
-        return SettledBasis(settings)
-    shares = {
-        "uncosted_share": _percent(found.uncosted_share),
-        "costed_margin_share": _percent(found.costed_margin_share),
-    }
-    return SettledBasis(settings, BasisNote("unit_cost_missing", shares))
+    return SettledBasis(settings, _note_on(found, shop.margin_share))
+
+
+def _note_on(found: CostCoverage, margin_share: float) -> BasisNote | None:
+    made = found.costed_margin_share
+    words = "an unknown part" if made is None else f"{made:.1%}"
+    if made is not None and made <= 0:
+        return BasisNote("goods_at_a_loss", {"costed_margin_share": words})
+    if margin_share > 0 or not found.uncosted_money:
+        return None
+    shares = {"uncosted_share": f"{found.uncosted_share:.1%}", "costed_margin_share": words}
+    return BasisNote("unit_cost_missing", shares)
 
 
 def read_cost_coverage(history: History, snapshot: Snapshot) -> CostCoverage:
@@ -100,13 +109,9 @@ def read_cost_coverage(history: History, snapshot: Snapshot) -> CostCoverage:
         .to_native()
         .select(
             (sold & cost.is_not_null()).sum().alias("lines"),
-            money.sum().alias("money"),
-            money.filter(cost.is_null()).sum().alias("uncosted"),
-            cost.sum().alias("cost"),
+            money.filter(sold).sum().alias("money"),
+            money.filter(sold & cost.is_null()).sum().alias("uncosted"),
+            cost.filter(sold).sum().alias("cost"),
         )
     )
     return CostCoverage(*(int(count) for count in counts.collect(engine="streaming").row(0)))
-
-
-def _percent(share: float | None) -> str:
-    return "an unknown part" if share is None else f"{share:.1%}"

@@ -10,29 +10,37 @@ from models.btyd import BgNbd, PurchaseHistories, fit_btyd
 from models.gamma_gamma import GammaGamma, repeat_spend
 from models.horizon import Floats, orders_given_one
 
+_KEPT_SHARE_MIN = 1e-3
+"""What a shop that keeps nothing, or loses, is taken to keep of its money: answers stay above 0."""
+
 
 class BtydSpend:
     """Both models fitted to the customers of one day, with weak priors, so that any number of them will do.
 
-    Gamma-Gamma sees gross money an order day; where the shop's basis is net, answers are lowered by the share
-    of money that came back.
+    Gamma-Gamma sees gross money an order day; answers are lowered to the part that the shop keeps of it on
+    its basis, after returns or the cost of goods.
     """
 
     orders_: BgNbd
     spend_: GammaGamma
     kept_share_: float
     order_value_: float
+    """The shop's money an order on its basis; 1 where it kept nothing."""
 
     def __init__(self, *, penalty: float = 0.05) -> None:
         self.penalty = penalty
 
     def fit(self, features: pd.DataFrame, *, orders: BgNbd | None = None) -> Self:
         """Fit to a feature table, one row a customer; `orders` where that half is fitted to them already."""
-        self.order_value_ = _mean_order_value(features)
-        self.kept_share_ = _kept_share(features)
+        gross = float((amounts(features["line_count"]) * amounts(features["line_value_mean"])).sum())
+        count = float(amounts(features["order_count"]).sum())
+        kept = _total(features["spend_total"])
+        self.kept_share_ = min(max(kept / gross, _KEPT_SHARE_MIN), 1.0) if gross > 0 else 1.0
+        self.order_value_ = kept / count if count > 0 and kept > 0 else 1.0
         self.orders_ = orders or fit_btyd(PurchaseHistories.from_features(features), penalty=self.penalty)
         spend = GammaGamma(penalty=self.penalty)
-        self.spend_ = spend.fit(*repeat_spend(features), fallback_mean=self.order_value_)
+        usual = gross / count if count > 0 and gross > 0 else 1.0
+        self.spend_ = spend.fit(*repeat_spend(features), fallback_mean=usual)
         return self
 
     def order_value(self, features: pd.DataFrame) -> Floats:
@@ -86,15 +94,6 @@ def amounts(values: "pd.Series[float]") -> Floats:
     return np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0).clip(min=0.0)
 
 
-def _kept_share(features: pd.DataFrame) -> float:
-    """Return the shop's spend over its gross money: below 1 on a net basis with returns."""
-    gross = float((amounts(features["line_count"]) * amounts(features["line_value_mean"])).sum())
-    kept = float(amounts(features["spend_total"]).sum()) / gross if gross > 0 else 1.0
-    return min(max(kept, 0.05), 1.0)
-
-
-def _mean_order_value(features: pd.DataFrame) -> float:
-    """Return the shop's money an order; 1 where nothing was spent."""
-    orders = float(amounts(features["order_count"]).sum())
-    spend = float(amounts(features["spend_total"]).sum())
-    return spend / orders if orders > 0 and spend > 0 else 1.0
+def _total(values: "pd.Series[float]") -> float:
+    """Return the sum of a column; customers below 0 take from it."""
+    return float(np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0).sum())

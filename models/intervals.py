@@ -1,9 +1,9 @@
 """How far spend lies from its expectation, given an order; and the marginal interval that follows from it.
 
 Spend within a horizon is a mixture: 0 with P(no order), else the expected spend if there is an order times a
-ratio. Ratios actual / expected are kept as quantiles per horizon and per twelfth of the expected spend
-(between their medians they are interpolated), measured on customers that the expectation was not fitted on.
-Marginal quantile u of the mixture, q being P(order):
+ratio. Ratios actual / expected are kept as quantiles per horizon and per twelfth of the expected spend,
+measured on customers that the expectation was not fitted on; between the twelfths' medians the amounts are
+interpolated. Marginal quantile u of the mixture, q being P(order):
 
     0                                             where u <= 1 - q
     expected * ratio_quantile((u - (1 - q)) / q)  else
@@ -62,7 +62,7 @@ class SpendSpread:
         measured = {days: pair for days, pair in expected_and_actual.items() if len(pair[0]) >= _ROWS_MIN}
         self.horizons_days_ = tuple(sorted(measured))
         if not measured:
-            self.centres_ = np.zeros((1, _GROUP_COUNT))
+            self.centres_ = np.ones((1, _GROUP_COUNT))
             self.ratios_ = np.tile(gamma.ppf(LEVELS, 1.0), (1, _GROUP_COUNT, 1))
             return self
         tables = [_measure(*measured[days]) for days in self.horizons_days_]
@@ -114,19 +114,16 @@ class _Ratios:
     def __init__(self, spread: SpendSpread, expected: Floats, horizon_days: int) -> None:
         measured = np.array(spread.horizons_days_ or (horizon_days,), dtype=np.float64)
         nearest = int(np.abs(np.log(measured / max(horizon_days, 1))).argmin())
-        centres = spread.centres_[nearest]
-        self.places = np.interp(_log(expected), centres, np.arange(len(centres), dtype=np.float64))
+        self.lower, self.share = _between(spread.centres_[nearest], expected)
         self.expected = expected
         beyond = np.log(max(horizon_days / measured.max(), 1.0))
         self.tables = spread.ratios_[nearest] ** (1.0 + _WIDENING * beyond)
 
     def at(self, levels: Floats) -> Floats:
         """Return expected spend times the ratio at each customer's level, from the groups on both sides."""
-        lower = np.floor(self.places).astype(np.intp)
-        upper = np.minimum(lower + 1, len(self.tables) - 1)
-        share = self.places - lower
-        below, above = (self._read(groups, levels) for groups in (lower, upper))
-        return np.asarray(self.expected * ((1.0 - share) * below + share * above))
+        upper = np.minimum(self.lower + 1, len(self.tables) - 1)
+        below, above = (self._read(groups, levels) for groups in (self.lower, upper))
+        return np.asarray(self.expected * ((1.0 - self.share) * below + self.share * above))
 
     def _read(self, groups: NDArray[np.intp], levels: Floats) -> Floats:
         place = np.interp(levels, LEVELS, np.arange(len(LEVELS), dtype=np.float64))
@@ -163,21 +160,32 @@ def spread_frame(bounds: Mapping[str, Floats], index: pd.Index) -> pd.DataFrame:
     return pd.DataFrame({name: bounds[name] for name in columns}, index=index)
 
 
+def _between(centres: Floats, expected: Floats) -> tuple[NDArray[np.intp], Floats]:
+    """Return the group at or below each expectation, and the share of the next one's ratio.
+
+    With it the amount (expectation times ratio) moves evenly from one group's centre to the next one's, so
+    that it never leaves what they have. Outside all centres the nearest group's ratio holds.
+    """
+    lower = np.clip(np.searchsorted(centres, expected, side="right") - 1, 0, len(centres) - 1)
+    upper = np.minimum(lower + 1, len(centres) - 1)
+    width = centres[upper] - centres[lower]
+    way = np.where(width > 0, (expected - centres[lower]) / np.where(width > 0, width, 1.0), 0.0)
+    share = way.clip(0.0, 1.0) * centres[upper] / np.maximum(expected, centres[lower])
+    return lower, share
+
+
 def _measure(expected: Floats, actual: Floats) -> tuple[Floats, Floats]:
-    """Return the groups' medians of log expected spend, rising, and their quantiles of the ratio.
+    """Return the groups' medians of expected spend, rising, and their quantiles of the ratio.
 
     Where there are fewer groups, the last one is repeated.
     """
-    ratios = (actual / expected.clip(min=_EXPECTED_MIN)).clip(min=0.0)
+    known = expected.clip(min=_EXPECTED_MIN)
+    ratios = (actual / known).clip(min=0.0)
     count = int(np.clip(len(ratios) // _GROUP_ROWS_MIN, 1, _GROUP_COUNT))
-    edges = np.quantile(expected, np.arange(1, count) / count)
-    groups = np.searchsorted(edges, expected, side="right")
+    edges = np.quantile(known, np.arange(1, count) / count)
+    groups = np.searchsorted(edges, known, side="right")
     large = [group for group in range(count) if (groups == group).sum() >= _GROUP_ROWS_MIN]
     chosen = [groups == group for group in large] or [np.full(len(ratios), fill_value=True)]
     chosen += chosen[-1:] * (_GROUP_COUNT - len(chosen))
-    centres = np.array([np.median(_log(expected[rows])) for rows in chosen])
+    centres = np.array([np.median(known[rows]) for rows in chosen])
     return centres, np.stack([np.quantile(ratios[rows], LEVELS) for rows in chosen])
-
-
-def _log(expected: Floats) -> Floats:
-    return np.asarray(np.log(expected.clip(min=_EXPECTED_MIN)))

@@ -12,12 +12,16 @@ from serving.store import RunMeta, RunWarning
 FEW_CUSTOMERS: Final = 200
 """Below so many customers a shop teaches little about itself."""
 _LAPSED_SHARE: Final = 0.95
+_OLD_DAYS: Final = 30
 _HOLES_TOLD: Final = 3
 
 _SENTENCES: Final = {
     "grade_f": "the {task} model got grade F in its back-test: it knows no more than that everybody is "
     "alike; do not act on its lists",
-    "not_judged": "the history is too short for a back-test: nobody has checked these predictions",
+    "not_judged": "the back-test could not grade churn (too short a history, or all customers did the same): "
+    "nobody has checked these predictions",
+    "old_data": "the newest order is {day_count} days older than this run: dates told as ahead may have "
+    "passed",
     "few_customers": "{customer_count} customers teach little about each other: expect wide errors",
     "no_repeat_orders": "nobody has ordered twice yet: who will is a guess from other shops",
     "nearly_all_lapsed": "{lapsed_count} of {customer_count} customers have been silent for longer than "
@@ -51,6 +55,9 @@ def _found(
             yield "grade_f", {"task": task}
     if meta.models["churn"].grade is None:
         yield "not_judged", {}
+    day_count = (meta.scored_at.date() - meta.as_of).days
+    if day_count > _OLD_DAYS:
+        yield "old_data", {"day_count": day_count}
     count = rows.height
     if count < FEW_CUSTOMERS:
         yield "few_customers", {"customer_count": count}

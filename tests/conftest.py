@@ -5,10 +5,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from ingest_runs import Ingest, Run
 
 from features import ingest
 from features.console import run_app
+
+# How long an example takes says something of the machine, not of the program.
+settings.register_profile("regulars", deadline=None)
+settings.load_profile("regulars")
 
 
 @pytest.fixture

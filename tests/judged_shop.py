@@ -47,7 +47,14 @@ def predictions(*, customer_count: int = 300, useless: bool = False, seed: int =
             bounds = {"low": 0.0, "high": told * 2, "spend_if_order_low": told / 3}
             value.append(
                 pd.DataFrame(
-                    {"candidate": name, **keys, "prediction": told, "outcome": spend, **bounds}
+                    {
+                        "candidate": name,
+                        **keys,
+                        "prediction": told,
+                        "outcome": spend,
+                        "ordered": spend > 0,
+                        **bounds,
+                    }
                 ).assign(spend_if_order_high=told * 4)
             )
         for name, share in (("blend", 0.6), ("popular", 0.4)):

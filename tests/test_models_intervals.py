@@ -75,13 +75,25 @@ def test_a_spread_reads_back() -> None:
     np.testing.assert_array_equal(again.centres_, WIDE.centres_)
 
 
-def test_between_two_groups_the_ratio_is_between_theirs() -> None:
+def test_between_two_groups_the_amount_moves_evenly() -> None:
     """The small buyers always spend half of what is expected, the large ones twice that."""
     expected = np.repeat([10.0, 1000.0], 300)
     spread = SpendSpread().fit({30: (expected, expected * np.repeat([0.5, 2.0], 300))})
-    asked = np.array([1.0, 10.0, 100.0, 1000.0, 1e5])
-    high = spread.interval(asked, np.ones(5), 30)["spend_if_order_high"]
-    assert high / asked == pytest.approx([0.5, 0.5, 1.25, 2.0, 2.0])
+    asked = np.array([1.0, 10.0, 109.0, 505.0, 1000.0, 1e5])
+    high = spread.interval(asked, np.ones(6), 30)["spend_if_order_high"]
+    assert high == pytest.approx([0.5, 5.0, 204.5, 1002.5, 2000.0, 2e5])
+
+
+@given(st.floats(0.01, 1.0), st.floats(0.5, 200.0))
+def test_between_two_groups_no_amount_leaves_theirs(way: float, far: float) -> None:
+    """However unlike the groups are: those who were expected to spend 1 spent 40."""
+    expected = np.repeat([1.0, 1.0 + far], 300)
+    actual = np.concatenate([GENERATOR.gamma(2.0, 20.0, 300), GENERATOR.gamma(2.0, (1 + far) / 2, 300)])
+    spread = SpendSpread().fit({30: (expected, actual)})
+    asked = np.array([1.0, 1.0 + way * far, 1.0 + far])
+    for name in ("spend_if_order_low", "spend_if_order_high", "median"):
+        low, amount, high = spread.interval(asked, np.ones(3), 30)[name]
+        assert min(low, high) - 1e-9 <= amount <= max(low, high) + 1e-9
 
 
 @pytest.mark.parametrize("count", [20, 49, 50, 130, 5000])

@@ -46,8 +46,9 @@ def test_more_skill_and_less_error_never_grade_lower(
 
 
 def test_what_is_not_known_is_not_graded() -> None:
-    assert grade_churn({"log_loss": 0.3, "ece": None}, {"log_loss": 0.4}) is None
-    assert grade_churn({"log_loss": 0.3, "ece": 0.01}, {}) is None
+    assert grade_churn({"auc": 0.8, "log_loss": 0.3, "ece": None}, {"log_loss": 0.4}) is None
+    assert grade_churn({"auc": 0.8, "log_loss": 0.3, "ece": 0.01}, {}) is None
+    assert grade_churn({"auc": None, "log_loss": 0.001, "ece": 0.0}, {"log_loss": 0.02}) is None
     assert grade_of("recommender", {"ndcg_at_10": 0.3}, {}) is None
 
 
@@ -60,5 +61,12 @@ def test_each_grade_asks_for_less_than_the_one_above(steps: Any) -> None:
 
 def test_the_rule_is_told_with_its_numbers() -> None:
     text = rule_text("churn")
-    for step in CHURN_STEPS:
+    for step in CHURN_STEPS[:-1]:
         assert f"{step.grade} from {step.skill_min:g} and to {step.error_max:g}" in text
+    assert "D from 0.01, F below" in text
+
+
+def test_a_level_that_is_off_never_makes_a_ranking_useless() -> None:
+    """Who tells customers apart gets D at worst: rank by it, do not add it up."""
+    assert grade_clv({"normalised_gini": 0.8, "total_bias": 2.5}) == "D"
+    assert grade_clv({"normalised_gini": 0.1, "total_bias": 0.0}) == "F"

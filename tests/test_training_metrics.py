@@ -111,10 +111,20 @@ def test_level_and_capture() -> None:
 def test_interval_coverage_counts_buyers_only_where_it_says_so() -> None:
     outcomes = np.array([0.0, 0.0, 5.0, 50.0])
     low, high = np.zeros(4), np.array([0.0, 10.0, 10.0, 10.0])
-    found = interval_metrics(outcomes, np.stack([low, high, np.full(4, 4.0), np.full(4, 40.0)]))
+    found = interval_metrics(outcomes, np.stack([low, high, np.full(4, 4.0), np.full(4, 40.0)]), outcomes > 0)
     assert found["above_high_share"] == pytest.approx(1 / 3)
     assert found["inside_share"] == pytest.approx(3 / 4)
     assert found["buyers_inside_share"] == pytest.approx(1 / 2)
+
+
+def test_a_buyer_is_who_ordered_though_nothing_was_left_of_it() -> None:
+    """Two ordered at a loss and were told 0 to 5: what lies below 0 counts as 0."""
+    outcomes, ordered = np.array([-7.0, -0.5, 3.0, 0.0]), np.array([True, True, True, False])
+    found = interval_metrics(
+        outcomes, np.stack([np.zeros(4), *[np.full(4, 5.0)], np.zeros(4), np.full(4, 2.0)]), ordered
+    )
+    assert found["buyers_inside_share"] == pytest.approx(2 / 3)
+    assert found["inside_share"] == 1.0
 
 
 def test_the_worst_fifth_tells_intervals_that_are_only_right_on_average() -> None:
@@ -122,10 +132,10 @@ def test_the_worst_fifth_tells_intervals_that_are_only_right_on_average() -> Non
     top = np.arange(1.0, 51.0)
     outcomes = np.where(np.arange(50) % 10 == 0, 2 * top, top / 2)
     outcomes[40:] = 1000.0
-    found = interval_metrics(outcomes, np.stack([np.zeros(50), top, np.zeros(50), top]))
+    found = interval_metrics(outcomes, np.stack([np.zeros(50), top, np.zeros(50), top]), outcomes > 0)
     assert found["buyers_inside_share"] == pytest.approx(0.72)
     assert found["worst_fifth_buyers_inside_share"] == 0.0
-    nobody = interval_metrics(np.zeros(3), np.zeros((4, 3)))
+    nobody = interval_metrics(np.zeros(3), np.zeros((4, 3)), np.zeros(3, dtype=np.bool_))
     assert np.isnan(nobody["buyers_inside_share"])
     assert np.isnan(nobody["worst_fifth_buyers_inside_share"])
 

@@ -61,8 +61,10 @@ def test_value_metrics_with_all_weights_one_are_the_plain_ones(seed: int, count:
     buys = generator.random(count) < generator.random()
     outcomes = np.round(buys * generator.gamma(1.0, 40.0, count) - 2 * (generator.random(count) < 0.02), 2)
     bounds = np.stack([0 * predictions, predictions * 1.5, predictions * 0.3, predictions * 2])
-    plain = clv_metrics(outcomes, predictions) | interval_metrics(outcomes, bounds)
-    weighted = evenly(clv_statistics(outcomes, predictions) | interval_statistics(outcomes, bounds), count)
+    plain = clv_metrics(outcomes, predictions) | interval_metrics(outcomes, bounds, buys)
+    weighted = evenly(
+        clv_statistics(outcomes, predictions) | interval_statistics(outcomes, bounds, buys), count
+    )
     assert weighted.keys() == plain.keys()
     for name in plain:
         assert weighted[name] == pytest.approx(plain[name], rel=1e-7, abs=1e-9, nan_ok=True), name

@@ -61,8 +61,8 @@ def test_spend_adds_up_and_agrees_with_the_interval_metrics() -> None:
     whole = SpendTally.of(came, said, (low, high))
     assert (whole.predicted_total, whole.actual_total) == (65.0, 66.0)
     assert whole.total_bias == pytest.approx(-1 / 66)
-    assert (whole.above_high_share, whole.inside_share) == (pytest.approx(1 / 3), 0.5)
-    metrics = interval_metrics(came, np.array([low, high, low, high]))
+    assert (whole.above_high_share, whole.inside_share) == (pytest.approx(1 / 3), 0.75)
+    metrics = interval_metrics(came, np.array([low, high, low, high]), came > 0)
     assert whole.above_high_share == metrics["above_high_share"]
     assert whole.inside_share == metrics["inside_share"]
     halves = [

@@ -139,14 +139,17 @@ def window_text(
     ]
     if categories:
         lines += ["", "from one purchase of a category to the next:"]
-        lines += [
-            f"  {days if days is not None else '–':>5} days  {name}" for name, days in categories.items()
-        ]
+        lines += [f"  {days or '–':>5} days  {name}" for name, days in categories.items()]
     return "\n".join(lines) + "\n"
 
 
 def _recommendation(curve: ReturnCurve, *, chance: float) -> str:
     window, patience = curve.window_days(chance=chance), curve.patience_days
+    if window == 0:
+        return (
+            "no window can be recommended: hardly anybody came back at all "
+            f"(fewer than {chance:.0%} within {patience} days of an order)"
+        )
     if window is None:
         return (
             f"no window can be recommended: at every silence that the history shows, {chance:.0%} or more "

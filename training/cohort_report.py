@@ -94,7 +94,10 @@ def _new_customers(report: CohortReport) -> Iterator[str]:
         for row in report.new_customers
     ]
     yield from table_text(Table(header, rows))
-    yield f"  {later}: first ordered later than that into the history, hence new or long gone before"
+    if report.lead_in_days:
+        yield f"  {later}: first ordered later than that into the history, hence new or long gone before"
+    else:
+        yield "  nobody came back yet, so who was a customer before the history began cannot be told"
     yield "  halves: of these, by the day of their first order; newest − older:"
     yield from (f"    {movement_text(row)}" for row in report.new_customers)
 

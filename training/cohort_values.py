@@ -201,12 +201,12 @@ def channel_labels(channels: pl.Series) -> tuple[pl.Series, list[str]]:
     """
     named = channels.fill_null(UNKNOWN).alias("channel")
     counts = named.to_frame().group_by("channel").len().sort("len", "channel", descending=[True, False])
-    order = [name for name in counts["channel"] if name != UNKNOWN]
+    order = [name for name in counts["channel"] if name not in {UNKNOWN, OTHERS}]
     if len(order) > GROUPS_MAX:
         order = order[: GROUPS_MAX - 1]
         is_shown = named.is_in([*order, UNKNOWN])
         named = named.zip_with(is_shown, pl.repeat(OTHERS, len(named), eager=True))
-        order.append(OTHERS)
+    order += [OTHERS] if (named == OTHERS).any() else []
     return named, [*order, UNKNOWN] if (named == UNKNOWN).any() else order
 
 

@@ -131,12 +131,16 @@ def _of_this_shop(predictions: Predictions, customers: pl.DataFrame) -> Predicti
 
 
 def _described(history: History, customers: pl.DataFrame, predictions: Predictions) -> pl.DataFrame:
-    """Add channel and cost, as the customer table has them now, and what is expected."""
+    """Add channel and cost, as the customer table has them now, and what is expected.
+
+    A cost below 0 is not known.
+    """
     channel = pl.col("acquisition_channel").str.strip_chars()
+    cost = pl.col("acquisition_cost_minor")
     table = history.read("customers").select(
         "customer_id",
         pl.when(channel != "").then(channel).alias("acquisition_channel"),
-        (pl.col("acquisition_cost_minor") / MONEY_SCALE).alias("acquisition_cost"),
+        pl.when(cost >= 0).then(cost / MONEY_SCALE).alias("acquisition_cost"),
     )
     described = customers.join(table, on="customer_id", how="left", maintain_order="left")
     return described.join(predictions.rows, on="customer_id", how="left", maintain_order="left")

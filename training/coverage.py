@@ -45,14 +45,15 @@ def _deciles(predictions: "pd.Series[float]") -> npt.NDArray[np.int64]:
 
 
 def _coverage(decile: int, part: pd.DataFrame) -> CoverageRow:
-    spend, high = part["outcome"].to_numpy(np.float64), part["high"].to_numpy(np.float64)
-    buys, positive = spend > 0, high > 0
+    # Bounds are never below 0, so spend below 0 counts as 0, as in `interval_metrics`.
+    outcomes, high = part["outcome"].to_numpy(np.float64), part["high"].to_numpy(np.float64)
+    spend, buys, positive = outcomes.clip(min=0.0), part["ordered"].to_numpy(np.bool_), high > 0
     inside = (spend >= part["spend_if_order_low"]) & (spend <= part["spend_if_order_high"])
     return CoverageRow(
         decile=decile,
         customer_count=len(part),
         predicted_mean=float(part["prediction"].mean()),
-        actual_mean=float(spend.mean()),
+        actual_mean=float(outcomes.mean()),
         inside_share=float(((spend >= part["low"]) & (spend <= high)).mean()),
         positive_high_count=int(positive.sum()),
         above_high_share=float((spend > high)[positive].mean()) if positive.any() else None,

@@ -3,10 +3,11 @@
 Churn is graded by its skill, 1 - log-loss / log-loss of the base rate (how much of the uncertainty it takes
 away), and by its calibration error; value by how it ranks customers and how far totals are off: that of all
 customers, and those of the tenths by predicted value as far as that is no accident of who bought (the lower
-end of its interval). A recipe that is not better than saying the same of everybody gets F, whatever else it
-does.
+end of its interval). A recipe that tells customers apart no better than saying the same of everybody gets F,
+however right its level; one that does gets D at worst, however wrong its level.
 """
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -30,26 +31,28 @@ CHURN_STEPS: Final = (
     Step("A", 0.20, 0.03),
     Step("B", 0.12, 0.06),
     Step("C", 0.06, 0.10),
-    Step("D", 0.01, 0.20),
+    Step("D", 0.01, math.inf),
 )
 CLV_STEPS: Final = (
     Step("A", 0.70, 0.10),
     Step("B", 0.60, 0.20),
     Step("C", 0.45, 0.35),
-    Step("D", 0.20, 0.60),
+    Step("D", 0.20, math.inf),
 )
 
 
 def grade_churn(metrics: Metrics, base_rate: Metrics) -> Grade | None:
     """Grade a churn recipe by its mean metrics and those of the base rate; None where they are unknown.
 
-    >>> grade_churn({"log_loss": 0.30, "ece": 0.02}, {"log_loss": 0.45})
+    Where everybody came back or nobody did, there is no AUC and nobody to tell apart: that is no grade.
+
+    >>> grade_churn({"auc": 0.85, "log_loss": 0.30, "ece": 0.02}, {"log_loss": 0.45})
     'A'
-    >>> grade_churn({"log_loss": 0.45, "ece": 0.0}, {"log_loss": 0.45})
+    >>> grade_churn({"auc": 0.5, "log_loss": 0.45, "ece": 0.0}, {"log_loss": 0.45})
     'F'
     """
     loss, error, constant = metrics.get("log_loss"), metrics.get("ece"), base_rate.get("log_loss")
-    if loss is None or error is None or not constant:
+    if metrics.get("auc") is None or loss is None or error is None or not constant:
         return None
     return _graded(1.0 - loss / constant, error, CHURN_STEPS)
 
@@ -89,8 +92,12 @@ def rule_text(task: Task) -> str:
     churn, value = "skill against the base rate and calibration error", "normalised Gini and error of totals"
     names = churn if is_churn else value
     steps = CHURN_STEPS if is_churn else CLV_STEPS
-    parts = [f"{step.grade} from {step.skill_min:g} and to {step.error_max:g}" for step in steps]
-    return f"graded by {names}: {', '.join(parts)}, F below"
+    return f"graded by {names}: {', '.join(map(_step_text, steps))}, F below"
+
+
+def _step_text(step: Step) -> str:
+    limit = "" if math.isinf(step.error_max) else f" and to {step.error_max:g}"
+    return f"{step.grade} from {step.skill_min:g}{limit}"
 
 
 def _graded(skill: float, error: float, steps: tuple[Step, ...]) -> Grade:

@@ -93,14 +93,14 @@ def decile_error(outcomes: Floats, predictions: Floats) -> float:
 
 
 def top_share_captured(outcomes: Floats, predictions: Floats, *, share: float = 0.2) -> float:
-    """Return the spend of the customers predicted highest over that of the truly highest.
+    """Return the spend of the customers predicted highest over that of the truly highest; below 0 is 0.
 
     >>> top_share_captured(np.array([1.0, 9.0]), np.array([5.0, 4.0]), share=0.5)
     0.1111111111111111
     """
-    count = max(1, round(share * len(outcomes)))
-    best = np.sort(outcomes)[::-1][:count].sum()
-    ranked = shared_outcomes(outcomes, predictions)
+    count, spend = max(1, round(share * len(outcomes))), outcomes.clip(min=0.0)
+    best = np.sort(spend)[::-1][:count].sum()
+    ranked = shared_outcomes(spend, predictions)
     chosen = ranked[np.argsort(-predictions, kind="stable")[:count]].sum()
     return float(chosen / best) if best > 0 else float("nan")
 
@@ -155,25 +155,28 @@ def clv_metrics(outcomes: Floats, predictions: Floats) -> dict[str, float]:
     }
 
 
-def interval_metrics(outcomes: Floats, bounds: Floats) -> dict[str, float]:
+def interval_metrics(outcomes: Floats, bounds: Floats, ordered: Mask) -> dict[str, float]:
     """Return how often spend lies where the intervals say; `bounds` has a row for each of `BOUNDS`.
+
+    Bounds are never below 0, so spend below 0 (returns, goods sold at a loss) counts as 0. Buyers are those
+    who `ordered`, whatever was left of it.
 
     `above_high_share`      above the marginal p90, of the customers whose p90 is above 0; 10 % is right
     `inside_share`          within the marginal p10 and p90; more than 80 % where most spend nothing
-    `buyers_inside_share`   of those who spent, within the interval given an order; 80 % is right
+    `buyers_inside_share`   of the buyers, within the interval given an order; 80 % is right
     `worst_fifth_buyers_inside_share`   the same in the fifth of the buyers, by that interval's top, where it
                             is furthest from 80 %
     """
     low, high, order_low, order_high = bounds
-    buyers = outcomes > 0
-    inside = (outcomes >= order_low) & (outcomes <= order_high)
-    fifths = interval_fifths(buyers, order_high)[buyers]
+    spend = outcomes.clip(min=0.0)
+    inside = (spend >= order_low) & (spend <= order_high)
+    fifths = interval_fifths(ordered, order_high)[ordered]
     counts = np.bincount(fifths)
-    shares = np.bincount(fifths, weights=inside[buyers]) / counts if len(counts) else np.array([np.nan])
+    shares = np.bincount(fifths, weights=inside[ordered]) / counts if len(counts) else np.array([np.nan])
     return {
-        "above_high_share": _share(outcomes > high, of=high > 0),
-        "inside_share": float(((outcomes >= low) & (outcomes <= high)).mean()),
-        "buyers_inside_share": _share(inside, of=buyers),
+        "above_high_share": _share(spend > high, of=high > 0),
+        "inside_share": float(((spend >= low) & (spend <= high)).mean()),
+        "buyers_inside_share": _share(inside, of=ordered),
         "worst_fifth_buyers_inside_share": float(worst_share(shares[None, :])[0]),
     }
 

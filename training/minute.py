@@ -106,10 +106,15 @@ def _graded(title: str, thing: str, result: TaskResult) -> Advice:
 
 
 def _rule_text(result: TaskResult) -> str:
-    if result.against_rule is None:
+    found = result.against_rule
+    if found is None:
         return f" A simple recipe, {result.winner}, serves: no model did better."
-    sure = "It beats" if result.beats_baseline else "It seems to beat, but may not,"
-    return f" {sure} the best simple rule, {result.against_rule.rival}."
+    if found.low > 0:
+        return f" It beats the best simple rule, {found.rival}."
+    if found.high < 0:
+        return f" The simple rule {found.rival} is better."
+    leaning = "It seems to beat" if found.mean > 0 else "It seems no better than"
+    return f" {leaning} the best simple rule, {found.rival}, but that may be chance."
 
 
 def _tone(result: TaskResult, metric: str) -> Tone:

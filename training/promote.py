@@ -144,7 +144,7 @@ def _must_pass(client: MlflowClient, chosen: Challenger) -> bool:
     if standing is None:
         return False
     own = client.get_model_version(names.REGISTERED[chosen.task], chosen.version).tags
-    return all(standing.tags.get(name) == own.get(name) for name in BASIS_TAGS)
+    return all(standing.tags[name] == own.get(name) for name in BASIS_TAGS if name in standing.tags)
 
 
 def refusals(client: MlflowClient, scorecard: Scorecard, gates: PromotionSettings) -> dict[str, str]:

@@ -1,8 +1,8 @@
 """One round of a back-test: at one origin every recipe is refitted and its predictions are kept.
 
 Prediction tables (pandas) have the columns candidate, origin, customer_id, order_count (so far),
-horizon_days, prediction, outcome; those of value add low, high, spend_if_order_low and spend_if_order_high
-at the headline horizon.
+horizon_days, prediction, outcome; those of value add ordered (whether an order came) and, at the headline
+horizon, low, high, spend_if_order_low and spend_if_order_high.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -122,6 +122,8 @@ def _long(
                 "outcome": outcomes[f"{label}_{horizon}"].reindex(predictions.index).to_numpy(dtype=float),
             }
         )
+        if label == "spend":
+            part["ordered"] = (outcomes[f"churned_{horizon}"].reindex(predictions.index) == 0).to_numpy()
         parts.append(part[part["outcome"].notna()])
     return pd.concat(parts, ignore_index=True)
 

@@ -113,7 +113,8 @@ class SpendTally:
 
     `high_count` counts customers whose 90th percentile is above 0, `above_count` those of them who spent
     more;
-    `interval_count` counts everybody with an interval, `inside_count` those who spent between its ends.
+    `interval_count` counts everybody with an interval, `inside_count` those who spent between its ends;
+    bounds are never below 0, so spend below 0 counts as 0 here.
     """
 
     customer_count: int
@@ -131,11 +132,12 @@ class SpendTally:
         if bounds is None:
             return cls(*totals)
         low, high = bounds
-        inside = (outcomes >= low) & (outcomes <= high)
+        spend = outcomes.clip(min=0.0)
+        inside = (spend >= low) & (spend <= high)
         return cls(
             *totals,
             high_count=int((high > 0).sum()),
-            above_count=int(((outcomes > high) & (high > 0)).sum()),
+            above_count=int(((spend > high) & (high > 0)).sum()),
             interval_count=len(outcomes),
             inside_count=int(inside.sum()),
         )

@@ -17,7 +17,7 @@ from training.grades import grade_of
 from training.incumbents import INCUMBENT
 from training.judge import Field, Verdict, decide
 from training.metrics_churn import churn_metrics, log_losses
-from training.metrics_clv import BOUNDS, clv_metrics, deviances, interval_metrics
+from training.metrics_clv import BOUNDS, Mask, clv_metrics, deviances, interval_metrics
 from training.resampling import Floats, Resample, Statistic
 from training.rounds import alone_name
 from training.scorecard import (
@@ -46,16 +46,20 @@ def _bounds(rows: pd.DataFrame) -> Floats | None:
     return None if np.isnan(bounds).any() else bounds
 
 
+def _ordered(rows: pd.DataFrame) -> Mask:
+    return rows["ordered"].to_numpy(np.bool_)
+
+
 def _clv_metrics(rows: pd.DataFrame) -> dict[str, float]:
     bounds = _bounds(rows)
     found = clv_metrics(*_pair(rows))
-    return found if bounds is None else found | interval_metrics(_pair(rows)[0], bounds)
+    return found if bounds is None else found | interval_metrics(_pair(rows)[0], bounds, _ordered(rows))
 
 
 def _clv_statistics(rows: pd.DataFrame) -> dict[str, Statistic]:
     bounds = _bounds(rows)
     found = clv_statistics(*_pair(rows))
-    return found if bounds is None else found | interval_statistics(_pair(rows)[0], bounds)
+    return found if bounds is None else found | interval_statistics(_pair(rows)[0], bounds, _ordered(rows))
 
 
 CHURN = Measures(lambda rows: churn_metrics(*_pair(rows)), lambda rows: churn_statistics(*_pair(rows)))

@@ -4,7 +4,7 @@ import numpy as np
 import numpy.typing as npt
 
 from features.high_value import Definition
-from training.metrics_clv import deviances, interval_fifths, truly_high_value, worst_share
+from training.metrics_clv import Mask, deviances, interval_fifths, truly_high_value, worst_share
 from training.resampling import Statistic, Term
 from training.weighted import Order, Ranking, SharedBins, bin_error, mean_of, share_of, top_count_of
 
@@ -28,16 +28,16 @@ def clv_statistics(outcomes: Floats, predictions: Floats) -> dict[str, Statistic
     }
 
 
-def interval_statistics(outcomes: Floats, bounds: Floats) -> dict[str, Statistic]:
-    """Return every metric of `interval_metrics`, by the same names; `bounds` as there."""
+def interval_statistics(outcomes: Floats, bounds: Floats, ordered: Mask) -> dict[str, Statistic]:
+    """Return every metric of `interval_metrics`, by the same names; arguments as there."""
     low, high, order_low, order_high = bounds
-    buyers = outcomes > 0
-    inside = (outcomes >= order_low) & (outcomes <= order_high)
+    spend = outcomes.clip(min=0.0)
+    inside = (spend >= order_low) & (spend <= order_high)
     return {
-        "above_high_share": share_of((outcomes > high) & (high > 0), high > 0),
-        "inside_share": mean_of(((outcomes >= low) & (outcomes <= high)).astype(np.float64)),
-        "buyers_inside_share": share_of(inside & buyers, buyers),
-        "worst_fifth_buyers_inside_share": _worst_fifth(inside & buyers, buyers, order_high),
+        "above_high_share": share_of((spend > high) & (high > 0), high > 0),
+        "inside_share": mean_of(((spend >= low) & (spend <= high)).astype(np.float64)),
+        "buyers_inside_share": share_of(inside & ordered, ordered),
+        "worst_fifth_buyers_inside_share": _worst_fifth(inside & ordered, ordered, order_high),
     }
 
 
@@ -77,7 +77,8 @@ def _top_captured(outcomes: Floats, predicted: Order, actual: Order, *, share: f
         most = best.observed(*sums[3:])[:, 1]
         return np.where(most > 0, chosen.observed(*sums[:3])[:, 1] / most, np.nan)
 
-    return Statistic((*chosen.terms(outcomes), *best.terms(outcomes)), value)
+    spend = outcomes.clip(min=0.0)
+    return Statistic((*chosen.terms(spend), *best.terms(spend)), value)
 
 
 def _high_value(outcomes: Floats, predicted: Order, definition: Definition) -> Statistic:
