@@ -1,6 +1,6 @@
 """What a run is warned of, on hand tables: each warning when its cause is there, and not otherwise."""
 
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -41,6 +41,12 @@ def run_meta(**changes: Any) -> RunMeta:
         ),
         ("nearly_all_lapsed", {"lapsed": [True] * 290 + [False] * 10}, {}, "290 of 300 customers"),
         ("first_season", GOOD, {"first_season": True}, "this time of the year"),
+        (
+            "old_data",
+            GOOD,
+            {"as_of": date(2026, 1, 1), "scored_at": datetime(2026, 7, 20, 6, tzinfo=UTC)},
+            "the newest order is 200 days older",
+        ),
     ],
 )
 def test_each_cause_has_its_warning(

@@ -28,6 +28,9 @@ def test_many_channels_are_cut_and_the_rest_is_one_row() -> None:
     labels, order = channel_labels(pl.Series([*names, None]))
     assert order == [*(f"ch{number:02d}" for number in range(GROUPS_MAX - 1)), "all others", "unknown"]
     assert labels.value_counts().filter(pl.col("channel") == "all others")["count"][0] == sum(range(11, 18))
+    namesake = channel_labels(pl.Series([*names, "all others", "all others"]))
+    assert (namesake[1].count("all others"), len(namesake[1])) == (1, GROUPS_MAX)
+    assert channel_labels(pl.Series(["web", "all others", "all others"]))[1] == ["web", "all others"]
     exact = channel_labels(pl.Series([f"ch{number:02d}" for number in range(GROUPS_MAX)]))
     assert exact[1] == [f"ch{number:02d}" for number in range(GROUPS_MAX)]
 

@@ -14,7 +14,7 @@ from judged_shop import HEADLINE_DAYS, ORIGINS, context_at, predictions, scoreca
 from training.minute import advice_of
 from training.pages import draw_figures, write_page, write_scorecard
 from training.rounds import Backtest
-from training.scorecard import Scorecard
+from training.scorecard import Comparison, Scorecard
 from training.sections import Picture, Section, Table
 from training.texts import scorecard_text
 
@@ -220,3 +220,27 @@ def test_a_page_of_its_own_holds_its_sections(tmp_path: Path) -> None:
     written = Elements((tmp_path / "own.html").read_text(encoding="utf-8"))
     assert "A & B" in written.words
     assert "Text." in written.words
+
+
+@pytest.mark.parametrize(
+    ("low", "mean", "high", "words"),
+    [
+        (0.1, 0.2, 0.3, "It beats the best simple rule, formula_alone."),
+        (-0.3, -0.2, -0.1, "The simple rule formula_alone is better."),
+        (-0.1, 0.2, 0.3, "It seems to beat the best simple rule, formula_alone, but that may be chance."),
+        (
+            -0.3,
+            -0.2,
+            0.1,
+            "It seems no better than the best simple rule, formula_alone, but that may be chance.",
+        ),
+    ],
+)
+def test_the_advice_says_which_way_the_evidence_points(
+    tmp_path: Path, low: float, mean: float, high: float, words: str
+) -> None:
+    card = scorecard_of(context_at(tmp_path), predictions())
+    against = Comparison(rival="formula_alone", mean=mean, low=low, high=high)
+    value = card.tasks["clv"].model_copy(update={"against_rule": against})
+    told = advice_of(card.model_copy(update={"tasks": card.tasks | {"clv": value}}))
+    assert any(advice.text.endswith(words) for advice in told if advice.text.startswith("Value:"))
