@@ -106,6 +106,17 @@ def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
         yield f"  … and {orders.height - _ORDERS_SHOWN} earlier"
 
 
+def _window_text(early: object, late: object) -> str:
+    """Return a window of dates in words; None is later than the curve reaches.
+
+    >>> _window_text("2026-03-01", None), _window_text(None, None)
+    ('between 2026-03-01 and later than a year', 'later than a year from now')
+    """
+    if early is None:
+        return "later than a year from now"
+    return f"between {early} and {late or 'later than a year'}"
+
+
 def _risk(score: dict[str, Any]) -> Iterator[str]:
     usual, risk = score["usual_churn_probability"], score["churn_probability"]
     curve = [score[f"churn_probability_{days}"] for days in HORIZONS_DAYS]
@@ -116,7 +127,7 @@ def _risk(score: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield f"Churn within {score['churn_horizon_days']} days: {console.percent(risk)}, {against}, {state}"
     yield f"  {sparkline(curve)}  {points}{'  (partly extrapolated)' if score['extrapolated'] else ''}"
-    yield "  next order between {} and {}".format(*(day or "later than a year" for day in window))
+    yield f"  next order {_window_text(*window)}"
     for reason in score["reasons"] or ():
         yield f"  {reason['effect'] * 100:+5.1f} points  {reason['text']}"
     if score["reasons"] is None:

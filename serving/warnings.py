@@ -23,7 +23,7 @@ _SENTENCES: Final = {
     "old_data": "the newest order is {day_count} days older than this run: dates told as ahead may have "
     "passed",
     "few_customers": "{customer_count} customers teach little about each other: expect wide errors",
-    "no_repeat_orders": "nobody has ordered twice yet: who will is a guess from other shops",
+    "no_repeat_orders": "nobody has ordered twice yet: nothing here tells who will",
     "nearly_all_lapsed": "{lapsed_count} of {customer_count} customers have been silent for longer than "
     "{lapsed_after_days} days: if that is not so, orders are missing",
     "no_orders_for_long": "no order between {first_date} and {last_date} ({day_count} days): what lies in "
