@@ -170,7 +170,7 @@ def exact_margin(rows: list[dict[str, Any]], share: float, *, has_costs: bool) -
     return total + (kept if unknown > 0 else -kept)
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(rows=ROWS, share=st.sampled_from([0.0, 0.35, 1.0]))
 def test_any_shop_by_exact_arithmetic_on_both_engines(rows: list[dict[str, Any]], share: float) -> None:
     """Features, totals, labels and the ledger agree with each other, and with fractions."""
