@@ -65,7 +65,7 @@ def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history:
     counts = {}
     for outcomes_min in (20, 160):
         context = context_of(history, settings_with(outcomes_min=outcomes_min))
-        result = run_backtest(context, lambda _: None)
+        result = run_backtest(context, lambda _: None, with_lists=False)
         counts[outcomes_min] = result.churn["origin"].nunique()
         assert "lightgbm" in set(result.churn["candidate"])
         assert result.clv["origin"].nunique() == counts[outcomes_min]
@@ -83,16 +83,15 @@ def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history:
 def test_engines_find_the_same_with_two_fits_at_once(history: Layout) -> None:
     tables = []
     for engine in ("polars", "duckdb"):
-        result = run_backtest(
-            context_of(history, settings_with(engine=engine, origin_count=2)), lambda _: None
-        )
+        context = context_of(history, settings_with(engine=engine, origin_count=2))
+        result = run_backtest(context, lambda _: None, with_lists=False)
         tables.append(result.churn)
     pd.testing.assert_frame_equal(*tables)
 
 
 def test_an_observation_window_leaves_every_outcome_known(history: Layout) -> None:
     context = context_of(history, settings_with(observation_days=120, origin_count=2))
-    result = run_backtest(context, lambda _: None)
+    result = run_backtest(context, lambda _: None, with_lists=False)
     assert result.churn["outcome"].isin([0.0, 1.0]).all()
     assert np.isfinite(result.clv["prediction"]).all()
 
@@ -125,7 +124,7 @@ def test_a_standing_champion_takes_no_origin_from_the_others(fitted_at: list[str
 def test_biases_of_different_origins_do_not_make_up_for_each_other(history: Layout) -> None:
     """50 % too high at one origin and as much too low at the next is not right on average."""
     context = context_of(history, settings_with(origin_count=2))
-    result = run_backtest(context, lambda _: None)
+    result = run_backtest(context, lambda _: None, with_lists=False)
     days = sorted(set(result.clv["origin"]))
     factors = result.clv["origin"].map({days[0]: 1.5, days[1]: 0.5})
     result.clv["prediction"] = result.clv["outcome"] * factors
