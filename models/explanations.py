@@ -112,14 +112,19 @@ def churn_effects(churn: ChurnModel, features: pd.DataFrame, *, horizon_days: in
     return ChurnEffects(codes, reference, probability_points(by_code.T, reference))
 
 
-def named_reasons(found: ChurnEffects, features: pd.DataFrame) -> list[list[ChurnReason]]:
-    """Return the reasons that effects name, with the customer's numbers; one list a row of `features`."""
+def named_reasons(
+    found: ChurnEffects, features: pd.DataFrame, *, without_numbers: frozenset[str] = frozenset()
+) -> list[list[ChurnReason]]:
+    """Return the reasons that effects name, with the customer's numbers; one list a row of `features`.
+
+    Codes in `without_numbers` are named and no more.
+    """
     rows, places = np.nonzero(found.is_named)
     effects = found.effects[rows, places]
     reasons = np.empty(len(rows), dtype=object)
     for place, code in enumerate(found.codes):
         own = np.flatnonzero(places == place)
-        numbers = _numbers(_values(code, features), rows[own])
+        numbers = _numbers({} if code in without_numbers else _values(code, features), rows[own])
         for at, effect, values in zip(own.tolist(), effects[own].tolist(), numbers, strict=True):
             reasons[at] = ChurnReason(code, "up" if effect > 0 else "down", round(effect, 6), values)
     order = np.lexsort((-np.abs(effects), rows))

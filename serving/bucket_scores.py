@@ -10,6 +10,7 @@ import orjson
 import pandas as pd
 import polars as pl
 
+from features.basis import BasisName
 from models.contract import ChurnModel, ClvModel
 from models.explanations import churn_effects, named_reasons
 from serving.horizons import Floats, churn_horizons, clv_horizons, days_until
@@ -28,6 +29,7 @@ class Predictors:
     clv: ClvModel
     headline_days: int
     clv_days: int
+    basis: BasisName = "net"
 
     @property
     def supported_days(self) -> int:
@@ -68,7 +70,9 @@ def _reason_columns(features: pd.DataFrame, predictors: Predictors) -> dict[str,
     if found is None:
         nothing = [None] * len(features)
         return {"churn_reference": pl.Series(nothing, dtype=pl.Float64), "reasons": _texts(nothing)}
-    reasons = named_reasons(found, features)
+    # Trends are of gross money: beside margin their numbers would contradict what is said of them.
+    unquoted = frozenset({"spend_trend"}) if predictors.basis == "margin" else frozenset[str]()
+    reasons = named_reasons(found, features, without_numbers=unquoted)
     return {
         "churn_reference": pl.Series(found.reference).round_sig_figs(_SIGNIFICANT_DIGITS),
         "reasons": _texts([orjson.dumps(named).decode() for named in reasons]),

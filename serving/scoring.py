@@ -114,6 +114,7 @@ def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
         clv=scorers.clv.bundle.model,
         headline_days=scorers.churn.headline_days,
         clv_days=settings.clv.horizon_days,
+        basis=settings.shop.clv_basis,
     )
 
 

@@ -29,6 +29,7 @@ from models.explanations import (
     probability_points,
 )
 from models.horizon import logit
+from serving.wording import Wording
 
 QUICK = Recipe(
     boosting=BoostingSettings(tree_count=40, learning_rate=0.1, rows_per_leaf_min=20),
@@ -190,3 +191,16 @@ def test_reference_and_effects_add_up_to_the_probability(logits: list[float], re
 def test_every_code_has_numbers_that_are_features() -> None:
     assert set(VALUE_FEATURES) == set(get_args(Reason))
     assert {feature for names in VALUE_FEATURES.values() for feature in names.values()} <= set(FEATURE_NAMES)
+
+
+def test_a_reason_without_numbers_is_named_and_no_more() -> None:
+    logits = {"recency_days": 0.9, "spend_change_90": 0.8}
+    values = {"recency_days": 50.0, "median_gap_days": 20.0, "spend_90": 0.0, "spend_180": 0.0}
+    features = pd.DataFrame([dict.fromkeys(FEATURE_NAMES, np.nan) | values], index=["c1"])
+    churn: Any = HandChurn(pd.DataFrame([logits], index=["c1"]))
+    found = churn_effects(churn, features, horizon_days=90)
+    assert found is not None
+    silence, trend = named_reasons(found, features, without_numbers=frozenset({"spend_trend"}))[0]
+    assert (silence.code, silence.values["days"]) == ("gap_over_usual", 50)
+    assert (trend.code, trend.values) == ("spend_trend", {})
+    assert Wording().reason(trend.code, trend.values) == "how the spend changes"
