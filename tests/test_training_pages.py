@@ -243,4 +243,6 @@ def test_the_advice_says_which_way_the_evidence_points(
     against = Comparison(rival="formula_alone", mean=mean, low=low, high=high)
     value = card.tasks["clv"].model_copy(update={"against_rule": against})
     told = advice_of(card.model_copy(update={"tasks": card.tasks | {"clv": value}}))
-    assert any(advice.text.endswith(words) for advice in told if advice.text.startswith("Value:"))
+    (graded,) = (advice for advice in told if advice.text.startswith("Value:"))
+    assert graded.text.endswith(words)
+    assert (graded.tone, "rely on it" in graded.text) == (("care", False) if high < 0 else ("good", True))

@@ -100,9 +100,15 @@ def _graded(title: str, thing: str, result: TaskResult) -> Advice:
     if grade == "F":
         useless = f"This {thing} is no better than saying the same of everybody: do not act on it."
         return Advice("bad", f"{title}: grade F. {useless}")
-    tone: Tone = "good" if grade in {"A", "B"} else "care"
-    words = {"A": "rely on it", "B": "rely on it", "C": "use it with care", "D": "a hint, no more"}[grade]
+    is_good = grade in {"A", "B"} and not _is_beaten(result)
+    tone: Tone = "good" if is_good else "care"
+    words = "rely on it" if is_good else "a hint, no more" if grade == "D" else "use it with care"
     return Advice(tone, f"{title}: grade {grade}, {words}.{_rule_text(result)}")
+
+
+def _is_beaten(result: TaskResult) -> bool:
+    """Say whether a simple rule is better beyond doubt."""
+    return result.against_rule is not None and result.against_rule.high < 0
 
 
 def _rule_text(result: TaskResult) -> str:
@@ -111,7 +117,7 @@ def _rule_text(result: TaskResult) -> str:
         return f" A simple recipe, {result.winner}, serves: no model did better."
     if found.low > 0:
         return f" It beats the best simple rule, {found.rival}."
-    if found.high < 0:
+    if _is_beaten(result):
         return f" The simple rule {found.rival} is better."
     leaning = "It seems to beat" if found.mean > 0 else "It seems no better than"
     return f" {leaning} the best simple rule, {found.rival}, but that may be chance."
