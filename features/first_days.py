@@ -8,19 +8,18 @@ instant may have been a customer for years. 95 % of a shop's gaps between orders
 `lead_in_days`, so whoever shows up later than that is new (or had lapsed).
 """
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from math import ceil
 from typing import Final
 
 import narwhals as nw
 import polars as pl
 
 from features.build import iterate_parts
+from features.cohort import read_return_gaps
 from features.expressions import sum_where
 from features.history import MONEY_SCALE, History
 from features.margin import basis_money
-from features.orders import Frame, known_rows, order_days
+from features.orders import Frame, known_rows
 from features.settings import Settings
 from features.snapshot import Snapshot
 
@@ -58,27 +57,11 @@ def read_beginnings(history: History, snapshot: Snapshot, *, settings: Settings)
     """
     whole = Snapshot(snapshot.date, snapshot.time_zone)
     tables: list[pl.DataFrame] = []
-    gaps: list[pl.DataFrame] = []
     for part in iterate_parts(history, engine=settings.features.engine, snapshot=whole):
         ledger = known_rows(part.scan(part.ledger), whole)
         tables.append(_beginnings(ledger, whole, settings=settings))
-        gaps.append(_gap_counts(ledger, whole))
-    return Beginnings(pl.concat(tables).sort("customer_id"), gap_reached(gaps, share=0.95))
-
-
-def gap_reached(counts: Iterable[pl.DataFrame], *, share: float) -> int:
-    """Return the gap at a share of all gaps, taking the longer of two; 0 where nobody came back.
-
-    Each table counts gaps: `gap_days`, `count`.
-
-    >>> gap_reached([pl.DataFrame({"gap_days": [3, 9], "count": [9, 1]})], share=0.95)
-    9
-    """
-    rows = pl.concat(counts).group_by("gap_days").agg(pl.col("count").sum()).sort("gap_days")
-    if not rows.height:
-        return 0
-    place = ceil(share * (int(rows["count"].sum()) - 1))
-    return int(rows.filter(pl.col("count").cum_sum() > place)["gap_days"][0])
+    lead_in_days = read_return_gaps(history, whole).p95_days or 0.0
+    return Beginnings(pl.concat(tables).sort("customer_id"), round(lead_in_days))
 
 
 def _beginnings(ledger: Frame, snapshot: Snapshot, *, settings: Settings) -> pl.DataFrame:
@@ -119,9 +102,3 @@ def _finish(totals: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
         .with_columns(pl.when(is_over).then(pl.col(name)).alias(name) for name, is_over in over.items())
         .select("customer_id", "first_days", local.dt.date().alias("first_date"), "order_count", *_MONEY)
     )
-
-
-def _gap_counts(ledger: Frame, snapshot: Snapshot) -> pl.DataFrame:
-    days: pl.DataFrame = order_days(ledger, snapshot).select("gap_days").collect("polars").to_native()
-    gaps = days.select(pl.col("gap_days").cast(pl.Int64)).drop_nulls()
-    return gaps.group_by("gap_days").agg(pl.len().cast(pl.Int64).alias("count"))

@@ -23,7 +23,7 @@ from polars.testing import assert_frame_equal
 
 from features.build import build_features
 from features.cohort import read_return_gaps
-from features.first_days import FIRST_DAYS, gap_reached, read_beginnings
+from features.first_days import FIRST_DAYS, read_beginnings
 from features.history import History
 from features.settings import FeatureSettings, Settings, ShopSettings
 from features.snapshot import Snapshot
@@ -115,14 +115,6 @@ def test_the_lead_in_is_as_long_as_nearly_all_gaps(shop: History) -> None:
     assert found.lead_in_days == read_return_gaps(shop, Snapshot(AS_OF)).p95_days == 30
     early = found.customers.filter(pl.col("first_days") < found.lead_in_until)
     assert early["customer_id"].to_list() == ["a", "b"]
-
-
-@pytest.mark.parametrize("count", [1, 2, 19, 20, 21, 40, 41, 100])
-def test_a_share_of_gaps_is_the_quantile_that_takes_the_longer(count: int) -> None:
-    gaps = pl.DataFrame({"gap_days": [(7 * number) % 41 + 1 for number in range(count)]})
-    counted = [part.group_by("gap_days").agg(pl.len().alias("count")) for part in (gaps[::2], gaps[1::2])]
-    expected = gaps["gap_days"].quantile(0.95, interpolation="higher")
-    assert gap_reached(counted, share=0.95) == expected
 
 
 def test_where_nobody_came_back_there_is_no_lead_in(tmp_path: Path) -> None:
