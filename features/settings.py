@@ -78,6 +78,7 @@ class ChurnSettings(_Section):
     training_rows_max: Annotated[int, Field(ge=1000)] = 3_000_000
     supported_snapshots_min: Annotated[int, Field(ge=1)] = 2
     supported_outcomes_min: Annotated[int, Field(ge=1)] = 200
+    retail_year: Annotated[float, Field(ge=0, le=2)] = 1.0
     boosting: BoostingSettings = BoostingSettings()
 
 

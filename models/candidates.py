@@ -19,9 +19,10 @@ __all__ = ["churn_candidates", "clv_candidates", "model_class", "recommender_can
 
 def churn_candidates(settings: Settings) -> dict[str, ChurnModel]:
     """Return unfitted churn recipes by name, the main one first."""
+    boosted = _recipe(settings, settings.churn.boosting)
     models: list[ChurnModel] = [
-        HorizonChurn(recipe=_recipe(settings, settings.churn.boosting)),
-        BlendedChurn(recipe=_recipe(settings, settings.churn.boosting)),
+        HorizonChurn(recipe=boosted, retail_year=settings.churn.retail_year),
+        BlendedChurn(recipe=boosted, retail_year=settings.churn.retail_year),
         BtydChurn(),
         RecencyChurn(),
         BaseRateChurn(),

@@ -3,7 +3,7 @@
 Training rows, support rule and curves are those of `models.horizon`. Beyond the last supported horizon the
 curve goes on with BTYD's conditional survival, fitted on the customers at the origin and kept in the same
 bundle. Where the history holds the same weeks of last year, the curve is moved by what they did to the shop
-(`models.season`).
+(`models.season`); where it does not, by what retail at large does at that time (`models.retail_year`).
 """
 
 from collections.abc import Sequence
@@ -31,6 +31,7 @@ from models.horizon import (
     stack_rows,
 )
 from models.plain import read_state, write_state
+from models.retail_year import expected_shifts
 from models.season import Level, odds_level, season_shifts, shifts_at
 
 BOOSTER_FILE = "churn.txt"
@@ -49,12 +50,13 @@ class HorizonChurn:
     booster_: HorizonBooster
     season_: dict[int, float]
 
-    def __init__(self, *, recipe: Recipe | None = None) -> None:
+    def __init__(self, *, recipe: Recipe | None = None, retail_year: float = 1.0) -> None:
         self.recipe = recipe
+        self.retail_year = retail_year
 
     def params(self) -> dict[str, Scalar]:
-        """Return the recipe, flat."""
-        return (self.recipe or Recipe()).params()
+        """Return the recipe, flat, and how much of the retail year stands in for a season of its own."""
+        return (self.recipe or Recipe()).params() | {"retail_year": self.retail_year}
 
     def fit(self, examples: Examples) -> Self:
         """Learn every supported horizon from one stack of rows, and the extension from the current customers.
@@ -68,7 +70,7 @@ class HorizonChurn:
         self.feature_names_ = tuple(examples.features.columns)
         self.booster_ = examples.once(("churn booster", recipe), lambda: self._fit_booster(examples))
         self.extension_ = shop_orders(examples)
-        self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._order_level)
+        self.season_ = self._season(examples)
         self.supported_days_ = max(self.grid_days_)
         return self
 
@@ -121,7 +123,7 @@ class HorizonChurn:
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        model = cls(recipe=Recipe.from_params(state["recipe"]))
+        model = cls(recipe=Recipe.from_params(state["recipe"]), retail_year=state["recipe"]["retail_year"])
         model.feature_names_ = tuple(state["feature_names"])
         model.grid_days_ = tuple(state["grid_days"])
         model.supported_days_ = max(model.grid_days_)
@@ -132,6 +134,12 @@ class HorizonChurn:
     def _fit_booster(self, examples: Examples) -> HorizonBooster:
         rows = stack_rows(examples, self.grid_days_, label="churned")
         return self._new_booster().fit(rows, self.feature_names_)
+
+    def _season(self, examples: Examples) -> dict[int, float]:
+        """Return what the season adds to the log odds of an order: the shop's own, else that of retail."""
+        if examples.year_ago is None:
+            return expected_shifts(examples, self.grid_days_, share=self.retail_year)
+        return season_shifts(examples.year_ago, self.grid_days_, self._order_level)
 
     def _margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
         """Return the log odds of churn before the season: one row a customer, one column a grid point."""
@@ -162,8 +170,10 @@ class BlendedChurn(HorizonChurn):
     typical_: dict[str, float]
     usual_shares_: dict[int, Floats]
 
-    def __init__(self, *, recipe: Recipe | None = None, btyd_share: float = 0.15) -> None:
-        super().__init__(recipe=recipe)
+    def __init__(
+        self, *, recipe: Recipe | None = None, retail_year: float = 1.0, btyd_share: float = 0.15
+    ) -> None:
+        super().__init__(recipe=recipe, retail_year=retail_year)
         self.btyd_share = btyd_share
 
     def params(self) -> dict[str, Scalar]:

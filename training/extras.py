@@ -43,10 +43,10 @@ def _season_section(newest: Examples | None) -> Section | None:
         return None
     return Section(
         title="A first season",
-        text="The shop has not lived through this time of the year yet, so nothing could teach its models "
-        "what it does. Ranking suffers little; levels (how many will order, how much in all) may be off by "
-        "a third where a high season begins. The intervals of money are widened by how much the level of "
-        "the shop has moved so far.",
+        text="The shop has not lived through this time of the year yet, so its models expect of it what "
+        "retail at large does then (churn.retail_year). Ranking suffers little; levels (how many will order, "
+        "how much in all) may be off by a third where the shop's own high season begins. The intervals of "
+        "money are widened by how much the level of the shop has moved so far.",
     )
 
 

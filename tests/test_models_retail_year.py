@@ -1,0 +1,107 @@
+"""The retail year: stands in for a season that a shop has not lived through, and for nothing else."""
+
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from model_examples import HEADLINE_DAYS, make_examples, simulate_orders
+
+from features.examples import Examples, YearAgo
+from features.settings import BoostingSettings, Settings
+from features.snapshot import Snapshot
+from models.boosting import Recipe
+from models.candidates import churn_candidates
+from models.churn import BlendedChurn, HorizonChurn
+from models.retail_year import busyness, discretion, expected_shifts
+
+QUICK = Recipe(
+    boosting=BoostingSettings(tree_count=20, learning_rate=0.1, rows_per_leaf_min=20),
+    outcomes_min=20,
+    thread_count=1,
+)
+
+
+@pytest.fixture(scope="module")
+def january() -> Examples:
+    """Return a shop whose origin is 1 January 2026, with snapshots every 8 days since September."""
+    return make_examples(simulate_orders(500, seed=3))
+
+
+def moved_to(shop: Examples, origin: date) -> Examples:
+    """Return the same shop at another time of the year."""
+    days = (origin - shop.origin.date).days
+    moved = [
+        table.set_index(
+            pd.MultiIndex.from_arrays(
+                [
+                    table.index.get_level_values("customer_id"),
+                    [day + pd.Timedelta(days=days) for day in table.index.get_level_values("as_of")],
+                ],
+                names=["customer_id", "as_of"],
+            )
+        )
+        for table in (shop.features, shop.labels)
+    ]
+    return replace(shop, origin=Snapshot(origin), features=moved[0], labels=moved[1])
+
+
+def test_a_window_is_as_busy_as_its_days_are() -> None:
+    ten_of_each = 10 * (0.957 / 31 + 1.098 / 30) * 366 / 12 / 20
+    assert busyness(date(2025, 10, 22), 20) == pytest.approx(ten_of_each)
+    assert busyness(date(2025, 1, 1), 365) == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_shift_is_the_log_of_how_much_busier_the_coming_window_is(january: Examples) -> None:
+    november = moved_to(january, date(2025, 11, 10))
+    gap_days = float(november.current["median_gap_days"].median())
+    known = november.labels["churned_30"].dropna().groupby(level="as_of").size()
+    windows = [busyness(day.date(), 30) for day in pd.DatetimeIndex(known.index)]
+    usual = float(np.average(windows, weights=known))
+    wanted = discretion(gap_days) * np.log(busyness(date(2025, 11, 10), 30) / usual)
+    assert wanted > 0.1
+    assert expected_shifts(november, [30], share=1.0)[30] == pytest.approx(wanted)
+    assert expected_shifts(november, [30], share=0.5)[30] == pytest.approx(wanted / 2)
+    assert expected_shifts(january, [30], share=1.0)[30] < -0.1
+
+
+def test_a_shop_whose_customers_come_every_few_days_hardly_follows(january: Examples) -> None:
+    november = moved_to(january, date(2025, 11, 10))
+    weekly = november.current.assign(median_gap_days=5.0)
+    shift = expected_shifts(november, [30], share=1.0)[30]
+    assert expected_shifts(replace(november, current=weekly), [30], share=1.0)[30] < shift / 4
+    never = november.current.assign(median_gap_days=np.nan)
+    assert expected_shifts(replace(november, current=never), [30], share=1.0)[30] > shift
+
+
+@pytest.mark.parametrize("kind", [HorizonChurn, BlendedChurn])
+def test_a_first_november_makes_an_order_likelier_for_everybody(
+    kind: type[HorizonChurn], january: Examples, tmp_path: Path
+) -> None:
+    november = moved_to(january, date(2025, 11, 10))
+    plain = kind(recipe=QUICK, retail_year=0.0).fit(november)
+    expecting = kind(recipe=QUICK).fit(november)
+    asked = {"features": november.current, "horizons_days": [14, 30, 60]}
+    assert (expecting.predict(**asked) < plain.predict(**asked)).all(axis=None)
+    assert plain.season_ == {}
+    expecting.save(tmp_path)
+    read = kind.load(tmp_path)
+    assert read.params() == expecting.params()
+    pd.testing.assert_frame_equal(read.predict(**asked), expecting.predict(**asked))
+
+
+def test_a_season_of_its_own_leaves_no_room_for_that_of_others(january: Examples) -> None:
+    november = moved_to(january, date(2025, 11, 10))
+    known = november.labels[november.labels["churned_30"].notna()].iloc[:400]
+    pair = (november.features.loc[known.index].droplevel("as_of"), known.droplevel("as_of"))
+    quiet = replace(november, year_ago=YearAgo(pair, pair, HEADLINE_DAYS))
+    season = HorizonChurn(recipe=QUICK).fit(quiet).season_
+    assert set(season.values()) == {0.0}
+
+
+def test_the_setting_reaches_the_recipes() -> None:
+    settings = Settings.model_validate({"churn": {"retail_year": 0.25}})
+    found = [model.params().get("retail_year") for model in churn_candidates(settings).values()]
+    assert found == [0.25, 0.25, None, None, None]
