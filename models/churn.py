@@ -3,7 +3,7 @@
 Training rows, support rule and curves are those of `models.horizon`. Beyond the last supported horizon the
 curve goes on with BTYD's conditional survival, fitted on the customers at the origin and kept in the same
 bundle. Where the history holds the same weeks of last year, the curve is moved by what they did to the shop
-(`models.season`); where it does not, by what retail at large does at that time (`models.retail_year`).
+(`models.season`); in a first season, by what retail at large does at that time (`models.retail_year`).
 """
 
 from collections.abc import Sequence
@@ -136,8 +136,8 @@ class HorizonChurn:
         return self._new_booster().fit(rows, self.feature_names_)
 
     def _season(self, examples: Examples) -> dict[int, float]:
-        """Return what the season adds to the log odds of an order: the shop's own, else that of retail."""
-        if examples.year_ago is None:
+        """Return what the season adds to the log odds of an order: its own, in a first one retail's."""
+        if examples.year_ago is None and examples.is_first_season:
             return expected_shifts(examples, self.grid_days_, share=self.retail_year)
         return season_shifts(examples.year_ago, self.grid_days_, self._order_level)
 

@@ -101,6 +101,11 @@ def test_a_season_of_its_own_leaves_no_room_for_that_of_others(january: Examples
     assert set(season.values()) == {0.0}
 
 
+def test_a_shop_that_has_lived_through_the_season_needs_no_other(january: Examples) -> None:
+    grown = replace(moved_to(january, date(2025, 11, 10)), history_days=364.0 + HEADLINE_DAYS)
+    assert HorizonChurn(recipe=QUICK).fit(grown).season_ == {}
+
+
 def test_the_setting_reaches_the_recipes() -> None:
     settings = Settings.model_validate({"churn": {"retail_year": 0.25}})
     found = [model.params().get("retail_year") for model in churn_candidates(settings).values()]
