@@ -33,10 +33,8 @@ class Examples:
     """Training material of one origin; nothing in it is dated on or after the origin.
 
     `features`  index (customer_id, as_of), one float column a feature, one row per customer and past snapshot
-    `labels`    same index and order; `churned_h`, `spend_h`, `order_count_h` per horizon h of
-    `horizons_days`,
-                NaN where the outcome window `[as_of, as_of + h)` ends after the origin (censored, not thrown
-                away)
+    `labels`    same index and order; `churned_h`, `spend_h` and `order_count_h` per horizon h, NaN where the
+                outcome window `[as_of, as_of + h)` ends after the origin (censored, not thrown away)
     `current`   index customer_id: the cohort's features at the origin itself, which has no outcome yet
     `year_ago`  what shows the season (see `YearAgo`), None where the history does not reach back that far
     `history_days`  from the shop's first order to the origin
@@ -139,10 +137,9 @@ class ExampleBuilder:
 
         Snapshots lie every `max(1, round(headline_days / 4))` days before the origin, at most
         `churn.snapshots_max`, each with at least `churn.history_days_min` days of history before it; horizons
-        are
-        `churn.grid_days` and the headline. Above `churn.training_rows_max` rows (customer x snapshot x known
-        horizon) a fixed sample of customers, chosen by hash, is kept. Snapshots of which no horizon is known
-        are left out.
+        are `churn.grid_days` and the headline. Above `churn.training_rows_max` rows (customer x snapshot x
+        known horizon) a fixed sample of customers, chosen by hash, is kept. Snapshots of which no horizon is
+        known are left out.
         """
         horizons = tuple(sorted({*self.settings.churn.grid_days, headline_days}))
         snapshots = [
