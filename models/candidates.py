@@ -33,7 +33,7 @@ def churn_candidates(settings: Settings) -> dict[str, ChurnModel]:
 def clv_candidates(settings: Settings) -> dict[str, ClvModel]:
     """Return unfitted value recipes by name, the main one first."""
     models: list[ClvModel] = [
-        HurdleClv(recipe=_recipe(settings, settings.clv.boosting)),
+        HurdleClv(recipe=_recipe(settings, settings.clv.boosting), retail_year=settings.churn.retail_year),
         BtydClv(),
         PastSpendClv(),
         FormulaClv(lifespan_days=settings.clv.lifespan_days_default),

@@ -31,7 +31,7 @@ from models.horizon import (
     stack_rows,
 )
 from models.plain import read_state, write_state
-from models.retail_year import expected_shifts
+from models.retail_year import order_shifts
 from models.season import Level, odds_level, season_shifts, shifts_at
 
 BOOSTER_FILE = "churn.txt"
@@ -70,7 +70,8 @@ class HorizonChurn:
         self.feature_names_ = tuple(examples.features.columns)
         self.booster_ = examples.once(("churn booster", recipe), lambda: self._fit_booster(examples))
         self.extension_ = shop_orders(examples)
-        self.season_ = self._season(examples)
+        retail = order_shifts(examples, self.grid_days_, share=self.retail_year)
+        self.season_ = retail or season_shifts(examples.year_ago, self.grid_days_, self._order_level)
         self.supported_days_ = max(self.grid_days_)
         return self
 
@@ -134,12 +135,6 @@ class HorizonChurn:
     def _fit_booster(self, examples: Examples) -> HorizonBooster:
         rows = stack_rows(examples, self.grid_days_, label="churned")
         return self._new_booster().fit(rows, self.feature_names_)
-
-    def _season(self, examples: Examples) -> dict[int, float]:
-        """Return what the season adds to the log odds of an order: its own, in a first one retail's."""
-        if examples.year_ago is None and examples.is_first_season:
-            return expected_shifts(examples, self.grid_days_, share=self.retail_year)
-        return season_shifts(examples.year_ago, self.grid_days_, self._order_level)
 
     def _margins(self, features: pd.DataFrame, grid_days: Sequence[int]) -> Floats:
         """Return the log odds of churn before the season: one row a customer, one column a grid point."""

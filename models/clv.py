@@ -4,7 +4,8 @@ The first factor comes from the churn model. The second is one LightGBM (gamma o
 of every known horizon, with the horizon as a column that may only raise it, averaged with what BG/NBD x
 Gamma-Gamma and the formula expect given an order; a third, small one counts orders the same way. Beyond the
 last supported horizon both grow as BTYD's expected orders given one do. Where the history holds the same
-weeks of last year, spend is moved by what they did to it (`models.season`). CLV never falls with the horizon.
+weeks of last year, spend is moved by what they did to it (`models.season`), in a first season by what retail
+at large does then (`models.retail_year`). CLV never falls with the horizon.
 """
 
 from collections.abc import Sequence
@@ -35,6 +36,7 @@ from models.horizon import (
 )
 from models.intervals import SpendSpread, level_wobble, spread_frame
 from models.plain import read_arrays, read_state, write_arrays, write_state
+from models.retail_year import spend_shifts
 from models.season import Level, money_level, season_shifts, shifts_at
 
 SPEND_FILE = "spend.txt"
@@ -43,6 +45,7 @@ ORDERS_FILE = "orders.txt"
 # for it.
 _FLOOR_SHARE = 0.01
 _LIGHT_TREES_MAX = 100
+_SHARES = ("retail_year", "btyd_share", "formula_share")
 _LEVEL_MIN = 1e-3
 _MEASURED_ROWS_MAX = 100_000
 
@@ -65,16 +68,21 @@ class HurdleClv:
     orders_: HorizonBooster | None
 
     def __init__(
-        self, *, recipe: Recipe | None = None, btyd_share: float = 0.2, formula_share: float = 0.2
+        self,
+        *,
+        recipe: Recipe | None = None,
+        retail_year: float = 1.0,
+        btyd_share: float = 0.2,
+        formula_share: float = 0.2,
     ) -> None:
         self.recipe = recipe
+        self.retail_year = retail_year
         self.btyd_share = btyd_share
         self.formula_share = formula_share
 
     def params(self) -> dict[str, Scalar]:
-        """Return the recipe, flat, and the shares of BTYD and the formula."""
-        shares = {"btyd_share": self.btyd_share, "formula_share": self.formula_share}
-        return (self.recipe or Recipe()).params() | shares
+        """Return the recipe, flat, and the shares of the retail year, BTYD and the formula."""
+        return (self.recipe or Recipe()).params() | {name: getattr(self, name) for name in _SHARES}
 
     def fit(self, examples: Examples) -> Self:
         """Learn spend and orders given an order, their level, spread and extension.
@@ -93,7 +101,8 @@ class HurdleClv:
         self.level_ = self._levels(spend, expected, examples)
         self.btyd_ = shop_spend(examples)
         self.formula_ = OrderFormula.of(examples.current)
-        self.season_ = season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
+        retail = spend_shifts(examples, self.grid_days_, share=self.retail_year)
+        self.season_ = retail or season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
         self.spread_ = self._spread(spend, examples, wobble=self._wobble(spend, expected, examples))
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
@@ -155,7 +164,7 @@ class HurdleClv:
         """Read what `save` wrote."""
         state = read_state(folder)
         recipe = Recipe.from_params(state["params"])
-        shares = {name: state["params"][name] for name in ("btyd_share", "formula_share")}
+        shares = {name: state["params"][name] for name in _SHARES}
         model = cls(recipe=recipe, **shares)
         model.formula_ = OrderFormula(state["shop_orders_per_day"])
         model.feature_names_ = tuple(state["feature_names"])

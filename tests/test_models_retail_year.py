@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from model_examples import HEADLINE_DAYS, make_examples, simulate_orders
+from scipy.special import expit, logit
 
 from features.examples import Examples, YearAgo
 from features.settings import BoostingSettings, Settings
@@ -15,7 +16,8 @@ from features.snapshot import Snapshot
 from models.boosting import Recipe
 from models.candidates import churn_candidates
 from models.churn import BlendedChurn, HorizonChurn
-from models.retail_year import busyness, discretion, expected_shifts
+from models.clv import HurdleClv
+from models.retail_year import busyness, discretion, followed, order_shifts, spend_shifts
 
 QUICK = Recipe(
     boosting=BoostingSettings(tree_count=20, learning_rate=0.1, rows_per_leaf_min=20),
@@ -56,24 +58,55 @@ def test_a_window_is_as_busy_as_its_days_are() -> None:
 
 def test_a_shift_is_the_log_of_how_much_busier_the_coming_window_is(january: Examples) -> None:
     november = moved_to(january, date(2025, 11, 10))
-    gap_days = float(november.current["median_gap_days"].median())
     known = november.labels["churned_30"].dropna().groupby(level="as_of").size()
     windows = [busyness(day.date(), 30) for day in pd.DatetimeIndex(known.index)]
     usual = float(np.average(windows, weights=known))
-    wanted = discretion(gap_days) * np.log(busyness(date(2025, 11, 10), 30) / usual)
-    assert wanted > 0.1
-    assert expected_shifts(november, [30], share=1.0)[30] == pytest.approx(wanted)
-    assert expected_shifts(november, [30], share=0.5)[30] == pytest.approx(wanted / 2)
-    assert expected_shifts(january, [30], share=1.0)[30] < -0.1
+    busier = float(np.log(busyness(date(2025, 11, 10), 30) / usual))
+    assert busier > 0.1
+    for share in (0.5, 1.0):
+        wanted = followed(november, 30, share=share) * busier
+        assert order_shifts(november, [30], share=share)[30] == pytest.approx(wanted)
+    assert order_shifts(november, [30], share=0.0) == {}
+
+
+def with_orders(shop: Examples, *, slope: float) -> Examples:
+    """Return a shop whose chance of an order within 14 days goes with the retail year."""
+    labels = shop.labels.copy()
+    busy = [
+        np.log(busyness(day.date(), 14)) for day in pd.DatetimeIndex(labels.index.get_level_values("as_of"))
+    ]
+    chance = expit(-0.5 + slope * np.array(busy))
+    churned = np.random.default_rng(2).random(len(labels)) >= chance
+    labels["churned_14"] = labels["churned_14"].where(labels["churned_14"].isna(), churned)
+    return replace(shop, labels=labels)
+
+
+def test_what_a_shop_has_done_corrects_what_is_expected_of_it(january: Examples) -> None:
+    shop = moved_to(january, date(2026, 1, 25))
+    expected = discretion(float(shop.current["median_gap_days"].median()))
+    assert 0.4 < expected < 0.9
+    assert followed(with_orders(shop, slope=0.0), 14, share=1.0) < expected - 0.15
+    assert followed(with_orders(shop, slope=expected), 14, share=1.0) == pytest.approx(expected, abs=0.2)
+    assert followed(with_orders(shop, slope=3.0), 14, share=1.0) > expected + 0.15
+
+
+def test_windows_that_tell_nothing_leave_what_is_expected(january: Examples) -> None:
+    expected = discretion(float(january.current["median_gap_days"].median()))
+    few = january.labels.index.get_level_values("as_of") >= pd.Timestamp("2025-12-01").date()
+    young = replace(january, features=january.features[few], labels=january.labels[few])
+    assert followed(young, 14, share=1.0) == expected
 
 
 def test_a_shop_whose_customers_come_every_few_days_hardly_follows(january: Examples) -> None:
     november = moved_to(january, date(2025, 11, 10))
-    weekly = november.current.assign(median_gap_days=5.0)
-    shift = expected_shifts(november, [30], share=1.0)[30]
-    assert expected_shifts(replace(november, current=weekly), [30], share=1.0)[30] < shift / 4
-    never = november.current.assign(median_gap_days=np.nan)
-    assert expected_shifts(replace(november, current=never), [30], share=1.0)[30] > shift
+    found = {
+        gap_days: followed(
+            replace(november, current=november.current.assign(median_gap_days=gap_days)), 30, share=1.0
+        )
+        for gap_days in (5.0, 30.0, np.nan)
+    }
+    assert found[5.0] < found[30.0] / 4
+    assert found[30.0] < found[np.nan]
 
 
 @pytest.mark.parametrize("kind", [HorizonChurn, BlendedChurn])
@@ -90,6 +123,22 @@ def test_a_first_november_makes_an_order_likelier_for_everybody(
     read = kind.load(tmp_path)
     assert read.params() == expecting.params()
     pd.testing.assert_frame_equal(read.predict(**asked), expecting.predict(**asked))
+
+
+def test_what_is_bought_rises_as_retail_does_by_more_customers_and_by_more_of_each(january: Examples) -> None:
+    november = moved_to(january, date(2025, 11, 10))
+    odds, spend = (shifts(november, [14, 30, 60], share=1.0) for shifts in (order_shifts, spend_shifts))
+    for days in (14, 30, 60):
+        usual = 1.0 - november.labels[f"churned_{days}"].mean()
+        risen = expit(logit(usual) + odds[days])
+        assert risen / usual * np.exp(spend[days]) == pytest.approx(np.exp(odds[days]))
+        assert 0 < spend[days] < odds[days]
+    chance = pd.DataFrame({30: 0.5}, index=november.current.index)
+    asked = {"features": november.current, "order_probability": chance, "horizons_days": [30]}
+    plain, expecting = (
+        HurdleClv(recipe=QUICK, retail_year=share).fit(november).predict(**asked)[30] for share in (0.0, 1.0)
+    )
+    np.testing.assert_allclose(expecting / plain, np.exp(spend[30]))
 
 
 def test_a_season_of_its_own_leaves_no_room_for_that_of_others(january: Examples) -> None:
