@@ -87,6 +87,7 @@ class ClvSettings(_Section):
 
     horizon_days: Horizon = 365
     lifespan_days_default: Annotated[int, Field(ge=1)] = 1095
+    discount_rate: Annotated[float, Field(ge=0, le=1)] = 0.0
     boosting: BoostingSettings = BoostingSettings()
 
 

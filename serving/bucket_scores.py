@@ -15,6 +15,7 @@ from models.contract import ChurnModel, ClvModel
 from models.explanations import churn_effects, named_reasons
 from serving.horizons import Floats, churn_horizons, clv_horizons, days_until
 from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
+from serving.worth import present_values
 
 _SHARES = {"next_order_p25_date": 0.25, "next_order_p50_date": 0.5, "next_order_p75_date": 0.75}
 _SIGNIFICANT_DIGITS = 9
@@ -23,13 +24,14 @@ _CENT_DIGITS = 2
 
 @dataclass(frozen=True, slots=True)
 class Predictors:
-    """The fitted champions of churn and value, and the horizons that they serve."""
+    """The fitted champions of churn and value, the horizons that they serve, and how money is told."""
 
     churn: ChurnModel
     clv: ClvModel
     headline_days: int
     clv_days: int
     basis: BasisName = "net"
+    discount_rate: float = 0.0
 
     @property
     def supported_days(self) -> int:
@@ -95,21 +97,27 @@ def _churn_columns(churn: pd.DataFrame, predictors: Predictors) -> dict[str, Flo
 
 def _value_columns(features: pd.DataFrame, churn: pd.DataFrame, predictors: Predictors) -> dict[str, Floats]:
     clv, last, headline = predictors.clv, predictors.clv_days, predictors.headline_days
-    horizons = list(clv_horizons(headline, last))
+    horizons = list(clv_horizons(last))
     chance = 1.0 - churn[horizons]
     spend = clv.predict(features, order_probability=chance, horizons_days=horizons)
+    worth = pd.DataFrame(
+        present_values(spend.to_numpy(), horizons, yearly_rate=predictors.discount_rate), columns=horizons
+    )
     interval = clv.predict_interval(features, order_probability=chance, horizon_days=last)
     orders = clv.predict_order_count(features, order_probability=chance, horizon_days=last)
     at_stake = churn[headline].to_numpy() * _spend_if_order(features, clv, headline)
-    columns = {f"predicted_clv_{days}": _cents(spend[days]) for days in CLV_HORIZONS_DAYS}
+    columns = {f"predicted_clv_{days}": _cents(worth[days]) for days in CLV_HORIZONS_DAYS}
+    expected = _floats(spend[last])
+    # Whatever is spent comes when the expected spend does.
+    kept = np.divide(_floats(worth[last]), expected, out=np.ones(len(expected)), where=expected > 0)
     return {
         **columns,
-        "predicted_clv": _cents(spend[last]),
-        "predicted_clv_low": _cents(interval["low"]),
-        "predicted_clv_median": _cents(interval["median"]),
-        "predicted_clv_high": _cents(interval["high"]),
-        "spend_if_order_low": _cents(interval["spend_if_order_low"]),
-        "spend_if_order_high": _cents(interval["spend_if_order_high"]),
+        "predicted_clv": _cents(worth[last]),
+        "predicted_clv_low": _cents(interval["low"] * kept),
+        "predicted_clv_median": _cents(interval["median"] * kept),
+        "predicted_clv_high": _cents(interval["high"] * kept),
+        "spend_if_order_low": _cents(interval["spend_if_order_low"] * kept),
+        "spend_if_order_high": _cents(interval["spend_if_order_high"] * kept),
         "predicted_number_of_orders": np.round(_floats(orders), 3),
         "value_at_risk": _cents(at_stake),
     }

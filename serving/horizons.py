@@ -20,9 +20,9 @@ def churn_horizons(headline_days: int, clv_days: int) -> tuple[int, ...]:
     return tuple(sorted({*HORIZONS_DAYS, *_CURVE_DAYS, *CLV_HORIZONS_DAYS, headline_days, clv_days}))
 
 
-def clv_horizons(headline_days: int, clv_days: int) -> tuple[int, ...]:
-    """Return every horizon at which spend is asked for, ascending."""
-    return tuple(sorted({*CLV_HORIZONS_DAYS, headline_days, clv_days}))
+def clv_horizons(clv_days: int) -> tuple[int, ...]:
+    """Return every horizon at which spend is served, ascending."""
+    return tuple(sorted({*CLV_HORIZONS_DAYS, clv_days}))
 
 
 def days_until(curve: Floats, horizons_days: Sequence[int], *, ordered_share: float) -> Floats:

@@ -134,6 +134,7 @@ def run_constants(meta: RunMeta) -> tuple[Any, ...]:
         "first_season": meta.first_season,
         "currency": meta.currency,
         "clv_basis": meta.clv_basis,
+        "clv_discount_rate": meta.clv_discount_rate,
     }
     return tuple(values[column.name] for column in COLUMNS if column.of_run)
 

@@ -161,6 +161,7 @@ class CurrentModels(Schema):
     high_from_probability: float | None
     currency: str
     clv_basis: str
+    clv_discount_rate: float
     models: dict[str, ChampionModel]
 
 

@@ -183,6 +183,8 @@ def summary(meta: RunMeta, *, is_past: bool) -> str:
             f"high from {meta.high_from_probability:.1%} · {counts.member_count} at risk, "
             f"{counts.value_at_risk_total} {meta.currency} at stake"
         )
+    if meta.clv_discount_rate:
+        lines.append(f"predicted CLV is today's worth, at {100 * meta.clv_discount_rate:.4g} % a year")
     lines += [f"warning: {warning.text}" for warning in meta.warnings]
     return "\n".join(lines) + "\n"
 

@@ -115,6 +115,7 @@ def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
         headline_days=scorers.churn.headline_days,
         clv_days=settings.clv.horizon_days,
         basis=settings.shop.clv_basis,
+        discount_rate=settings.clv.discount_rate,
     )
 
 
@@ -148,6 +149,7 @@ def _meta(
         currency=currency,
         clv_basis=settings.shop.clv_basis,
         margin_share=settings.shop.margin_share,
+        clv_discount_rate=settings.clv.discount_rate,
         time_zone=settings.shop.time_zone,
         customer_count=scores.rows.height,
         newest_order_at=newest,  # type: ignore[arg-type]

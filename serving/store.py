@@ -91,6 +91,7 @@ class RunMeta(_Record):
     currency: str
     clv_basis: BasisName
     margin_share: float = 0.0
+    clv_discount_rate: float = 0.0
     time_zone: str = "UTC"
     customer_count: int = 0
     newest_order_at: datetime | None = None

@@ -80,7 +80,7 @@ def test_value_and_orders_are_the_chance_of_an_order_times_what_it_brings(
     shop: Examples, predictors: Predictors
 ) -> None:
     rows, days = scored(shop, predictors), predictors.clv_days
-    horizons = list(clv_horizons(predictors.headline_days, days))
+    horizons = sorted({*clv_horizons(days), predictors.headline_days})
     chances = 1.0 - predictors.churn.predict(shop.current, horizons_days=horizons)
     certain = pd.DataFrame(1.0, index=shop.current.index, columns=horizons)
     given = predictors.clv.predict(shop.current, order_probability=certain, horizons_days=horizons)
