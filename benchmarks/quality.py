@@ -25,7 +25,7 @@ from models.candidates import churn_candidates, clv_candidates
 from models.registry_names import Task
 from training.backtest import run_backtest
 from training.context import Context, open_context
-from training.promote import UNJUDGED_ORDER
+from training.promote import first_ready
 from training.resampling import Resample
 from training.rounds import churn_round, clv_round, pivot
 from training.scorecard import PAIRED_METRICS, Summary
@@ -56,35 +56,37 @@ def run_trial(trial: Trial, var: Path, announce: Announce) -> Predictions:
         announce(f"{trial.name} as of {day}: back-test")
         layout, settings = Layout(var), load_settings()
         context = open_context(layout, settings, as_of=str(day), headline_days=trial.horizon_days)
-        chosen = chosen_recipes(context, announce)
-        announce(f"{trial.name} as of {day}: predictions")
-        churn, clv = predictions_at(context, chosen[0])
-        found.chosen[day] = chosen
-        for table, winner, kept in zip((churn, clv), chosen, (found.churn, found.clv), strict=True):
-            ours = table[table["candidate"] == winner].assign(candidate=OURS)
-            kept.append(pd.concat([ours, table], ignore_index=True))
+        churn, clv = told_at(context, announce)
+        found.chosen[day] = (churn.winner, clv.winner)
+        for told, kept in ((churn, found.churn), (clv, found.clv)):
+            ours = told.table[told.table["candidate"] == told.winner].assign(candidate=OURS)
+            kept.append(pd.concat([ours, told.table], ignore_index=True))
     return found
 
 
-def chosen_recipes(context: Context, announce: Announce) -> tuple[str, str]:
-    """Return the recipes of churn and value that promotion makes champions on the date."""
+@dataclass(frozen=True, slots=True)
+class Told:
+    """What every recipe of a task says on a date, with what came beside it, and which of them serves."""
+
+    table: pd.DataFrame
+    winner: str
+
+
+def told_at(context: Context, announce: Announce) -> tuple[Told, Told]:
+    """Return what is said of churn and of value on the date, where promotion chooses by the back-test."""
     result = run_backtest(context, announce, with_lists=False)
-    churn, clv = churn_verdict(context, result.churn), clv_verdict(context, result.clv)
-    return (
-        churn.winner if churn else UNJUDGED_ORDER["churn"][0],
-        clv.winner if clv else UNJUDGED_ORDER["clv"][0],
-    )
-
-
-def predictions_at(context: Context, churn_winner: str) -> tuple[pd.DataFrame, pd.DataFrame]:
-    """Return what every recipe of churn and of value says on the date, with what came beside it."""
+    verdicts = churn_verdict(context, result.churn), clv_verdict(context, result.clv)
+    churn_judged, clv_judged = (tuple(verdict.mean_losses) if verdict else () for verdict in verdicts)
     settings, days, origin = context.settings, context.headline_days, context.as_of
+    announce(f"predictions as of {origin.date}")
     examples = context.builder.examples(origin, headline_days=days)
     outcomes = context.builder.outcomes(origin, horizons_days=(days,), known_until=origin.shifted(days))
     churn, _ = churn_round(churn_candidates(settings), examples, outcomes, horizons=(days,))
+    churn_winner = first_ready("churn", churn_judged, set(churn["candidate"]))
     orders = 1 - pivot(churn, churn_winner, origin.date).reindex(examples.current.index)
     clv, _ = clv_round(clv_candidates(settings), examples, outcomes, order_probability=orders)
-    return churn, clv
+    able = {name for name in set(clv["candidate"]) if name in clv_candidates(settings)}
+    return Told(churn, churn_winner), Told(clv, first_ready("clv", clv_judged, able))
 
 
 def judge_trial(trial: Trial, found: Predictions) -> dict[Task, Findings]:

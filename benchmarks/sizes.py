@@ -22,7 +22,7 @@ import polars as pl
 import typer
 
 from benchmarks.published import OURS
-from benchmarks.quality import chosen_recipes, predictions_at
+from benchmarks.quality import Told, told_at
 from benchmarks.sets import load_set
 from features.console import Announce, progress, run_command
 from features.history import History
@@ -103,22 +103,18 @@ def losses_at(name: str, var: Path, announce: Announce) -> dict[Task, pd.DataFra
     source = SOURCES[name]
     days = source.horizon_days
     context = open_context(Layout(var), load_settings(), as_of=str(source.as_of), headline_days=days)
-    churn_winner, clv_winner = chosen_recipes(context, announce)
-    churn, clv = predictions_at(context, churn_winner)
+    churn, clv = told_at(context, announce)
     found: dict[Task, pd.DataFrame] = {}
-    tasks: tuple[tuple[Task, pd.DataFrame, str, Loss], ...] = (
-        ("churn", churn, churn_winner, log_losses),
-        ("clv", clv, clv_winner, deviances),
-    )
-    for task, table, winner, loss in tasks:
+    tasks: tuple[tuple[Task, Told, Loss], ...] = (("churn", churn, log_losses), ("clv", clv, deviances))
+    for task, told, loss in tasks:
         by_rung = {
             str(candidate): pd.Series(
                 loss(rows["outcome"].to_numpy(float), rows["prediction"].to_numpy(float)),
                 index=rows["customer_id"],
             )
-            for candidate, rows in table.groupby("candidate", sort=False)
+            for candidate, rows in told.table.groupby("candidate", sort=False)
         }
-        by_rung[OURS] = by_rung[winner]
+        by_rung[OURS] = by_rung[told.winner]
         found[task] = pd.DataFrame(by_rung)
     return found
 

@@ -19,12 +19,14 @@ from features.settings import Layout, PromotionSettings, Settings
 from features.snapshot import Snapshot
 from models import registry_names as names
 from models.candidates import churn_candidates
+from models.registry_names import Task
 from training.attach import scorecard_tag
 from training.cards import model_card
 from training.promote import (
     PromotionError,
     champion,
     choose,
+    first_ready,
     history_of,
     promote,
     read_scorecard,
@@ -259,10 +261,29 @@ def test_a_grade_below_the_least_one_promotes_nothing_where_a_champion_stands(
     assert "grade D; promotion.grade_min asks for C" in refusals(client, card, strict)["churn"]
 
 
-def test_without_a_back_test_the_most_modest_challenger_serves(client: MlflowClient) -> None:
+def test_without_a_back_test_a_simple_challenger_serves_where_nothing_else_works(
+    client: MlflowClient,
+) -> None:
     ready = challengers(client, "churn")
     assert choose(result_of({}), ready).candidate == "base_rate"
     assert "too short" in verdict_text(result_of({}))
+
+
+@pytest.mark.parametrize(
+    ("task", "ready", "first"),
+    [
+        ("churn", ("recency", "btyd", "lightgbm", "lightgbm_btyd"), "lightgbm_btyd"),
+        ("churn", ("base_rate", "recency", "btyd"), "btyd"),
+        ("clv", ("past_spend", "btyd", "formula", "hurdle"), "hurdle"),
+        ("clv", ("past_spend", "btyd", "formula"), "formula"),
+    ],
+)
+def test_without_a_back_test_a_model_serves_where_it_is_supported(
+    task: Task, ready: tuple[str, ...], first: str
+) -> None:
+    assert first_ready(task, (), ready) == first
+    # What was judged goes before what was not.
+    assert first_ready(task, (ready[0],), ready) == ready[0]
 
 
 def test_a_winner_that_could_not_be_fitted_gives_way_to_the_next(client: MlflowClient) -> None:

@@ -9,6 +9,7 @@ Every promotion is recorded on the registered model, with from, to and reason.
 
 import json
 import sys
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
@@ -27,11 +28,14 @@ from training.scorecard import Scorecard, TaskResult, verdict_text
 from training.tracking import BASIS_TAGS, Challenger, challengers, connect, fits, if_there
 
 UNJUDGED_ORDER: dict[names.Task, tuple[str, ...]] = {
-    "churn": ("btyd", "base_rate", "recency"),
-    "clv": ("formula", "btyd", "past_spend"),
+    "churn": ("lightgbm_btyd", "lightgbm", "btyd", "base_rate", "recency"),
+    "clv": ("hurdle", "formula", "btyd", "past_spend"),
     "recommender": ("popular", "top_freq"),
 }
-"""Which challenger serves where the history is too short for a back-test: the first of these that works."""
+"""Which challenger serves where the history is too short for a back-test: the first of these that works.
+
+A model works where it is supported; there it is the better bet (docs/decisions/0012-without-a-back-test.md).
+"""
 
 TAG_PROMOTION = "promotion."
 
@@ -109,9 +113,14 @@ def promote(
 
 
 def choose(result: TaskResult, ready: dict[str, Challenger]) -> Challenger:
-    """Return the challenger whose recipe did best; without a back-test, the most modest one."""
-    order = (*result.mean_losses, *UNJUDGED_ORDER[result.task], *ready)
-    return next(ready[name] for name in order if name in ready)
+    """Return the challenger whose recipe did best; without a back-test, the one that is the best bet."""
+    return ready[first_ready(result.task, tuple(result.mean_losses), ready)]
+
+
+def first_ready(task: names.Task, judged: Sequence[str], ready: Collection[str]) -> str:
+    """Return the first recipe that is ready, of those that were judged, else in `UNJUDGED_ORDER`."""
+    order = (*judged, *UNJUDGED_ORDER[task], *ready)
+    return next(name for name in order if name in ready)
 
 
 def refusal_of(result: TaskResult, chosen: Challenger, gates: PromotionSettings) -> str | None:
@@ -234,7 +243,7 @@ def _now() -> str:
 
 def _reason(result: TaskResult, chosen: Challenger) -> str:
     if result.winner is None:
-        return "the history is too short for a back-test; the most modest method that works serves"
+        return "the history is too short for a back-test; what does best in most young shops serves"
     if chosen.candidate != result.winner:
         return f"{result.winner} won but could not be fitted on the newest data; {chosen.candidate} is next"
     return verdict_text(result)
