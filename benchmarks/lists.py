@@ -17,6 +17,7 @@ import pandas as pd
 import polars as pl
 import typer
 
+from benchmarks.published import gates_text
 from benchmarks.sets import load_set
 from features.console import progress, run_command
 from features.history import GenerationWriter, History, bucket_of
@@ -105,9 +106,7 @@ def _command(
             sys.stdout.write(f"\n14 days from {day}\n{tables[day].round(4).to_string()}\n")
             sys.stdout.flush()
     lines = gate_lines(tables)
-    sys.stdout.write("\ngates\n")
-    for words, held in lines:
-        sys.stdout.write(f"  {'met   ' if held else 'MISSED'}  {words}\n")
+    sys.stdout.write(gates_text(lines))
     if not all(held for _, held in lines):
         raise SystemExit(1)
 

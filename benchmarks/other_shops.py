@@ -1,9 +1,10 @@
-"""Churn on shops and dates that nothing was tuned on, beside the rules and a model made in a hurry.
+"""Churn on other shops and dates than the published ones, beside the rules and a model made in a hurry.
 
     python -m benchmarks.other_shops [--folder var/bench]
 
 Made-up shops of other processes (`benchmarks.renewal_shops`), and the real sets at dates that are not their
-published ones: young, in a first season, after it. Each is scored by the whole pipeline as of the day. The
+published ones: young, in a first season, after it. Some of these dates were looked at when the retail year
+(decision 10) was made. Each is scored by the whole pipeline as of the day. The
 hurried model is a LightGBM with its defaults on a single snapshot, the newest whose outcome is known.
 """
 
@@ -122,7 +123,7 @@ def summary(tables: list[pd.DataFrame]) -> str:
 def _command(
     *, folder: Annotated[Path, typer.Option(help="where the sets are loaded to")] = Path("var/bench")
 ) -> None:
-    """Print churn on shops and dates that nothing was tuned on, beside rules and a hurried model."""
+    """Print churn on other shops and dates than the published ones, beside rules and a hurried model."""
     tables = []
     with progress("other shops", total=8 * len(CASES)) as announce:
         for case in CASES:

@@ -17,7 +17,7 @@ from typing import Annotated
 import pandas as pd
 import typer
 
-from benchmarks.published import OURS, TRIALS, Trial
+from benchmarks.published import OURS, TRIALS, Trial, gates_text
 from benchmarks.sets import load_set
 from features.console import Announce, progress, run_command
 from features.settings import Layout, load_settings
@@ -155,9 +155,7 @@ def print_trial(trial: Trial, found: Predictions) -> bool:
     for task, part in findings.items():
         sys.stdout.write(f"\n{task}\n{table_of(trial, part, task).round(4).to_string(na_rep='–')}\n")
     lines = gate_lines(trial, findings)
-    sys.stdout.write("\ngates\n")
-    for words, held in lines:
-        sys.stdout.write(f"  {'met   ' if held else 'MISSED'}  {words}\n")
+    sys.stdout.write(gates_text(lines))
     return all(held for _, held in lines)
 
 

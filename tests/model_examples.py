@@ -7,12 +7,20 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from features.examples import Examples
+from features.settings import BoostingSettings
 from features.snapshot import Snapshot
+from models.boosting import Recipe
 
 ORIGIN = date(2026, 1, 1)
 HEADLINE_DAYS = 30
 GRID_DAYS = (14, 30, 60, 90, 180, 365)
 SPEND_WINDOWS_DAYS = (7, 14, 30, 60, 90, 180, 365)
+
+QUICK = Recipe(
+    boosting=BoostingSettings(tree_count=30, learning_rate=0.1, rows_per_leaf_min=20),
+    outcomes_min=20,
+    thread_count=1,
+)
 
 Orders = list[tuple[NDArray[np.float64], NDArray[np.float64]]]
 

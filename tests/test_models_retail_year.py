@@ -7,23 +7,16 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from model_examples import HEADLINE_DAYS, make_examples, simulate_orders
+from model_examples import HEADLINE_DAYS, QUICK, make_examples, simulate_orders
 from scipy.special import expit, logit
 
 from features.examples import Examples, YearAgo
-from features.settings import BoostingSettings, Settings
+from features.settings import Settings
 from features.snapshot import Snapshot
-from models.boosting import Recipe
 from models.candidates import churn_candidates
 from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
 from models.retail_year import busyness, discretion, followed, order_shifts, spend_shifts
-
-QUICK = Recipe(
-    boosting=BoostingSettings(tree_count=20, learning_rate=0.1, rows_per_leaf_min=20),
-    outcomes_min=20,
-    thread_count=1,
-)
 
 
 @pytest.fixture(scope="module")

@@ -6,21 +6,13 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from model_examples import GRID_DAYS, HEADLINE_DAYS, make_examples, simulate_orders
+from model_examples import GRID_DAYS, HEADLINE_DAYS, QUICK, make_examples, simulate_orders
 
 from features.examples import Examples, YearAgo
-from features.settings import BoostingSettings
-from models.boosting import Recipe
 from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
 from models.horizon import logit
 from models.season import Level, carried_over, season_shifts, shifts_at
-
-QUICK = Recipe(
-    boosting=BoostingSettings(tree_count=30, learning_rate=0.1, rows_per_leaf_min=20),
-    outcomes_min=20,
-    thread_count=1,
-)
 
 
 @pytest.fixture(scope="module")

@@ -34,7 +34,7 @@ UNJUDGED_ORDER: dict[names.Task, tuple[str, ...]] = {
 }
 """Which challenger serves where the history is too short for a back-test: the first of these that works.
 
-A model works where it is supported; there it is the better bet (docs/decisions/0012-without-a-back-test.md).
+A model works where it is supported; there it is the better bet (docs/decisions/0011-without-a-back-test.md).
 """
 
 TAG_PROMOTION = "promotion."
