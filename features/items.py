@@ -9,6 +9,8 @@ import polars as pl
 
 from features.history import QUANTITY_SCALE, History
 from features.interactions import (
+    ORDER_WEIGHTS,
+    WEIGHT_DECIMALS,
     Engine,
     Lines,
     collected,
@@ -32,6 +34,9 @@ ITEM_SCHEMA = pl.Schema(
         "recent_order_count": pl.Int64,
         "recent_customer_count": pl.Int64,
         "repeat_customer_count": pl.Int64,
+        "order_weight_7": pl.Float64,
+        "order_weight_30": pl.Float64,
+        "order_weight_90": pl.Float64,
         "repurchase_rate": pl.Float64,
         "repurchase_gap_days": pl.Float64,
         "unit_price_minor": pl.Float64,
@@ -68,6 +73,7 @@ def build_items(
     `item_no`                row number: dense, and the same for the same set of products
     `recent_*_count`         within the last `popularity_days`
     `repeat_customer_count`  buyers who bought it again on a later day
+    `order_weight_*`         orders, each counting half for every 7, 30, 90 days of its age
     `repurchase_rate`        their share of the buyers, shrunk to the category's, that to the shop's
     `repurchase_gap_days`    median over these buyers of their mean gap, shrunk alike; null if nobody did
     `unit_price_minor`       median amount per unit, minor units of the currency; null where nothing was paid
@@ -97,11 +103,11 @@ def _sales(
     """Aggregate the lines to one row per product (needs no customer's rows in memory at once)."""
     lines = known_product_lines(history, snapshot, engine=engine)
     if interactions is None:
-        recent_from = snapshot.shifted(-settings.recommender.popularity_days).end_days
-        pairs = sum_by_pair(sum_by_order(lines), recent_from_days=recent_from)
+        pairs = sum_by_pair(sum_by_order(lines), snapshot, recent_days=settings.recommender.popularity_days)
     else:
         pairs = nw.from_native(interactions.lazy())
     counts, prices = collected(_counts(pairs)), collected(_unit_prices(lines))
+    counts = counts.with_columns(pl.col(ORDER_WEIGHTS.keys()).round(WEIGHT_DECIMALS))
     return counts.join(prices, on="product_id", how="left").sort("product_id")
 
 
@@ -119,6 +125,7 @@ def _counts(pairs: Lines) -> Lines:
         nw.col("is_repeat").count().cast(nw.Int64).alias("customer_count"),
         nw.col("is_recent").sum().cast(nw.Int64).alias("recent_customer_count"),
         nw.col("is_repeat").sum().cast(nw.Int64).alias("repeat_customer_count"),
+        nw.col(*ORDER_WEIGHTS).sum(),
         nw.col("own_gap").median().cast(nw.Float64),
         nw.col("first_days").min(),
         nw.col("last_days").max(),

@@ -43,6 +43,7 @@ REASONS: Final = (
     Reason("like_what_you_buy"),
     Reason("same_need_one_tier_up", "price_rise_share", 10_000),
     Reason("categories_bought_together", "buyer_share", 10_000),
+    Reason("buyers_also_bought", "buyer_share", 10_000),
 )
 REASON_NUMBERS: Final = {reason.code: number for number, reason in enumerate(REASONS)}
 

@@ -99,6 +99,11 @@ ENGLISH = Language(
             "due again",
         ),
         "like_what_you_buy": ("goes with {evidence}", "goes with what this customer buys"),
+        "buyers_also_bought": (
+            "{buyer_share} of those who bought {evidence} bought this too",
+            "bought by many who bought {evidence}",
+            "bought by many who buy what this customer buys",
+        ),
         "same_need_one_tier_up": (
             "one step up from {evidence}, {price_rise_share} dearer",
             "one step up from {evidence}",

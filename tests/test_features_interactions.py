@@ -42,6 +42,9 @@ def test_the_hand_table(shop: History, engine: Engine) -> None:
         "category": [None, "drinks"],
         "order_count": [1, 2],
         "recent_order_count": [0, 1],
+        "order_weight_7": [2 ** (-37.5 / 7), 2 ** (-37.5 / 7) + 2 ** (-9.75 / 7)],
+        "order_weight_30": [2 ** (-37.5 / 30), 2 ** (-37.5 / 30) + 2 ** (-9.75 / 30)],
+        "order_weight_90": [2 ** (-37.5 / 90), 2 ** (-37.5 / 90) + 2 ** (-9.75 / 90)],
         "quantity_minor": [1_000, 4_000],
         "spend_minor": [10_000, 150_000],
         "first_days": [zero + 2.5, zero + 2.5],
@@ -50,7 +53,7 @@ def test_the_hand_table(shop: History, engine: Engine) -> None:
         "customer_order_count": [2, 2],
         "customer_last_days": [zero + 30.25, zero + 30.25],
     }
-    assert_frame_equal(found, pl.DataFrame(expected, schema=INTERACTION_SCHEMA))
+    assert_frame_equal(found, pl.DataFrame(expected, schema=INTERACTION_SCHEMA), abs_tol=1e-6)
 
 
 def test_the_buckets_together_are_the_whole(shop: History) -> None:

@@ -57,5 +57,4 @@ class TopFrequent(ListRecommender):
             shoppers.rows[owned], shoppers.items[owned], scores, reason="bought_before", source="personalised"
         )
         picks = drop_unwanted(picks, shoppers, item_count=len(self.catalogue_)).best(depth)
-        nothing = np.zeros(len(picks), dtype=bool)
-        return explain(picks, shoppers, self.catalogue_, factors=None, by_taste=nothing)
+        return explain(picks, shoppers, self.catalogue_)

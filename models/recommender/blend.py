@@ -1,48 +1,49 @@
-"""The first recommender: own items, taste and popularity, ranked by what came true in the window before.
+"""The two-stage recommender: candidates from several sources, ranked by what came true in the windows before.
 
-Candidates are the customer's own items where they may repeat, the nearest by implicit ALS, and the popular.
-A small LightGBM, trained at the rehearsals (earlier origins whose outcome is known), ranks them by
-P(bought within the outcome window, given an order in it). Where the rehearsals hold too few purchases to
-learn from, own items come first by orders, then taste, then popularity.
+Candidates: `models.recommender.sources`. A LightGBM, trained at the rehearsals (earlier origins whose outcome
+is known) on `models.recommender.ranking`, ranks them by P(bought | an order in the outcome window); times
+P(an order in it) that is the score. Where the rehearsals hold too few purchases to learn from, own items come
+first by orders, then taste, then popularity.
 """
 
 from pathlib import Path
-from typing import ClassVar, Self
+from typing import Any, ClassVar, Self
 
 import lightgbm
 import numpy as np
-import polars as pl
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from models.contract import Method, Scalar
+from models.plain import read_arrays
 from models.recommender.als import Als
-from models.recommender.catalogue import Catalogue, Floats
-from models.recommender.contract import RecommenderMaterial, Rehearsal
-from models.recommender.factors import ItemFactors
+from models.recommender.catalogue import Floats
+from models.recommender.contract import RecommenderMaterial
 from models.recommender.for_you import explain
+from models.recommender.lessons import Lessons, join_lessons, level_shift, rehearse, thin_lessons
 from models.recommender.lists import Picks, find_pairs, pair_keys
 from models.recommender.material import owned_matrix
-from models.recommender.ranking import (
-    NEAR_MIN,
-    RANKING_FEATURES,
-    Candidates,
-    find_candidates,
-    ranking_features,
-)
-from models.recommender.shoppers import Shoppers, read_shoppers
+from models.recommender.neighbours import ItemNeighbours
+from models.recommender.order_chance import OrderChance
+from models.recommender.ranking import RANKING_FEATURES, ranking_features
+from models.recommender.shoppers import Shoppers
+from models.recommender.sources import Candidates, Sources
 
 RANKER_FILE = "ranker.txt"
+CHANCE_FILE = "order_chance.txt"
 _HITS_MIN = 100
-_CUSTOMERS_MAX = 20_000
 
 
 class Blend(Als):
-    """ALS, own items and popularity, blended by a learnt ranker."""
+    """Own items, ALS, item neighbours and popularity, blended by a learnt ranker."""
 
     name: ClassVar[str] = "blend"
     method: ClassVar[Method] = "ml"
 
+    sources_: Sources
     ranker_: lightgbm.Booster | None
+    level_: float
+    chance_: OrderChance
 
     def __init__(
         self,
@@ -70,52 +71,53 @@ class Blend(Als):
     def save(self, folder: Path) -> None:
         """Write plain files; the ranker is LightGBM's text."""
         super().save(folder)
-        path = folder / RANKER_FILE
-        path.unlink(missing_ok=True)
-        if self.ranker_ is not None:
-            path.write_text(self.ranker_.model_to_string(), encoding="utf-8")
+        for name, booster in ((RANKER_FILE, self.ranker_), (CHANCE_FILE, self.chance_.booster)):
+            path = folder / name
+            path.unlink(missing_ok=True)
+            if booster is not None:
+                path.write_text(booster.model_to_string(), encoding="utf-8")
 
     @classmethod
     def load(cls, folder: Path) -> Self:
         """Read what `save` wrote."""
         loaded = super().load(folder)
-        path = folder / RANKER_FILE
-        text = path.read_text(encoding="utf-8") if path.exists() else None
-        loaded.ranker_ = None if text is None else lightgbm.Booster(model_str=text)
+        arrays = read_arrays(folder)
+        neighbours = ItemNeighbours.restore(arrays)
+        loaded.sources_ = Sources(loaded.catalogue_, loaded.factors_, neighbours)
+        loaded.ranker_ = _booster(folder / RANKER_FILE)
+        loaded.level_ = float(arrays["ranker_level"])
+        loaded.chance_ = OrderChance(float(arrays["order_chance"]), _booster(folder / CHANCE_FILE))
         return loaded
+
+    def _arrays(self) -> dict[str, NDArray[Any]]:
+        figures = {"ranker_level": np.array(self.level_), "order_chance": np.array(self.chance_.mean)}
+        return super()._arrays() | self.sources_.neighbours.arrays() | figures
 
     def _learn(self, material: RecommenderMaterial) -> None:
         super()._learn(material)
-        found = [self._rehearse(rehearsal) for rehearsal in material.rehearsals]
-        hits = sum(int(hit.sum()) for _, hit in found)
-        self.ranker_ = None
-        if hits >= _HITS_MIN:
-            features = np.concatenate([features for features, _ in found])
-            self.ranker_ = self._train(features, np.concatenate([hit for _, hit in found]))
+        neighbours = ItemNeighbours.fit(owned_matrix(material.interactions, self.catalogue_))
+        self.sources_ = Sources(self.catalogue_, self.factors_, neighbours)
+        usable = [rehearsal for rehearsal in material.rehearsals if len(rehearsal.items)]
+        found = [rehearse(rehearsal, self.als_settings()) for rehearsal in usable]
+        self.chance_ = OrderChance(1.0, None)
+        self.ranker_, self.level_ = None, 0.0
+        if not found:
+            return
+        features = np.concatenate([chances.features for _, chances in found])
+        ordered = np.concatenate([chances.ordered for _, chances in found])
+        self.chance_ = OrderChance.fit(features, ordered, seed=self.seed)
+        lesson = thin_lessons(join_lessons([lessons for lessons, _ in found]), seed=self.seed)
+        if lesson.hit.sum() >= _HITS_MIN:
+            self.ranker_ = self._train(lesson)
+            self.level_ = level_shift(self._margins(lesson.features), lesson)
 
-    def _rehearse(self, rehearsal: Rehearsal) -> tuple[Floats, NDArray[np.bool_]]:
-        """Return features and truth of the candidates of everybody who bought in a rehearsal's window."""
-        if rehearsal.items.is_empty():
-            return np.zeros((0, len(RANKING_FEATURES))), np.zeros(0, dtype=bool)
-        catalogue = Catalogue(rehearsal.items)
-        factors = ItemFactors.fit(owned_matrix(rehearsal.interactions, catalogue), self.als_settings())
-        buyers = rehearsal.purchases["customer_id"].unique().sort()
-        buyers = buyers.sample(min(len(buyers), _CUSTOMERS_MAX), seed=self.seed).sort()
-        shoppers = read_shoppers(
-            rehearsal.interactions, buyers.to_list(), catalogue=catalogue, snapshot=rehearsal.snapshot
-        )
-        found = find_candidates(shoppers, catalogue, factors, depth=NEAR_MIN)
-        truth = _purchase_keys(rehearsal.purchases, buyers, catalogue)
-        keys = pair_keys(found.rows, found.items, item_count=len(catalogue))
-        return ranking_features(found, shoppers, catalogue), find_pairs(keys, truth) >= 0
-
-    def _train(self, features: Floats, hit: NDArray[np.bool_]) -> lightgbm.Booster:
+    def _train(self, lesson: Lessons) -> lightgbm.Booster:
         params = {
             "objective": "binary",
             "learning_rate": 0.05,
-            "num_leaves": 15,
-            "min_data_in_leaf": 200,
-            "feature_fraction": 0.7,
+            "num_leaves": 63,
+            "min_data_in_leaf": 400,
+            "feature_fraction": 0.3,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,
             "lambda_l2": 20.0,
@@ -125,37 +127,46 @@ class Blend(Als):
             "verbosity": -1,
         }
         rows = lightgbm.Dataset(
-            features, hit.astype(np.float64), feature_name=list(RANKING_FEATURES), params=params
+            lesson.features,
+            lesson.hit.astype(np.float64),
+            weight=lesson.weights / lesson.weights.mean(),
+            feature_name=list(RANKING_FEATURES),
+            params=params,
         )
         return lightgbm.train(params, rows, num_boost_round=self.tree_count)
 
     def _rank(self, shoppers: Shoppers, depth: int) -> Picks:
-        found = find_candidates(shoppers, self.catalogue_, self.factors_, depth=depth)
+        found = self.sources_.find(shoppers)
         scores = self._scores(found, shoppers)
         size = len(self.catalogue_)
         picks = Picks.of(found.rows, found.items, scores, reason="popular", source="popular").best(depth)
         known = pair_keys(found.rows, found.items, item_count=size)
         places = find_pairs(pair_keys(picks.rows, picks.items, item_count=size), known)
-        by_taste = found.by_taste[places]
-        return explain(picks, shoppers, self.catalogue_, factors=self.factors_, by_taste=by_taste)
+        return explain(
+            picks,
+            shoppers,
+            self.catalogue_,
+            factors=self.factors_,
+            neighbours=self.sources_.neighbours,
+            by_taste=found.by_taste[places],
+        )
 
     def _scores(self, found: Candidates, shoppers: Shoppers) -> Floats:
         if not len(found.rows):
             return np.zeros(0)
         if self.ranker_ is not None:
-            features = ranking_features(found, shoppers, self.catalogue_)
-            return np.asarray(self.ranker_.predict(features, num_threads=1), dtype=np.float64)
+            margins = self._margins(ranking_features(found, shoppers, self.catalogue_))
+            chances: Floats = self.chance_.predict(shoppers)[found.rows] * expit(margins + self.level_)
+            return chances
         owned = found.owned >= 0
         orders = np.where(owned, shoppers.order_counts[found.owned], 0.0)
         buyers = self.catalogue_.recent_customer_counts[found.items]
         return orders + np.where(found.by_taste, 0.5 + found.taste / 4, 0.25 * buyers / (buyers.max() + 1))
 
+    def _margins(self, features: Floats | NDArray[np.float32]) -> Floats:
+        assert self.ranker_ is not None  # noqa: S101 - callers ask first
+        return np.asarray(self.ranker_.predict(features, raw_score=True, num_threads=1), dtype=np.float64)
 
-def _purchase_keys(purchases: pl.DataFrame, buyers: pl.Series, catalogue: Catalogue) -> NDArray[np.int64]:
-    """Return the sorted keys of what was bought; rows are places in `buyers`."""
-    rows = pl.DataFrame({"customer_id": buyers}).with_row_index("row")
-    items = catalogue.items.select("product_id", "item_no")
-    bought = purchases.join(rows, on="customer_id").join(items, on="product_id").sort("row", "item_no")
-    return pair_keys(
-        bought["row"].to_numpy().astype(np.int64), bought["item_no"].to_numpy(), item_count=len(catalogue)
-    )
+
+def _booster(path: Path) -> lightgbm.Booster | None:
+    return lightgbm.Booster(model_str=path.read_text(encoding="utf-8")) if path.exists() else None

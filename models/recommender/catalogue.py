@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from features.interactions import ORDER_WEIGHTS
 from features.items import ITEM_SCHEMA, PRICE_TIER_COUNT
 
 Ints = NDArray[np.int64]
@@ -29,6 +30,8 @@ class Catalogue:
     `is_offered`      still sold and not known to be out of stock: only these are ever proposed
     `is_repeatable`   bought again often enough to be offered to somebody who has it
     `popular`         numbers of the offered items, the most popular first (recent buyers, all buyers, number)
+    `order_weights`   orders by age: a column for each of `ORDER_WEIGHTS`
+    `category_nos`    items of one number are of one category, -1 where unknown
     `need_nos`        items of one number serve the same need (subcategory; category in a shop that has no
                       subcategories), -1 where unknown
     """
@@ -47,7 +50,9 @@ class Catalogue:
         self.is_offered: Bools = (items["is_active"] & items["in_stock"].fill_null(value=True)).to_numpy()
         self.is_repeatable: Bools = self.repurchase_rates >= REPURCHASE_RATE_MIN
         self.popular: Ints = self._by_popularity()
+        self.order_weights = np.column_stack([_floats(items[name]) for name in ORDER_WEIGHTS])
         self.need_nos: Ints = _need_nos(items)
+        self.category_nos: Ints = _category_nos(items)
 
     def __len__(self) -> int:
         return len(self.items)
@@ -83,6 +88,11 @@ class Catalogue:
 
 def _floats(column: pl.Series) -> Floats:
     return column.cast(pl.Float64).fill_null(np.nan).to_numpy().astype(np.float64)
+
+
+def _category_nos(items: pl.DataFrame) -> Ints:
+    number = pl.col("category").rank("dense").cast(pl.Int64) - 1
+    return items.select(number.fill_null(-1).alias("no"))["no"].to_numpy().astype(np.int64)
 
 
 def _need_nos(items: pl.DataFrame) -> Ints:

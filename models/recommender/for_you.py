@@ -6,6 +6,7 @@ from features.slots import REASON_NUMBERS, SOURCES
 from models.recommender.catalogue import Bools, Catalogue, Ints
 from models.recommender.factors import ItemFactors
 from models.recommender.lists import NO_ITEM, Picks, concat, find_pairs, pair_keys, places_in_runs
+from models.recommender.neighbours import ItemNeighbours
 from models.recommender.popular import popular_for_all
 from models.recommender.rhythm import usual_gaps_days
 from models.recommender.shoppers import Shoppers
@@ -44,12 +45,19 @@ def fill_with_popular(ranked: Picks, shoppers: Shoppers, catalogue: Catalogue, *
 
 
 def explain(
-    picks: Picks, shoppers: Shoppers, catalogue: Catalogue, *, factors: ItemFactors | None, by_taste: Bools
+    picks: Picks,
+    shoppers: Shoppers,
+    catalogue: Catalogue,
+    *,
+    factors: ItemFactors | None = None,
+    neighbours: ItemNeighbours | None = None,
+    by_taste: Bools | None = None,
 ) -> Picks:
     """Write reasons and sources into picks and return them.
 
     Owned items are `due_again` (days) when their usual gap has passed, else `bought_before` (orders). Others
-    are `like_what_you_buy` with the most alike owned item where `by_taste` says so, else `popular` (buyers).
+    are `buyers_also_bought` (their share) with the nearest owned item where neighbours know one, else
+    `like_what_you_buy` with the most alike owned item where `by_taste` says so, else `popular` (buyers).
     """
     size = len(catalogue)
     known = pair_keys(shoppers.rows, shoppers.items, item_count=size)
@@ -62,12 +70,19 @@ def explain(
     is_due = (owned >= 0) & (due_in[owned] <= 0) if len(due_in) else np.zeros(len(picks), dtype=bool)
     _mark(picks, is_due, reason="due_again", source="personalised")
     picks.values[is_due] = due_in[owned[is_due]]
-    if factors is not None:
+    if factors is not None and by_taste is not None:
         chosen = np.flatnonzero((owned < 0) & by_taste)
         evidence = _alike(picks.take(chosen), shoppers, factors)
         found = chosen[evidence != NO_ITEM]
         _mark(picks, found, reason="like_what_you_buy", source="personalised")
         picks.values[found] = np.nan
+        picks.evidence[found] = evidence[evidence != NO_ITEM]
+    if neighbours is not None:
+        chosen = np.flatnonzero(owned < 0)
+        evidence, shares = neighbours.evidence(picks.items[chosen], picks.rows[chosen], shoppers)
+        found = chosen[evidence != NO_ITEM]
+        _mark(picks, found, reason="buyers_also_bought", source="personalised")
+        picks.values[found] = shares[evidence != NO_ITEM]
         picks.evidence[found] = evidence[evidence != NO_ITEM]
     return picks
 

@@ -15,9 +15,9 @@ from features.snapshot import Snapshot
 from models.recommender.catalogue import Catalogue
 from models.recommender.contract import RecommenderMaterial, Rehearsal
 
-# One window teaches a large shop enough, and the newest window teaches best; a small shop needs more of them.
+# Three windows teach more than the newest alone; a large shop has enough in fewer.
 REHEARSAL_COUNT_MAX = 3
-PURCHASES_WANTED = 30_000
+PURCHASES_WANTED = 200_000
 # Taste is learnt from as many lines as one machine holds easily; buckets are random samples of customers.
 LINES_MAX = 20_000_000
 

@@ -8,6 +8,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy import sparse
 
+from features.interactions import ORDER_WEIGHTS
 from features.snapshot import Snapshot
 from models.recommender.catalogue import Bools, Catalogue, Floats, Ints
 from models.recommender.lists import places_in_runs
@@ -22,6 +23,7 @@ class Shoppers:
 
     Items that the catalogue no longer holds are left out of the pairs, yet their categories count as bought.
 
+    `order_weights`        orders by age: a column for each of `ORDER_WEIGHTS`
     `ranked`               places of the pairs by row, then most orders, newest, item number
     `repeats`              the item may be offered again: repeatable, or this customer did buy it again
     `ages_days`, `spans_days`   days since the last purchase; from the first to the last
@@ -34,6 +36,7 @@ class Shoppers:
     items: Ints
     order_counts: Floats
     recent_counts: Floats
+    order_weights: Floats
     ages_days: Floats
     spans_days: Floats
     ranked: Ints
@@ -55,6 +58,12 @@ class Shoppers:
         counts = self.order_counts.astype(np.float32)
         return sparse.csr_matrix((counts, self.items, starts), shape=(self.count, item_count))
 
+    def order_weight_sums(self) -> Floats:
+        """Return rows × `ORDER_WEIGHTS`: sums over what each owns."""
+        return np.column_stack(
+            [np.bincount(self.rows, column, self.count) for column in self.order_weights.T]
+        ).astype(np.float64)
+
     def most_ordered(self, count: int) -> Ints:
         """Return the places of each row's `count` most ordered items, best first within a row."""
         return self.ranked[places_in_runs(self.rows[self.ranked]) < count]
@@ -73,6 +82,7 @@ class Shoppers:
             items=self.items[pairs],
             order_counts=self.order_counts[pairs],
             recent_counts=self.recent_counts[pairs],
+            order_weights=self.order_weights[pairs],
             ages_days=self.ages_days[pairs],
             spans_days=self.spans_days[pairs],
             ranked=self.ranked[pairs] - pairs.start,
@@ -122,6 +132,7 @@ def read_shoppers(
         items=items,
         order_counts=order_counts,
         recent_counts=_floats(pairs, "recent_order_count"),
+        order_weights=np.column_stack([_floats(pairs, name) for name in ORDER_WEIGHTS]),
         ages_days=end_days - _floats(pairs, "last_days"),
         spans_days=spans,
         ranked=_ranked(pairs),

@@ -1,0 +1,144 @@
+"""What rehearsals teach: candidates with features and truth, and who ordered at all."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.special import expit
+
+from models.recommender.catalogue import Bools, Catalogue, Floats, Ints
+from models.recommender.contract import Rehearsal
+from models.recommender.factors import AlsSettings, ItemFactors
+from models.recommender.lists import find_pairs, pair_keys
+from models.recommender.material import owned_matrix
+from models.recommender.neighbours import ItemNeighbours
+from models.recommender.order_chance import chance_features
+from models.recommender.ranking import ranking_features
+from models.recommender.shoppers import Shoppers, read_shoppers
+from models.recommender.sources import Sources
+
+_BUYERS_MAX = 6_000
+_CUSTOMERS_MAX = 50_000
+_ROWS_MAX = 1_200_000
+_BLOCK_ROWS = 256
+_LEVEL_MAX = 3.0
+
+Matrix = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Lessons:
+    """Candidates of those who ordered: features, whether they were bought, and what each row counts.
+
+    `weights` steer the learning; `counts` are how many candidates a row stands for.
+    """
+
+    features: Matrix
+    hit: Bools
+    weights: Floats
+    counts: Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Chances:
+    """Known customers: `chance_features`, and whether they ordered in the window."""
+
+    features: Matrix
+    ordered: Bools
+
+
+def rehearse(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances]:
+    """Serve those who ordered in a rehearsal's window as of its beginning, and mark what they bought."""
+    catalogue = Catalogue(rehearsal.items)
+    owned = owned_matrix(rehearsal.interactions, catalogue)
+    sources = Sources(catalogue, ItemFactors.fit(owned, settings), ItemNeighbours.fit(owned))
+    buyers, weights = _buyers(rehearsal, seed=settings.seed)
+    truth = _purchase_keys(rehearsal.purchases, buyers, catalogue)
+    lessons = []
+    for first, block in _shoppers(rehearsal, buyers, catalogue).blocks(_BLOCK_ROWS):
+        found = sources.find(block)
+        keys = pair_keys(found.rows + first, found.items, item_count=len(catalogue))
+        features = ranking_features(found, block, catalogue).astype(np.float32)
+        each = weights[found.rows + first]
+        lessons.append(Lessons(features, find_pairs(keys, truth) >= 0, each, np.ones(len(keys))))
+    return join_lessons(lessons), _chances(rehearsal, catalogue, seed=settings.seed)
+
+
+def join_lessons(lessons: Sequence[Lessons]) -> Lessons:
+    """Join lessons end to end."""
+    return Lessons(
+        np.concatenate([lesson.features for lesson in lessons]),
+        np.concatenate([lesson.hit for lesson in lessons]),
+        np.concatenate([lesson.weights for lesson in lessons]),
+        np.concatenate([lesson.counts for lesson in lessons]),
+    )
+
+
+def thin_lessons(lesson: Lessons, *, seed: int) -> Lessons:
+    """Return all hits and, where there are too many rows, a sample of the misses that stands for all."""
+    excess = len(lesson.hit) - _ROWS_MAX
+    if excess <= 0:
+        return lesson
+    misses = np.flatnonzero(~lesson.hit)
+    kept = max(len(misses) - excess, 1)
+    sample = np.random.default_rng(seed).choice(misses, kept, replace=False)
+    places = np.sort(np.concatenate([np.flatnonzero(lesson.hit), sample]))
+    counts = np.where(lesson.hit, 1.0, len(misses) / kept)[places]
+    return Lessons(
+        lesson.features[places],
+        lesson.hit[places],
+        lesson.weights[places] * counts,
+        lesson.counts[places] * counts,
+    )
+
+
+def level_shift(margins: Floats, lesson: Lessons) -> float:
+    """Return the shift of logits by which as many candidates are expected to be bought as were.
+
+    Weights make small baskets count for more than their share, which moves the level of what is learnt.
+    """
+
+    def excess(shift: float) -> float:
+        return float((lesson.counts * expit(margins + shift)).sum() - lesson.hit.sum())
+
+    if not excess(-_LEVEL_MAX) < 0 < excess(_LEVEL_MAX):
+        return 0.0
+    return float(brentq(excess, -_LEVEL_MAX, _LEVEL_MAX))
+
+
+def _buyers(rehearsal: Rehearsal, *, seed: int) -> tuple[pl.Series, Floats]:
+    """Return the known customers who bought in the window, sorted, and how much each counts.
+
+    Who bought n items counts 1 ÷ √n: recall is a mean over customers, and large baskets are few.
+    """
+    known = rehearsal.interactions.select(pl.col("customer_id").unique())
+    bought = rehearsal.purchases.join(known, on="customer_id", how="semi")
+    buyers = bought.group_by("customer_id").len("item_count").sort("customer_id")
+    taken = buyers.sample(min(len(buyers), _BUYERS_MAX), seed=seed).sort("customer_id")
+    return taken["customer_id"], taken["item_count"].to_numpy() ** -0.5
+
+
+def _chances(rehearsal: Rehearsal, catalogue: Catalogue, *, seed: int) -> Chances:
+    known = rehearsal.interactions["customer_id"].unique().sort()
+    known = known.sample(min(len(known), _CUSTOMERS_MAX), seed=seed).sort()
+    ordered = known.is_in(rehearsal.purchases["customer_id"].unique().to_list())
+    return Chances(chance_features(_shoppers(rehearsal, known, catalogue)), ordered.to_numpy())
+
+
+def _shoppers(rehearsal: Rehearsal, customers: pl.Series, catalogue: Catalogue) -> Shoppers:
+    return read_shoppers(
+        rehearsal.interactions, customers.to_list(), catalogue=catalogue, snapshot=rehearsal.snapshot
+    )
+
+
+def _purchase_keys(purchases: pl.DataFrame, buyers: pl.Series, catalogue: Catalogue) -> Ints:
+    """Return the sorted keys of what was bought; rows are places in `buyers`."""
+    rows = pl.DataFrame({"customer_id": buyers}).with_row_index("row")
+    items = catalogue.items.select("product_id", "item_no")
+    bought = purchases.join(rows, on="customer_id").join(items, on="product_id").sort("row", "item_no")
+    return pair_keys(
+        bought["row"].to_numpy().astype(np.int64), bought["item_no"].to_numpy(), item_count=len(catalogue)
+    )

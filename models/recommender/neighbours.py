@@ -1,0 +1,120 @@
+"""Item neighbours: which items the same customers buy, and what that says about a customer.
+
+Cosine over customers with shrinkage: joint(i, j) ÷ √((n_i + 20)(n_j + 20)), n being the customers who bought
+an item (Sarwar et al., "Item-based collaborative filtering", 2001). Per item the 100 nearest are kept, as
+counts of customers: no customer is in them.
+"""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from implicit.nearest_neighbours import ItemItemRecommender
+from numpy.typing import NDArray
+from scipy import sparse
+
+from models.recommender.catalogue import Floats, Ints
+from models.recommender.lists import NO_ITEM, find_pairs, pair_keys, places_in_runs
+from models.recommender.shoppers import Shoppers
+
+NEIGHBOUR_COUNT = 100
+_SHRINKAGE_CUSTOMERS = 20.0
+# What a customer buys most speaks for them; the rest of a long history only takes time.
+_OWNED_MAX = 200
+# Evidence is looked for among an item's nearest, and must say more than that everybody buys it.
+_EVIDENCE_PLACES = 30
+_LIFT_MIN = 1.5
+
+
+class ItemNeighbours:
+    """For every item its nearest items, and how many customers bought both.
+
+    `items`  items × places, nearest first, -1 where there are fewer
+    `joint`  the same shape: customers who bought both
+    `customer_counts`  customers who bought the item; `customer_total`  customers in all
+    """
+
+    def __init__(self, items: Ints, joint: Ints, customer_counts: Ints, customer_total: int) -> None:
+        self.items = items
+        self.joint = joint
+        self.customer_counts = customer_counts
+        self.customer_total = customer_total
+        known = items != NO_ITEM
+        rows = np.repeat(np.arange(len(items)), known.sum(axis=1))
+        near = items[known]
+        norms = np.sqrt(customer_counts + _SHRINKAGE_CUSTOMERS)
+        weights = joint[known] / (norms[rows] * norms[near])
+        self._likeness = sparse.csr_matrix((weights, (rows, near)), shape=(len(items), len(items)))
+
+    @classmethod
+    def fit(cls, owned: sparse.csr_matrix) -> Self:
+        """Learn from customers × items; how often somebody bought an item does not matter."""
+        item_count = owned.shape[1]
+        bought = sparse.csr_matrix(owned, copy=True, dtype=np.float64)
+        bought.data[:] = 1.0
+        counts = np.asarray(bought.sum(axis=0)).ravel()
+        norms = np.sqrt(counts + _SHRINKAGE_CUSTOMERS)
+        finder = ItemItemRecommender(K=min(NEIGHBOUR_COUNT + 1, item_count))
+        finder.fit(bought @ sparse.diags_array(1.0 / norms), show_progress=False)
+        found = finder.similarity.tocoo()
+        kept = (found.row != found.col) & (found.data > 0)
+        rows, near = found.row[kept].astype(np.int64), found.col[kept].astype(np.int64)
+        # Counts are whole numbers: taken out of the cosine they are exact again.
+        joint = np.rint(found.data[kept] * norms[rows] * norms[near]).astype(np.int64)
+        likeness = joint / (norms[rows] * norms[near])
+        order = np.lexsort((near, -likeness, rows))
+        rows, near, joint = rows[order], near[order], joint[order]
+        places = places_in_runs(rows)
+        inside = places < NEIGHBOUR_COUNT
+        table = np.full((item_count, NEIGHBOUR_COUNT), NO_ITEM, np.int64)
+        counted = np.zeros_like(table)
+        table[rows[inside], places[inside]] = near[inside]
+        counted[rows[inside], places[inside]] = joint[inside]
+        return cls(table, counted, counts.astype(np.int64), owned.shape[0])
+
+    def scores(self, shoppers: Shoppers) -> sparse.csr_matrix:
+        """Return rows × items: Σ over owned items of log(1 + its orders, halved per 90 days) × likeness."""
+        item_count = len(self.items)
+        chosen = shoppers.most_ordered(_OWNED_MAX)
+        weights = np.log1p(shoppers.order_weights[chosen, -1])
+        owned = sparse.csr_matrix(
+            (weights, (shoppers.rows[chosen], shoppers.items[chosen])), shape=(shoppers.count, item_count)
+        )
+        found = sparse.csr_matrix(owned @ self._likeness)
+        found.sort_indices()
+        return found
+
+    def evidence(self, items: Ints, rows: Ints, shoppers: Shoppers) -> tuple[Ints, Floats]:
+        """Return for each (row, item) the row's owned item that is nearest to it, and what speaks for it.
+
+        That is the share of the owned item's buyers who also bought this one. It counts only if it is half as
+        much again as the share of all customers; else, and where nothing near is owned, -1 and NaN.
+        """
+        size = len(self.items)
+        near, joint = self.items[items, :_EVIDENCE_PLACES], self.joint[items, :_EVIDENCE_PLACES]
+        keys = pair_keys(np.repeat(rows, near.shape[1]), near.ravel(), item_count=size)
+        known = pair_keys(shoppers.rows, shoppers.items, item_count=size)
+        shares = joint / np.maximum(self.customer_counts[near], 1)
+        usual = self.customer_counts[items] / max(self.customer_total, 1)
+        speaks = (near != NO_ITEM) & (find_pairs(keys, known) >= 0).reshape(near.shape)
+        speaks &= shares >= _LIFT_MIN * usual[:, None]
+        first = speaks.argmax(axis=1)[:, None]
+        found = speaks.any(axis=1)
+        owned = np.where(found, np.take_along_axis(near, first, axis=1)[:, 0], NO_ITEM)
+        return owned, np.where(found, np.take_along_axis(shares, first, axis=1)[:, 0], np.nan)
+
+    def arrays(self) -> dict[str, NDArray[Any]]:
+        """Return what `.npz` keeps."""
+        return {
+            "neighbour_items": self.items.astype(np.int32),
+            "neighbour_joint": self.joint.astype(np.int32),
+            "neighbour_customers": self.customer_counts,
+            "neighbour_customer_total": np.array(self.customer_total),
+        }
+
+    @classmethod
+    def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
+        """Rebuild from what `arrays` returned."""
+        items, joint = (arrays[name].astype(np.int64) for name in ("neighbour_items", "neighbour_joint"))
+        total = int(arrays["neighbour_customer_total"])
+        return cls(items, joint, arrays["neighbour_customers"].astype(np.int64), total)
