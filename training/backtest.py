@@ -20,6 +20,7 @@ import typer
 from features.console import Announce, progress, run_command
 from features.examples import Examples
 from features.interactions import build_purchases
+from features.once import Once
 from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
@@ -51,7 +52,9 @@ def run_backtest(context: Context, announce: Announce, *, with_lists: bool = Tru
     return result
 
 
-def _origins(context: Context, *, horizon_days: int, snapshots_min: int) -> list[date]:
+def _origins(
+    context: Context, *, horizon_days: int, snapshots_min: int, spacing_days: int | None = None
+) -> list[date]:
     return rolling_origins(
         context.as_of.date,
         first_order_date=context.first_order_date,
@@ -59,6 +62,7 @@ def _origins(context: Context, *, horizon_days: int, snapshots_min: int) -> list
         origin_count=context.settings.backtest.origin_count,
         history_days_min=context.settings.churn.history_days_min,
         snapshots_min=snapshots_min,
+        spacing_days=spacing_days,
     )
 
 
@@ -105,12 +109,15 @@ def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], a
 
 
 def _judge_recommender(context: Context, result: Backtest, announce: Announce) -> None:
+    # A window apart, one origin's rehearsals are the origins before it: what both need is made once.
+    days, past = context.settings.recommender.outcome_days, Once()
+
     def judge(origin: date) -> RecommenderRound:
         announce(f"recommendations as of {origin}")
-        return _recommender_round(context, _at(context, origin))
+        return _recommender_round(context, _at(context, origin), past)
 
-    days = context.settings.recommender.outcome_days
-    rounds = side_by_side(judge, _origins(context, horizon_days=days, snapshots_min=1))
+    origins = _origins(context, horizon_days=days, snapshots_min=1, spacing_days=days)
+    rounds = side_by_side(judge, origins)
     result.recommender = _collect(
         "recommender", result, [(found.metrics, found.left_out) for found in rounds]
     )
@@ -132,9 +139,9 @@ def _collect(
     return kept
 
 
-def _recommender_round(context: Context, origin: Snapshot) -> RecommenderRound:
+def _recommender_round(context: Context, origin: Snapshot, past: Once) -> RecommenderRound:
     settings = context.settings
-    material = build_material(context.history, origin, settings=settings)
+    material = build_material(context.history, origin, settings=settings, past=past)
     end = origin.shifted(settings.recommender.outcome_days)
     purchases = build_purchases(context.history, origin, end).to_pandas()
     return recommender_round(recommender_candidates(settings), material, purchases)

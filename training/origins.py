@@ -24,13 +24,15 @@ def rolling_origins(
     origin_count: int,
     history_days_min: int,
     snapshots_min: int,
+    spacing_days: int | None = None,
 ) -> list[date]:
     """Return the origins of a back-test, oldest first; empty where the history is too short.
 
     Every origin has `snapshots_min` training snapshots whose headline outcome was over, each with
     `history_days_min` days of history: what was never learnt is not judged. Origins lie half a headline
     horizon apart where the history allows `origin_count` of them, else nearer: a multiple of the snapshot
-    step, so that they share snapshots, or where even that is too much, at least a week.
+    step, so that they share snapshots, or where even that is too much, at least a week. `spacing_days` asks
+    for another distance, where the history allows it.
 
     >>> rolling_origins(date(2011, 9, 10), first_order_date=date(2010, 12, 1), headline_days=30,
     ...                 origin_count=2, history_days_min=30, snapshots_min=2)
@@ -40,7 +42,10 @@ def rolling_origins(
     newest = as_of - timedelta(days=headline_days)
     finished = -(-headline_days // step) + snapshots_min - 1
     earliest = first_order_date + timedelta(days=history_days_min + step * finished)
-    spacing = _spacing_days((newest - earliest).days, headline_days=headline_days, origin_count=origin_count)
+    span = (newest - earliest).days
+    spacing = _spacing_days(span, headline_days=headline_days, origin_count=origin_count)
+    if spacing_days is not None and spacing_days * (origin_count - 1) <= span:
+        spacing = spacing_days
     origins = [newest - timedelta(days=spacing * number) for number in range(origin_count)]
     return sorted(origin for origin in origins if origin >= earliest)
 

@@ -13,7 +13,7 @@ from models.recommender.contract import RecommenderMaterial
 from models.recommender.factors import AlsSettings, ItemFactors
 from models.recommender.for_you import drop_unwanted, explain
 from models.recommender.lists import Picks
-from models.recommender.material import owned_matrix
+from models.recommender.material import learnt_factors
 from models.recommender.shoppers import Shoppers
 
 # Looked up beyond the depth, so that dropping owned durables and near-ties at the edge leave the list whole.
@@ -67,10 +67,7 @@ class Als(ListRecommender):
         return loaded
 
     def _learn(self, material: RecommenderMaterial) -> None:
-        settings = self.als_settings()
-        self.factors_ = material.once(
-            settings, lambda: ItemFactors.fit(owned_matrix(material.interactions, self.catalogue_), settings)
-        )
+        self.factors_ = learnt_factors(material, self.catalogue_, self.als_settings())
 
     def _rank(self, shoppers: Shoppers, depth: int) -> Picks:
         customers = self.factors_.fold_in(shoppers.owned(len(self.catalogue_)))

@@ -22,7 +22,7 @@ from models.recommender.contract import RecommenderMaterial
 from models.recommender.for_you import explain
 from models.recommender.lessons import Lessons, join_lessons, level_shift, rehearse, thin_lessons
 from models.recommender.lists import Picks, find_pairs, pair_keys
-from models.recommender.material import owned_matrix
+from models.recommender.material import learnt_neighbours
 from models.recommender.neighbours import ItemNeighbours
 from models.recommender.order_chance import OrderChance
 from models.recommender.ranking import RANKING_FEATURES, ranking_features
@@ -95,7 +95,7 @@ class Blend(Als):
 
     def _learn(self, material: RecommenderMaterial) -> None:
         super()._learn(material)
-        neighbours = ItemNeighbours.fit(owned_matrix(material.interactions, self.catalogue_))
+        neighbours = learnt_neighbours(material, self.catalogue_)
         self.sources_ = Sources(self.catalogue_, self.factors_, neighbours)
         usable = [rehearsal for rehearsal in material.rehearsals if len(rehearsal.items)]
         found = [rehearse(rehearsal, self.als_settings()) for rehearsal in usable]
@@ -109,7 +109,7 @@ class Blend(Als):
         lesson = thin_lessons(join_lessons([lessons for lessons, _ in found]), seed=self.seed)
         if lesson.hit.sum() >= _HITS_MIN:
             self.ranker_ = self._train(lesson)
-            self.level_ = level_shift(self._margins(lesson.features), lesson)
+            self.level_ = level_shift(self._margins, lesson)
 
     def _train(self, lesson: Lessons) -> lightgbm.Booster:
         params = {

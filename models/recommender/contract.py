@@ -38,13 +38,15 @@ LIST_COLUMNS = (
 class Rehearsal:
     """An earlier origin whose outcome is known at the origin: the known before it, the truth after it.
 
-    `purchases` is `[snapshot, snapshot + outcome_days)` and ends on or before the origin.
+    `purchases` is `[snapshot, snapshot + outcome_days)` and ends on or before the origin. What is derived
+    from the known is derived once, by `once`.
     """
 
     snapshot: Snapshot
     interactions: pl.DataFrame
     items: pl.DataFrame
     purchases: pl.DataFrame
+    once: Once = field(default_factory=Once, repr=False, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class RecommenderMaterial:
     interactions: pl.DataFrame
     items: pl.DataFrame
     rehearsals: tuple[Rehearsal, ...]
-    once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
+    once: Once = field(default_factory=Once, repr=False, compare=False)
 
 
 class Recommender(Model, Protocol):

@@ -1,6 +1,6 @@
 """What rehearsals teach: candidates with features and truth, and who ordered at all."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,10 +11,9 @@ from scipy.special import expit
 
 from models.recommender.catalogue import Bools, Catalogue, Floats, Ints
 from models.recommender.contract import Rehearsal
-from models.recommender.factors import AlsSettings, ItemFactors
+from models.recommender.factors import AlsSettings
 from models.recommender.lists import find_pairs, pair_keys
-from models.recommender.material import owned_matrix
-from models.recommender.neighbours import ItemNeighbours
+from models.recommender.material import learnt_factors, learnt_neighbours
 from models.recommender.order_chance import chance_features
 from models.recommender.ranking import ranking_features
 from models.recommender.shoppers import Shoppers, read_shoppers
@@ -22,7 +21,8 @@ from models.recommender.sources import Sources
 
 _BUYERS_MAX = 6_000
 _CUSTOMERS_MAX = 50_000
-_ROWS_MAX = 1_200_000
+_ROWS_MAX = 400_000
+_LEVEL_ROWS_MAX = 50_000
 _BLOCK_ROWS = 256
 _LEVEL_MAX = 3.0
 
@@ -52,9 +52,13 @@ class Chances:
 
 def rehearse(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances]:
     """Serve those who ordered in a rehearsal's window as of its beginning, and mark what they bought."""
+    return rehearsal.once(("lessons", settings), lambda: _rehearsed(rehearsal, settings))
+
+
+def _rehearsed(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances]:
     catalogue = Catalogue(rehearsal.items)
-    owned = owned_matrix(rehearsal.interactions, catalogue)
-    sources = Sources(catalogue, ItemFactors.fit(owned, settings), ItemNeighbours.fit(owned))
+    factors = learnt_factors(rehearsal, catalogue, settings)
+    sources = Sources(catalogue, factors, learnt_neighbours(rehearsal, catalogue))
     buyers, weights = _buyers(rehearsal, seed=settings.seed)
     truth = _purchase_keys(rehearsal.purchases, buyers, catalogue)
     lessons = []
@@ -95,14 +99,21 @@ def thin_lessons(lesson: Lessons, *, seed: int) -> Lessons:
     )
 
 
-def level_shift(margins: Floats, lesson: Lessons) -> float:
+def level_shift(margins_of: Callable[[Matrix], Floats], lesson: Lessons) -> float:
     """Return the shift of logits by which as many candidates are expected to be bought as were.
 
-    Weights make small baskets count for more than their share, which moves the level of what is learnt.
+    Weights make small baskets count for more than their share, which moves the level of what is learnt. It is
+    found on every so-manieth row.
     """
+    every = slice(None, None, max(1, -(-len(lesson.hit) // _LEVEL_ROWS_MAX)))
+    margins, counts, bought = (
+        margins_of(lesson.features[every]),
+        lesson.counts[every],
+        lesson.hit[every].sum(),
+    )
 
     def excess(shift: float) -> float:
-        return float((lesson.counts * expit(margins + shift)).sum() - lesson.hit.sum())
+        return float((counts * expit(margins + shift)).sum() - bought)
 
     if not excess(-_LEVEL_MAX) < 0 < excess(_LEVEL_MAX):
         return 0.0

@@ -10,10 +10,13 @@ from scipy import sparse
 from features.history import History
 from features.interactions import Engine, build_interactions, build_purchases
 from features.items import build_items
+from features.once import Once
 from features.settings import Settings
 from features.snapshot import Snapshot
 from models.recommender.catalogue import Catalogue
 from models.recommender.contract import RecommenderMaterial, Rehearsal
+from models.recommender.factors import AlsSettings, ItemFactors
+from models.recommender.neighbours import ItemNeighbours
 
 # Three windows teach more than the newest alone; a large shop has enough in fewer.
 REHEARSAL_COUNT_MAX = 3
@@ -29,14 +32,17 @@ def build_material(
     settings: Settings,
     buckets: Sequence[int] | None = None,
     engine: Engine = "polars",
+    past: Once | None = None,
 ) -> RecommenderMaterial:
     """Read everything that a recommender may learn from at an origin; nothing dated on or after it.
 
     `buckets` limits the customers learnt from (default: all, or as many as hold `LINES_MAX` lines); the item
     table is always of the whole shop.
-    Rehearsals go back from the origin, window by window, until they hold enough purchases.
+    Rehearsals go back from the origin, window by window, until they hold enough purchases. Calls that share
+    `past` (and all else but the origin) read a snapshot once, and derive once what they learn from it.
     """
-    reader = _Reader(history, settings, _enough_buckets(history) if buckets is None else buckets, engine)
+    chosen = _enough_buckets(history) if buckets is None else buckets
+    reader = _Reader(history, settings, chosen, engine, past or Once())
     days = settings.recommender.outcome_days
     rehearsals: list[Rehearsal] = []
     purchase_count = 0
@@ -48,14 +54,22 @@ def build_material(
             break
         rehearsals.append(rehearsal)
         purchase_count += len(rehearsal.purchases)
-    interactions, items = reader.known(origin)
+    known = reader.known(origin)
     return RecommenderMaterial(
         origin=origin,
         outcome_days=days,
-        interactions=interactions,
-        items=items,
+        interactions=known.interactions,
+        items=known.items,
         rehearsals=tuple(rehearsals),
+        once=known.once,
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    interactions: pl.DataFrame
+    items: pl.DataFrame
+    once: Once
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +78,16 @@ class _Reader:
     settings: Settings
     buckets: Sequence[int]
     engine: Engine
+    past: Once
 
-    def known(self, snapshot: Snapshot) -> tuple[pl.DataFrame, pl.DataFrame]:
+    def known(self, snapshot: Snapshot) -> _Known:
         """Return interactions and items as of a snapshot."""
+        return self.past(("known", snapshot), lambda: self._read(snapshot))
+
+    def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
+        return self.past(("rehearsal", start), lambda: self._rehearsal(start, days))
+
+    def _read(self, snapshot: Snapshot) -> _Known:
         interactions = build_interactions(
             self.history, snapshot, settings=self.settings, buckets=self.buckets, engine=self.engine
         )
@@ -78,17 +99,33 @@ class _Reader:
             engine=self.engine,
             interactions=interactions if is_whole else None,
         )
-        return interactions, items
+        return _Known(interactions, items, Once())
 
-    def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
+    def _rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
         end = start.shifted(days)
         purchases = build_purchases(self.history, start, end, buckets=self.buckets, engine=self.engine)
-        return Rehearsal(start, *self.known(start), purchases)
+        known = self.known(start)
+        return Rehearsal(start, known.interactions, known.items, purchases, known.once)
 
 
 def _enough_buckets(history: History) -> range:
     count, lines = history.manifest.bucket_count, history.manifest.row_counts["order_lines"]
     return range(count if lines <= LINES_MAX else max(1, count * LINES_MAX // lines))
+
+
+def learnt_factors(
+    known: RecommenderMaterial | Rehearsal, catalogue: Catalogue, settings: AlsSettings
+) -> ItemFactors:
+    """Return the factors of a snapshot's interactions, learnt once."""
+    return known.once(
+        settings, lambda: ItemFactors.fit(owned_matrix(known.interactions, catalogue), settings)
+    )
+
+
+def learnt_neighbours(known: RecommenderMaterial | Rehearsal, catalogue: Catalogue) -> ItemNeighbours:
+    """Return the item neighbours of a snapshot's interactions, learnt once."""
+    owned = known.interactions
+    return known.once("neighbours", lambda: ItemNeighbours.fit(owned_matrix(owned, catalogue)))
 
 
 def owned_matrix(interactions: pl.DataFrame, catalogue: Catalogue) -> sparse.csr_matrix:

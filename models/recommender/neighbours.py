@@ -56,20 +56,22 @@ class ItemNeighbours:
         norms = np.sqrt(counts + _SHRINKAGE_CUSTOMERS)
         finder = ItemItemRecommender(K=min(NEIGHBOUR_COUNT + 1, item_count))
         finder.fit(bought @ sparse.diags_array(1.0 / norms), show_progress=False)
-        found = finder.similarity.tocoo()
-        kept = (found.row != found.col) & (found.data > 0)
-        rows, near = found.row[kept].astype(np.int64), found.col[kept].astype(np.int64)
-        # Counts are whole numbers: taken out of the cosine they are exact again.
-        joint = np.rint(found.data[kept] * norms[rows] * norms[near]).astype(np.int64)
-        likeness = joint / (norms[rows] * norms[near])
-        order = np.lexsort((near, -likeness, rows))
+        found = finder.similarity
+        rows = np.repeat(np.arange(item_count), np.diff(found.indptr))
+        near = found.indices.astype(np.int64)
+        kept = (rows != near) & (found.data > 0)
+        rows, near, values = rows[kept], near[kept], found.data[kept]
+        # Counts are whole numbers: taken out of the cosine they are exact again, and so are ties.
+        joint = np.rint(values * norms[rows] * norms[near]).astype(np.int64)
+        table = np.full((item_count, NEIGHBOUR_COUNT + 1), NO_ITEM, np.int64)
+        counted, likeness = np.zeros_like(table), np.zeros(table.shape)
+        order = np.argsort(pair_keys(rows, near, item_count=item_count))
         rows, near, joint = rows[order], near[order], joint[order]
-        places = places_in_runs(rows)
-        inside = places < NEIGHBOUR_COUNT
-        table = np.full((item_count, NEIGHBOUR_COUNT), NO_ITEM, np.int64)
-        counted = np.zeros_like(table)
-        table[rows[inside], places[inside]] = near[inside]
-        counted[rows[inside], places[inside]] = joint[inside]
+        slots = rows, places_in_runs(rows)
+        table[slots], counted[slots] = near, joint
+        likeness[slots] = joint / (norms[rows] * norms[near])
+        nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :NEIGHBOUR_COUNT]
+        table, counted = (np.take_along_axis(part, nearest, axis=1) for part in (table, counted))
         return cls(table, counted, counts.astype(np.int64), owned.shape[0])
 
     def scores(self, shoppers: Shoppers) -> sparse.csr_matrix:
