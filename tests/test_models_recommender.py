@@ -7,11 +7,13 @@ from pathlib import Path
 import pandas as pd
 import polars as pl
 import pytest
+from numpy.testing import assert_array_equal
 from pandas.testing import assert_frame_equal
 from recommender_shop import Line, Product, day, settings, write_shop
 
 from features.history import History
 from features.interactions import build_interactions
+from features.once import Once
 from features.settings import Settings
 from features.slots import KINDS, REASON_NUMBERS, SOURCES
 from features.snapshot import Snapshot
@@ -20,6 +22,7 @@ from models.recommender.als import Als
 from models.recommender.blend import RANKER_FILE, Blend
 from models.recommender.candidates import LOADERS, recommender_candidates
 from models.recommender.contract import LIST_COLUMNS, Kind, Recommender
+from models.recommender.lessons import rehearse
 from models.recommender.material import build_material
 
 CUSTOMERS = 60
@@ -317,9 +320,9 @@ def test_rehearsals_end_at_the_origin_and_follow_each_other_backwards(shop: Hist
     known = material.interactions
     assert known["last_days"].max() < day(50).end_days  # type: ignore[operator]
     for rehearsal in material.rehearsals:
-        start = rehearsal.snapshot.end_days
-        assert rehearsal.interactions["last_days"].max() < start  # type: ignore[operator]
-        assert rehearsal.items["last_days"].max() < start  # type: ignore[operator]
+        start, then = rehearsal.snapshot.end_days, rehearsal.read()
+        assert then.interactions["last_days"].max() < start  # type: ignore[operator]
+        assert then.items["last_days"].max() < start  # type: ignore[operator]
         assert rehearsal.purchases.join(known, on=["customer_id", "product_id"], how="anti").is_empty()
 
 
@@ -328,9 +331,30 @@ def test_no_rehearsal_sees_what_was_bought_from_the_origin_on(tmp_path: Path) ->
     material = build_material(write_shop(tmp_path, lines), day(50), settings=CHOSEN)
     newest = material.rehearsals[0]
     assert newest.purchases["product_id"].to_list() == sorted(f"p{number}" for number in range(36, 50))
-    assert "p36" not in set(newest.interactions["product_id"])
-    assert "p36" not in set(newest.items["product_id"])
+    assert "p36" not in set(newest.read().interactions["product_id"])
+    assert "p36" not in set(newest.read().items["product_id"])
     assert "p50" not in set(material.interactions["product_id"]) | set(material.items["product_id"])
+
+
+def test_origins_that_share_their_past_learn_it_once(shop: History) -> None:
+    past = Once()
+    early, late = (build_material(shop, day(number), settings=CHOSEN, past=past) for number in (56, 70))
+    alone = build_material(shop, day(70), settings=CHOSEN)
+    settings_of_als = Blend(factor_count=4, regularization=0.1).als_settings()
+    assert late.rehearsals[0].once is early.once
+    shared = rehearse(late.rehearsals[0], settings_of_als)
+    assert rehearse(late.rehearsals[0], settings_of_als) is shared
+    apart = rehearse(alone.rehearsals[0], settings_of_als)
+    assert shared is not None
+    assert apart is not None
+    assert_array_equal(shared[0].features, apart[0].features)
+
+
+def test_a_window_without_orders_teaches_nothing(tmp_path: Path) -> None:
+    lines: list[Line] = [("ann", "p", 1.0, 1, 1.0), ("bob", "p", 2.0, 1, 1.0)]
+    material = build_material(write_shop(tmp_path, lines), day(50), settings=CHOSEN)
+    als = Blend(factor_count=4).als_settings()
+    assert [rehearse(found, als) for found in material.rehearsals] == [None, None, None]
 
 
 def test_there_is_no_rehearsal_before_the_first_order(shop: History) -> None:

@@ -45,8 +45,8 @@ def run_backtest(context: Context, announce: Announce, *, with_lists: bool = Tru
     """Refit and judge every recipe of every task at the rolling origins that the history allows."""
     needed = context.settings.churn.supported_snapshots_min
     result = Backtest(_origins(context, horizon_days=context.headline_days, snapshots_min=needed))
-    examples = _judge_churn(context, result, announce)
-    _judge_clv(context, result, examples, announce)
+    # Nothing here names the examples: they are the largest part, and the lists need their room.
+    _judge_clv(context, result, _judge_churn(context, result, announce), announce)
     if with_lists:
         _judge_recommender(context, result, announce)
     return result

@@ -97,8 +97,8 @@ class Blend(Als):
         super()._learn(material)
         neighbours = learnt_neighbours(material, self.catalogue_)
         self.sources_ = Sources(self.catalogue_, self.factors_, neighbours)
-        usable = [rehearsal for rehearsal in material.rehearsals if len(rehearsal.items)]
-        found = [rehearse(rehearsal, self.als_settings()) for rehearsal in usable]
+        rehearsed = [rehearse(rehearsal, self.als_settings()) for rehearsal in material.rehearsals]
+        found = [lessons for lessons in rehearsed if lessons is not None]
         self.chance_ = OrderChance(1.0, None)
         self.ranker_, self.level_ = None, 0.0
         if not found:
@@ -117,6 +117,7 @@ class Blend(Als):
             "learning_rate": 0.05,
             "num_leaves": 63,
             "min_data_in_leaf": 400,
+            "max_bin": 63,
             "feature_fraction": 0.3,
             "bagging_fraction": 0.7,
             "bagging_freq": 1,

@@ -5,7 +5,7 @@ customer. To serve one it reads that one's interactions (`features.interactions`
 was unknown at the time of fitting is served like any other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -35,18 +35,26 @@ LIST_COLUMNS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What was known at a snapshot; what is derived from it is derived once, by `once`."""
+
+    interactions: pl.DataFrame
+    items: pl.DataFrame
+    once: Once
+
+
+@dataclass(frozen=True, slots=True)
 class Rehearsal:
     """An earlier origin whose outcome is known at the origin: the known before it, the truth after it.
 
-    `purchases` is `[snapshot, snapshot + outcome_days)` and ends on or before the origin. What is derived
-    from the known is derived once, by `once`.
+    `purchases` is `[snapshot, snapshot + outcome_days)` and ends on or before the origin. `read` reads the
+    known when it is needed, and nothing keeps it: what is learnt from it is small, and kept by `once`.
     """
 
     snapshot: Snapshot
-    interactions: pl.DataFrame
-    items: pl.DataFrame
     purchases: pl.DataFrame
-    once: Once = field(default_factory=Once, repr=False, compare=False)
+    read: Callable[[], Known]
+    once: Once
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,18 +10,18 @@ from scipy.optimize import brentq
 from scipy.special import expit
 
 from models.recommender.catalogue import Bools, Catalogue, Floats, Ints
-from models.recommender.contract import Rehearsal
+from models.recommender.contract import Known, Rehearsal
 from models.recommender.factors import AlsSettings
 from models.recommender.lists import find_pairs, pair_keys
 from models.recommender.material import learnt_factors, learnt_neighbours
 from models.recommender.order_chance import chance_features
 from models.recommender.ranking import ranking_features
-from models.recommender.shoppers import Shoppers, read_shoppers
+from models.recommender.shoppers import read_shoppers
 from models.recommender.sources import Sources
 
 _BUYERS_MAX = 6_000
 _CUSTOMERS_MAX = 50_000
-_ROWS_MAX = 400_000
+_ROWS_MAX = 250_000
 _LEVEL_ROWS_MAX = 50_000
 _BLOCK_ROWS = 256
 _LEVEL_MAX = 3.0
@@ -50,25 +50,38 @@ class Chances:
     ordered: Bools
 
 
-def rehearse(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances]:
-    """Serve those who ordered in a rehearsal's window as of its beginning, and mark what they bought."""
+def rehearse(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances] | None:
+    """Serve those who ordered in a rehearsal's window as of its beginning, and mark what they bought.
+
+    None where no item was known then, or nobody who was known ordered: an outage teaches nothing.
+    """
     return rehearsal.once(("lessons", settings), lambda: _rehearsed(rehearsal, settings))
 
 
-def _rehearsed(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances]:
-    catalogue = Catalogue(rehearsal.items)
-    factors = learnt_factors(rehearsal, catalogue, settings)
-    sources = Sources(catalogue, factors, learnt_neighbours(rehearsal, catalogue))
-    buyers, weights = _buyers(rehearsal, seed=settings.seed)
+def _rehearsed(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Chances] | None:
+    known = rehearsal.read()
+    if known.items.is_empty():
+        return None
+    catalogue = Catalogue(known.items)
+    factors = learnt_factors(known, catalogue, settings)
+    sources = Sources(catalogue, factors, learnt_neighbours(known, catalogue))
+    buyers, weights = _buyers(known, rehearsal.purchases, seed=settings.seed)
+    if buyers.is_empty():
+        return None
     truth = _purchase_keys(rehearsal.purchases, buyers, catalogue)
-    lessons = []
-    for first, block in _shoppers(rehearsal, buyers, catalogue).blocks(_BLOCK_ROWS):
+    snapshot, lessons = rehearsal.snapshot, []
+    shoppers = read_shoppers(known.interactions, buyers.to_list(), catalogue=catalogue, snapshot=snapshot)
+    for first, block in shoppers.blocks(_BLOCK_ROWS):
         found = sources.find(block)
         keys = pair_keys(found.rows + first, found.items, item_count=len(catalogue))
         features = ranking_features(found, block, catalogue).astype(np.float32)
         each = weights[found.rows + first]
         lessons.append(Lessons(features, find_pairs(keys, truth) >= 0, each, np.ones(len(keys))))
-    return join_lessons(lessons), _chances(rehearsal, catalogue, seed=settings.seed)
+    chosen = known.interactions["customer_id"].unique().sort()
+    chosen = chosen.sample(min(len(chosen), _CUSTOMERS_MAX), seed=settings.seed).sort()
+    shoppers = read_shoppers(known.interactions, chosen.to_list(), catalogue=catalogue, snapshot=snapshot)
+    ordered = chosen.is_in(rehearsal.purchases["customer_id"].unique().to_list())
+    return join_lessons(lessons), Chances(chance_features(shoppers), ordered.to_numpy())
 
 
 def join_lessons(lessons: Sequence[Lessons]) -> Lessons:
@@ -120,29 +133,16 @@ def level_shift(margins_of: Callable[[Matrix], Floats], lesson: Lessons) -> floa
     return float(brentq(excess, -_LEVEL_MAX, _LEVEL_MAX))
 
 
-def _buyers(rehearsal: Rehearsal, *, seed: int) -> tuple[pl.Series, Floats]:
+def _buyers(known: Known, purchases: pl.DataFrame, *, seed: int) -> tuple[pl.Series, Floats]:
     """Return the known customers who bought in the window, sorted, and how much each counts.
 
     Who bought n items counts 1 ÷ √n: recall is a mean over customers, and large baskets are few.
     """
-    known = rehearsal.interactions.select(pl.col("customer_id").unique())
-    bought = rehearsal.purchases.join(known, on="customer_id", how="semi")
+    customers = known.interactions.select(pl.col("customer_id").unique())
+    bought = purchases.join(customers, on="customer_id", how="semi")
     buyers = bought.group_by("customer_id").len("item_count").sort("customer_id")
     taken = buyers.sample(min(len(buyers), _BUYERS_MAX), seed=seed).sort("customer_id")
     return taken["customer_id"], taken["item_count"].to_numpy() ** -0.5
-
-
-def _chances(rehearsal: Rehearsal, catalogue: Catalogue, *, seed: int) -> Chances:
-    known = rehearsal.interactions["customer_id"].unique().sort()
-    known = known.sample(min(len(known), _CUSTOMERS_MAX), seed=seed).sort()
-    ordered = known.is_in(rehearsal.purchases["customer_id"].unique().to_list())
-    return Chances(chance_features(_shoppers(rehearsal, known, catalogue)), ordered.to_numpy())
-
-
-def _shoppers(rehearsal: Rehearsal, customers: pl.Series, catalogue: Catalogue) -> Shoppers:
-    return read_shoppers(
-        rehearsal.interactions, customers.to_list(), catalogue=catalogue, snapshot=rehearsal.snapshot
-    )
 
 
 def _purchase_keys(purchases: pl.DataFrame, buyers: pl.Series, catalogue: Catalogue) -> Ints:

@@ -14,13 +14,13 @@ from features.once import Once
 from features.settings import Settings
 from features.snapshot import Snapshot
 from models.recommender.catalogue import Catalogue
-from models.recommender.contract import RecommenderMaterial, Rehearsal
+from models.recommender.contract import Known, RecommenderMaterial, Rehearsal
 from models.recommender.factors import AlsSettings, ItemFactors
 from models.recommender.neighbours import ItemNeighbours
 
 # Three windows teach more than the newest alone; a large shop has enough in fewer.
 REHEARSAL_COUNT_MAX = 3
-PURCHASES_WANTED = 200_000
+PURCHASES_WANTED = 60_000
 # Taste is learnt from as many lines as one machine holds easily; buckets are random samples of customers.
 LINES_MAX = 20_000_000
 
@@ -39,7 +39,7 @@ def build_material(
     `buckets` limits the customers learnt from (default: all, or as many as hold `LINES_MAX` lines); the item
     table is always of the whole shop.
     Rehearsals go back from the origin, window by window, until they hold enough purchases. Calls that share
-    `past` (and all else but the origin) read a snapshot once, and derive once what they learn from it.
+    `past` (and all else but the origin) derive once what they learn from a snapshot.
     """
     chosen = _enough_buckets(history) if buckets is None else buckets
     reader = _Reader(history, settings, chosen, engine, past or Once())
@@ -49,9 +49,10 @@ def build_material(
     for number in range(1, REHEARSAL_COUNT_MAX + 1):
         if purchase_count >= PURCHASES_WANTED:
             break
-        rehearsal = reader.rehearsal(origin.shifted(-days * number), days)
-        if rehearsal.interactions.is_empty():
+        start = origin.shifted(-days * number)
+        if not reader.has_orders_before(start):
             break
+        rehearsal = reader.rehearsal(start, days)
         rehearsals.append(rehearsal)
         purchase_count += len(rehearsal.purchases)
     known = reader.known(origin)
@@ -66,13 +67,6 @@ def build_material(
 
 
 @dataclass(frozen=True, slots=True)
-class _Known:
-    interactions: pl.DataFrame
-    items: pl.DataFrame
-    once: Once
-
-
-@dataclass(frozen=True, slots=True)
 class _Reader:
     history: History
     settings: Settings
@@ -80,14 +74,12 @@ class _Reader:
     engine: Engine
     past: Once
 
-    def known(self, snapshot: Snapshot) -> _Known:
-        """Return interactions and items as of a snapshot."""
-        return self.past(("known", snapshot), lambda: self._read(snapshot))
+    def has_orders_before(self, snapshot: Snapshot) -> bool:
+        first_days = self.history.manifest.first_order_days
+        return first_days is not None and first_days < snapshot.end_days
 
-    def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
-        return self.past(("rehearsal", start), lambda: self._rehearsal(start, days))
-
-    def _read(self, snapshot: Snapshot) -> _Known:
+    def known(self, snapshot: Snapshot) -> Known:
+        """Read interactions and items as of a snapshot."""
         interactions = build_interactions(
             self.history, snapshot, settings=self.settings, buckets=self.buckets, engine=self.engine
         )
@@ -99,13 +91,15 @@ class _Reader:
             engine=self.engine,
             interactions=interactions if is_whole else None,
         )
-        return _Known(interactions, items, Once())
+        return Known(interactions, items, self._once(snapshot))
 
-    def _rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
+    def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
         end = start.shifted(days)
         purchases = build_purchases(self.history, start, end, buckets=self.buckets, engine=self.engine)
-        known = self.known(start)
-        return Rehearsal(start, known.interactions, known.items, purchases, known.once)
+        return Rehearsal(start, purchases, lambda: self.known(start), self._once(start))
+
+    def _once(self, snapshot: Snapshot) -> Once:
+        return self.past(snapshot, Once)
 
 
 def _enough_buckets(history: History) -> range:
@@ -114,7 +108,7 @@ def _enough_buckets(history: History) -> range:
 
 
 def learnt_factors(
-    known: RecommenderMaterial | Rehearsal, catalogue: Catalogue, settings: AlsSettings
+    known: RecommenderMaterial | Known, catalogue: Catalogue, settings: AlsSettings
 ) -> ItemFactors:
     """Return the factors of a snapshot's interactions, learnt once."""
     return known.once(
@@ -122,7 +116,7 @@ def learnt_factors(
     )
 
 
-def learnt_neighbours(known: RecommenderMaterial | Rehearsal, catalogue: Catalogue) -> ItemNeighbours:
+def learnt_neighbours(known: RecommenderMaterial | Known, catalogue: Catalogue) -> ItemNeighbours:
     """Return the item neighbours of a snapshot's interactions, learnt once."""
     owned = known.interactions
     return known.once("neighbours", lambda: ItemNeighbours.fit(owned_matrix(owned, catalogue)))
