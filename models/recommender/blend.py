@@ -20,7 +20,7 @@ from models.recommender.als import Als
 from models.recommender.catalogue import Floats
 from models.recommender.contract import RecommenderMaterial
 from models.recommender.for_you import explain
-from models.recommender.lessons import Lessons, join_lessons, level_shift, rehearse, thin_lessons
+from models.recommender.lessons import Lessons, join_lessons, level_shift, rehearse
 from models.recommender.lists import Picks, find_pairs, pair_keys
 from models.recommender.material import learnt_neighbours
 from models.recommender.neighbours import ItemNeighbours
@@ -106,7 +106,7 @@ class Blend(Als):
         features = np.concatenate([chances.features for _, chances in found])
         ordered = np.concatenate([chances.ordered for _, chances in found])
         self.chance_ = OrderChance.fit(features, ordered, seed=self.seed)
-        lesson = thin_lessons(join_lessons([lessons for lessons, _ in found]), seed=self.seed)
+        lesson = join_lessons([lessons for lessons, _ in found])
         if lesson.hit.sum() >= _HITS_MIN:
             self.ranker_ = self._train(lesson)
             self.level_ = level_shift(self._margins, lesson)

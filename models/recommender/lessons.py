@@ -21,7 +21,7 @@ from models.recommender.sources import Sources
 
 _BUYERS_MAX = 6_000
 _CUSTOMERS_MAX = 50_000
-_ROWS_MAX = 250_000
+_ROWS_MAX = 100_000
 _LEVEL_ROWS_MAX = 50_000
 _BLOCK_ROWS = 256
 _LEVEL_MAX = 3.0
@@ -81,7 +81,8 @@ def _rehearsed(rehearsal: Rehearsal, settings: AlsSettings) -> tuple[Lessons, Ch
     chosen = chosen.sample(min(len(chosen), _CUSTOMERS_MAX), seed=settings.seed).sort()
     shoppers = read_shoppers(known.interactions, chosen.to_list(), catalogue=catalogue, snapshot=snapshot)
     ordered = chosen.is_in(rehearsal.purchases["customer_id"].unique().to_list())
-    return join_lessons(lessons), Chances(chance_features(shoppers), ordered.to_numpy())
+    kept = thin_lessons(join_lessons(lessons), seed=settings.seed)
+    return kept, Chances(chance_features(shoppers), ordered.to_numpy())
 
 
 def join_lessons(lessons: Sequence[Lessons]) -> Lessons:
