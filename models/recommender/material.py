@@ -18,9 +18,9 @@ from models.recommender.contract import Known, RecommenderMaterial, Rehearsal
 from models.recommender.factors import AlsSettings, ItemFactors
 from models.recommender.neighbours import ItemNeighbours
 
-# Three windows teach more than the newest alone; a large shop has enough in fewer.
+# A small shop learns from three windows; a large one has enough in the newest, which teaches best.
 REHEARSAL_COUNT_MAX = 3
-PURCHASES_WANTED = 60_000
+PURCHASES_WANTED = 40_000
 # Taste is learnt from as many lines as one machine holds easily; buckets are random samples of customers.
 LINES_MAX = 20_000_000
 
