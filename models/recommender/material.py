@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from threading import Lock
 
 import numpy as np
 import polars as pl
@@ -79,7 +80,11 @@ class _Reader:
         return first_days is not None and first_days < snapshot.end_days
 
     def known(self, snapshot: Snapshot) -> Known:
-        """Read interactions and items as of a snapshot."""
+        """Read interactions and items as of a snapshot; one reads at a time, since it takes the most room."""
+        with self.past("reading", Lock):
+            return self._read(snapshot)
+
+    def _read(self, snapshot: Snapshot) -> Known:
         interactions = build_interactions(
             self.history, snapshot, settings=self.settings, buckets=self.buckets, engine=self.engine
         )
