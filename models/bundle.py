@@ -32,7 +32,7 @@ MANIFEST_FILE = "manifest.json"
 BUNDLE_FILE = "bundle.json"
 GOLDEN_FILE = "golden.npz"
 MODEL_FOLDER = "model"
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 _LIBRARIES = ("numpy", "scipy", "pandas", "lightgbm", "implicit", "polars")
 _KINDS = ("churn", "clv", "recommender")
 

@@ -45,13 +45,20 @@ def test_neighbour_scores_are_weights_times_likeness(neighbours: ItemNeighbours)
     assert_allclose(found, profiles @ likeness)
 
 
-def test_evidence_is_owned_and_says_more_than_that_everybody_buys_it(neighbours: ItemNeighbours) -> None:
+def test_evidence_is_owned_and_says_more_than_that_everybody_buys_it() -> None:
+    twice = ItemNeighbours.fit(sparse.csr_matrix(np.vstack([BOUGHT, BOUGHT])))
     shoppers = _shoppers([(0, 0, 1.0), (1, 2, 1.0)], count=2)
     rows, asked = np.array([0, 0, 1]), np.array([1, 2, 0])
-    owned, shares = neighbours.evidence(asked, rows, shoppers)
+    owned, shares = twice.evidence(asked, rows, shoppers)
     # b for an owner of a: 3 of 4 buyers, of all 3 of 6; all buy c; a for an owner of c: 4 of 6, as all do
     assert_array_equal(owned, [0, -1, -1])
     assert_allclose(shares, [0.75, np.nan, np.nan])
+
+
+def test_evidence_of_fewer_than_five_customers_is_none(neighbours: ItemNeighbours) -> None:
+    owned, shares = neighbours.evidence(np.array([1]), np.array([0]), _shoppers([(0, 0, 1.0)], count=1))
+    assert_array_equal(owned, [-1])
+    assert_array_equal(shares, [np.nan])
 
 
 def test_neighbours_come_back_from_their_arrays(neighbours: ItemNeighbours) -> None:

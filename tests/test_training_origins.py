@@ -12,7 +12,9 @@ from training.origins import rolling_origins
 HISTORY_DAYS_MIN, SNAPSHOTS_MIN = 30, 2
 
 
-def origins_of(as_of: date, first: date, headline: int, count: int = 4) -> list[date]:
+def origins_of(
+    as_of: date, first: date, headline: int, count: int = 4, spacing_days: int | None = None
+) -> list[date]:
     return rolling_origins(
         as_of,
         first_order_date=first,
@@ -20,6 +22,7 @@ def origins_of(as_of: date, first: date, headline: int, count: int = 4) -> list[
         origin_count=count,
         history_days_min=HISTORY_DAYS_MIN,
         snapshots_min=SNAPSHOTS_MIN,
+        spacing_days=spacing_days,
     )
 
 
@@ -35,6 +38,14 @@ def test_the_worked_example_of_the_module() -> None:
 def test_a_long_history_has_origins_half_a_horizon_apart() -> None:
     found = origins_of(date(2026, 1, 1), date(2020, 1, 1), 90)
     assert {after - before for before, after in itertools.pairwise(found)} == {timedelta(days=44)}
+
+
+def test_a_distance_that_was_asked_for_is_kept_where_the_history_allows() -> None:
+    as_of, first = date(2026, 1, 1), date(2025, 1, 1)
+    newest = as_of - timedelta(days=14)
+    asked = [newest - timedelta(days=14 * number) for number in (3, 2, 1, 0)]
+    assert origins_of(as_of, first, 14, spacing_days=14) == asked
+    assert origins_of(as_of, first, 14, spacing_days=365) == origins_of(as_of, first, 14)
 
 
 def test_a_short_history_has_none() -> None:

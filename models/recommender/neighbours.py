@@ -17,12 +17,14 @@ from models.recommender.catalogue import Floats, Ints
 from models.recommender.lists import NO_ITEM, find_pairs, pair_keys, places_in_runs
 from models.recommender.shoppers import Shoppers
 
-NEIGHBOUR_COUNT = 100
+_KEPT_COUNT = 100
 _SHRINKAGE_CUSTOMERS = 20.0
 # What a customer buys most speaks for them; the rest of a long history only takes time.
 _OWNED_MAX = 200
-# Evidence is looked for among an item's nearest, and must say more than that everybody buys it.
+# Evidence is looked for among an item's nearest; it must rest on several customers and say more than that
+# everybody buys the item.
 _EVIDENCE_PLACES = 30
+_EVIDENCE_CUSTOMERS_MIN = 5
 _LIFT_MIN = 1.5
 
 
@@ -42,7 +44,7 @@ class ItemNeighbours:
         known = items != NO_ITEM
         rows = np.repeat(np.arange(len(items)), known.sum(axis=1))
         near = items[known]
-        norms = np.sqrt(customer_counts + _SHRINKAGE_CUSTOMERS)
+        norms = _norms(customer_counts)
         weights = joint[known] / (norms[rows] * norms[near])
         self._likeness = sparse.csr_matrix((weights, (rows, near)), shape=(len(items), len(items)))
 
@@ -53,8 +55,8 @@ class ItemNeighbours:
         bought = sparse.csr_matrix(owned, copy=True, dtype=np.float64)
         bought.data[:] = 1.0
         counts = np.asarray(bought.sum(axis=0)).ravel()
-        norms = np.sqrt(counts + _SHRINKAGE_CUSTOMERS)
-        finder = ItemItemRecommender(K=min(NEIGHBOUR_COUNT + 1, item_count))
+        norms = _norms(counts)
+        finder = ItemItemRecommender(K=min(_KEPT_COUNT + 1, item_count))
         finder.fit(bought @ sparse.diags_array(1.0 / norms), show_progress=False)
         found = finder.similarity
         rows = np.repeat(np.arange(item_count), np.diff(found.indptr))
@@ -63,14 +65,14 @@ class ItemNeighbours:
         rows, near, values = rows[kept], near[kept], found.data[kept]
         # Counts are whole numbers: taken out of the cosine they are exact again, and so are ties.
         joint = np.rint(values * norms[rows] * norms[near]).astype(np.int64)
-        table = np.full((item_count, NEIGHBOUR_COUNT + 1), NO_ITEM, np.int64)
+        table = np.full((item_count, _KEPT_COUNT + 1), NO_ITEM, np.int64)
         counted, likeness = np.zeros_like(table), np.zeros(table.shape)
         order = np.argsort(pair_keys(rows, near, item_count=item_count))
         rows, near, joint = rows[order], near[order], joint[order]
         slots = rows, places_in_runs(rows)
         table[slots], counted[slots] = near, joint
         likeness[slots] = joint / (norms[rows] * norms[near])
-        nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :NEIGHBOUR_COUNT]
+        nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :_KEPT_COUNT]
         table, counted = (np.take_along_axis(part, nearest, axis=1) for part in (table, counted))
         return cls(table, counted, counts.astype(np.int64), owned.shape[0])
 
@@ -89,8 +91,9 @@ class ItemNeighbours:
     def evidence(self, items: Ints, rows: Ints, shoppers: Shoppers) -> tuple[Ints, Floats]:
         """Return for each (row, item) the row's owned item that is nearest to it, and what speaks for it.
 
-        That is the share of the owned item's buyers who also bought this one. It counts only if it is half as
-        much again as the share of all customers; else, and where nothing near is owned, -1 and NaN.
+        That is the share of the owned item's buyers who also bought this one. It counts only if five customers
+        or more bought both, and if it is half as much again as the share of all customers; else, and where
+        nothing near is owned, -1 and NaN.
         """
         size = len(self.items)
         near, joint = self.items[items, :_EVIDENCE_PLACES], self.joint[items, :_EVIDENCE_PLACES]
@@ -99,7 +102,7 @@ class ItemNeighbours:
         shares = joint / np.maximum(self.customer_counts[near], 1)
         usual = self.customer_counts[items] / max(self.customer_total, 1)
         speaks = (near != NO_ITEM) & (find_pairs(keys, known) >= 0).reshape(near.shape)
-        speaks &= shares >= _LIFT_MIN * usual[:, None]
+        speaks &= (joint >= _EVIDENCE_CUSTOMERS_MIN) & (shares >= _LIFT_MIN * usual[:, None])
         first = speaks.argmax(axis=1)[:, None]
         found = speaks.any(axis=1)
         owned = np.where(found, np.take_along_axis(near, first, axis=1)[:, 0], NO_ITEM)
@@ -120,3 +123,8 @@ class ItemNeighbours:
         items, joint = (arrays[name].astype(np.int64) for name in ("neighbour_items", "neighbour_joint"))
         total = int(arrays["neighbour_customer_total"])
         return cls(items, joint, arrays["neighbour_customers"].astype(np.int64), total)
+
+
+def _norms(customer_counts: Ints | Floats) -> Floats:
+    norms: Floats = np.sqrt(customer_counts + _SHRINKAGE_CUSTOMERS)
+    return norms

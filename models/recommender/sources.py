@@ -11,10 +11,10 @@ from models.recommender.lists import find_pairs, pair_keys, places_in_runs
 from models.recommender.neighbours import ItemNeighbours
 from models.recommender.shoppers import Shoppers
 
-OWNED_MAX = 80
-NEAR_COUNT = 40
-NEIGHBOUR_COUNT = 40
-POPULAR_COUNT = 30
+_OWNED_COUNT = 80
+_TASTE_COUNT = 40
+_NEIGHBOUR_COUNT = 40
+_POPULAR_COUNT = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Sources:
         size = len(self.catalogue)
         customers = self.factors.fold_in(shoppers.owned(size))
         near_rows, near_items, _ = self.factors.nearest(
-            customers, count=NEAR_COUNT, is_offered=self.catalogue.is_offered
+            customers, count=_TASTE_COUNT, is_offered=self.catalogue.is_offered
         )
         near = np.sort(pair_keys(near_rows, near_items, item_count=size))
         scores = self.neighbours.scores(shoppers)
@@ -84,18 +84,18 @@ class Sources:
         keys, values = keys[wanted], scores.data[wanted]
         ends = np.cumsum(np.bincount(rows[wanted], minlength=scores.shape[0]))
         runs = zip(np.split(keys, ends[:-1]), np.split(values, ends[:-1]), strict=True)
-        return np.concatenate([run[_largest(worth, NEIGHBOUR_COUNT)] for run, worth in runs])
+        return np.concatenate([run[_largest(worth, _NEIGHBOUR_COUNT)] for run, worth in runs])
 
 
 def _own_items(shoppers: Shoppers, catalogue: Catalogue) -> Ints:
     """Return the keys of each row's most ordered offered items."""
     offered = shoppers.ranked[catalogue.is_offered[shoppers.items[shoppers.ranked]]]
-    chosen = offered[places_in_runs(shoppers.rows[offered]) < OWNED_MAX]
+    chosen = offered[places_in_runs(shoppers.rows[offered]) < _OWNED_COUNT]
     return pair_keys(shoppers.rows[chosen], shoppers.items[chosen], item_count=len(catalogue))
 
 
 def _popular(shoppers: Shoppers, catalogue: Catalogue) -> Ints:
-    popular = catalogue.popular[:POPULAR_COUNT]
+    popular = catalogue.popular[:_POPULAR_COUNT]
     rows = np.repeat(np.arange(shoppers.count), len(popular))
     return pair_keys(rows, np.tile(popular, shoppers.count), item_count=len(catalogue))
 
