@@ -91,9 +91,9 @@ class ItemNeighbours:
     def evidence(self, items: Ints, rows: Ints, shoppers: Shoppers) -> tuple[Ints, Floats]:
         """Return for each (row, item) the row's owned item that is nearest to it, and what speaks for it.
 
-        That is the share of the owned item's buyers who also bought this one. It counts only if five customers
-        or more bought both, and if it is half as much again as the share of all customers; else, and where
-        nothing near is owned, -1 and NaN.
+        That is the share of the owned item's buyers who also bought this one. It counts only if five or more
+        bought both, and if it is half as much again as the share of all customers; else, and where nothing
+        near is owned, -1 and NaN.
         """
         size = len(self.items)
         near, joint = self.items[items, :_EVIDENCE_PLACES], self.joint[items, :_EVIDENCE_PLACES]
