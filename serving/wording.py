@@ -110,8 +110,7 @@ ENGLISH = Language(
         ),
         "categories_bought_together": (
             "{buyer_share} of those who buy {evidence} also buy this kind of thing",
-            "often bought together with {evidence}",
-            "often bought together with the basket",
+            "a new kind of thing that customers like this one buy",
         ),
     },
     plain={

@@ -130,6 +130,11 @@ def test_the_category_that_goes_with_what_was_bought_comes_first(tmp_path: Path)
     assert "spade" in found.index
 
 
+def test_a_category_without_a_companion_is_offered_without_evidence(tmp_path: Path) -> None:
+    found = served(write_shop(tmp_path, drinkers_and_gardeners(), PRODUCTS), 10, kind="cross_sell")
+    assert found.loc[["spade"], ["evidence_product_id", "value"]].isna().all(axis=None)
+
+
 def test_cross_sell_is_never_from_a_category_bought_nor_without_one(tmp_path: Path) -> None:
     found = served(write_shop(tmp_path, drinkers_and_gardeners(), PRODUCTS), 10, kind="cross_sell")
     assert not {"coffee", "tea", "stamp"} & set(found.index)

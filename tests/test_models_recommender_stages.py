@@ -10,6 +10,7 @@ from scipy.special import expit, logit
 from features.interactions import ORDER_WEIGHTS, build_interactions
 from features.items import build_items
 from models.recommender.catalogue import Catalogue
+from models.recommender.ease import ease_weights
 from models.recommender.lessons import Lessons, join_lessons, level_shift, thin_lessons
 from models.recommender.neighbours import ItemNeighbours
 from models.recommender.order_chance import CHANCE_FEATURES, OrderChance
@@ -59,6 +60,11 @@ def test_evidence_of_fewer_than_five_customers_is_none(neighbours: ItemNeighbour
     owned, shares = neighbours.evidence(np.array([1]), np.array([0]), _shoppers([(0, 0, 1.0)], count=1))
     assert_array_equal(owned, [-1])
     assert_array_equal(shares, [np.nan])
+
+
+def test_ease_weights_rebuild_what_two_things_share() -> None:
+    # (XᵀX + I)⁻¹ of counts 4 and 4 with 2 joint is [[5, -2], [-2, 5]] ÷ 21
+    assert_allclose(ease_weights(np.array([[4.0, 2], [2, 4]]), penalty=1.0), [[0, 0.4], [0.4, 0]])
 
 
 def test_neighbours_come_back_from_their_arrays(neighbours: ItemNeighbours) -> None:

@@ -1,9 +1,9 @@
 """`cross_sell`: another need, from a category that the customer has not bought.
 
-First the category, by a tempered naive Bayes over the categories bought: log P(k) + ½/√n × Σ_j log lift(j, k)
-where P(k) is the share of customers who bought k lately, n the number of categories bought, and lift is
-shrunk to 1 by five expected joint customers. Then the best item in it: recent buyers, halved for each price
-tier away from the customer's. Every further item of a category counts half.
+First the category: P(k) × √(e_uk ÷ share of k), where P(k) is the share of customers who bought k lately and
+e_uk what EASE over categories expects of this customer; the ratio is kept within a tenth and ten times. Then
+the best item in it: recent buyers, halved for each price tier away from the customer's. Every further item of
+a category counts half.
 """
 
 from collections.abc import Mapping
@@ -17,12 +17,15 @@ from scipy import sparse
 from features.items import PRICE_TIER_COUNT
 from models.recommender.catalogue import MIDDLE_TIER, Bools, Catalogue, Floats, Ints
 from models.recommender.contract import Unavailable
+from models.recommender.ease import ease_weights
 from models.recommender.lists import NO_ITEM, Picks, find_pairs, pair_keys, places_in_runs
 from models.recommender.shoppers import Shoppers
 
 _CATEGORY_COUNT_MAX = 1_000
 _PRIOR_CUSTOMERS = 5.0
-_TEMPER = 0.5
+_EASE_PENALTY = 300.0
+_RATIO_MIN = 0.1
+_EVIDENCE_CUSTOMERS_MIN = 5
 _CATEGORIES_PER_LIST = 15
 _ITEMS_PER_CATEGORY = 5
 
@@ -41,7 +44,10 @@ class CrossSellTable:
         buyers = np.maximum(np.diag(joint), 1.0)
         expected = np.outer(buyers, buyers) / max(customers, 1)
         self._log_lift: Floats = np.log((joint + _PRIOR_CUSTOMERS) / (expected + _PRIOR_CUSTOMERS))
-        self._log_share: Floats = np.log(np.maximum(recent_share, 0.1 / max(customers, 1)))
+        self._recent_share: Floats = np.maximum(recent_share, 0.1 / max(customers, 1))
+        self._share: Floats = buyers / max(customers, 1)
+        self._expects: Floats = ease_weights(joint, penalty=_EASE_PENALTY)
+        self._speaks: Bools = (joint >= _EVIDENCE_CUSTOMERS_MIN) & (self._log_lift > 0)
         self._buyer_share: Floats = joint / buyers[:, None]
 
     @classmethod
@@ -105,17 +111,19 @@ class CrossSellTable:
     def picks(self, shoppers: Shoppers, catalogue: Catalogue, *, depth: int) -> Picks:
         """Return items of categories new to the customer, none of them owned.
 
-        Score = the category's probability ÷ 2 for each better item of it. The evidence is the customer's most
-        ordered item of the category that speaks most for it, `value` the share of that category's buyers who
-        also bought from this one. Customers without a category get nothing.
+        Score = the category's ÷ 2 for each better item of it. The evidence is the customer's most ordered
+        item of the category that speaks most for it, `value` the share of that category's buyers who also
+        bought from this one; there is none where no bought category goes with it above chance with five
+        customers or more who have both. Customers without a category get nothing.
         """
         bought = np.zeros((shoppers.count, len(self.categories)), dtype=bool)
         bought[shoppers.category_rows, shoppers.category_nos] = True
-        rows, nos, logs = self._new_categories(bought, has_items=self._best[:, 0, 0] != NO_ITEM)
+        rows, nos, chances = self._new_categories(bought, has_items=self._best[:, 0, 0] != NO_ITEM)
         items = self._best[nos, _usual_tiers(shoppers, catalogue)[rows] - 1]
-        speakers = self._speakers(bought, rows, nos)
-        evidence = self._most_ordered(shoppers, rows, speakers)
-        scores = np.exp(logs)[:, None] * 0.5 ** np.arange(_ITEMS_PER_CATEGORY)
+        speakers, speaks = self._speakers(bought, rows, nos)
+        evidence = np.where(speaks, self._most_ordered(shoppers, rows, speakers), NO_ITEM)
+        shares = np.where(speaks, self._buyer_share[speakers, nos], np.nan)
+        scores = chances[:, None] * 0.5 ** np.arange(_ITEMS_PER_CATEGORY)
         picks = Picks.of(
             np.repeat(rows, _ITEMS_PER_CATEGORY),
             items.ravel(),
@@ -124,27 +132,30 @@ class CrossSellTable:
             source="personalised",
         )
         picks.evidence[:] = np.repeat(evidence, _ITEMS_PER_CATEGORY)
-        picks.values[:] = np.repeat(self._buyer_share[speakers, nos], _ITEMS_PER_CATEGORY)
+        picks.values[:] = np.repeat(shares, _ITEMS_PER_CATEGORY)
         known = pair_keys(shoppers.rows, shoppers.items, item_count=len(catalogue))
         keys = pair_keys(picks.rows, picks.items, item_count=len(catalogue))
         return picks.take((picks.items != NO_ITEM) & (find_pairs(keys, known) < 0)).best(depth)
 
     def _new_categories(self, bought: Bools, *, has_items: Bools) -> tuple[Ints, Ints, Floats]:
-        counts = bought.sum(axis=1)
         # Sparse, so that a row's sum does not depend on the rows beside it.
-        lifts = sparse.csr_matrix(bought, dtype=np.float64) @ self._log_lift
-        logs = self._log_share + _TEMPER / np.sqrt(np.maximum(counts, 1))[:, None] * lifts
-        logs[bought | ~has_items] = -np.inf
-        logs[counts == 0] = -np.inf
-        nos = np.argsort(-logs, axis=1, kind="stable")[:, :_CATEGORIES_PER_LIST]
-        best = np.take_along_axis(logs, nos, axis=1)
-        rows, places = np.nonzero(np.isfinite(best))
+        expected = sparse.csr_matrix(bought, dtype=np.float64) @ self._expects
+        ratios = np.clip(expected / self._share, _RATIO_MIN, 1 / _RATIO_MIN)
+        chances = self._recent_share * np.sqrt(ratios)
+        chances[bought | ~has_items] = 0.0
+        chances[~bought.any(axis=1)] = 0.0
+        nos = np.argsort(-chances, axis=1, kind="stable")[:, :_CATEGORIES_PER_LIST]
+        best = np.take_along_axis(chances, nos, axis=1)
+        rows, places = np.nonzero(best > 0)
         return rows, nos[rows, places], best[rows, places]
 
-    def _speakers(self, bought: Bools, rows: Ints, nos: Ints) -> Ints:
-        """Return for each (row, new category) the bought category with the highest lift."""
-        lifts = np.where(bought[rows], self._log_lift[nos], -np.inf)
-        return lifts.argmax(axis=1) if len(rows) else np.zeros(0, np.int64)
+    def _speakers(self, bought: Bools, rows: Ints, nos: Ints) -> tuple[Ints, Bools]:
+        """Return for each (row, new category) the bought category with the highest lift, and if it counts."""
+        lifts = np.where(self._speaks[nos] & bought[rows], self._log_lift[nos], -np.inf)
+        if not len(rows):
+            return np.zeros(0, np.int64), np.zeros(0, bool)
+        speakers = lifts.argmax(axis=1)
+        return speakers, np.isfinite(lifts[np.arange(len(rows)), speakers])
 
     def _most_ordered(self, shoppers: Shoppers, rows: Ints, nos: Ints) -> Ints:
         """Return the row's most ordered item of each category asked for, -1 where the catalogue has none."""
