@@ -62,7 +62,7 @@ def write_goods(whole: History, root: Path) -> History:
 def metrics_at(history: History, day: date) -> pd.DataFrame:
     """Return the mean metrics of every recommender at a date: a row each."""
     settings, origin = load_settings(), Snapshot(day)
-    material = build_material(history, origin, settings=settings)
+    material = build_material(history, origin, settings=settings, only_ranking=True)
     end = origin.shifted(settings.recommender.outcome_days)
     bought = build_purchases(history, origin, end)
     sold = bought.join(material.items.select("product_id"), on="product_id", how="semi").to_pandas()

@@ -39,6 +39,7 @@ ITEM_SCHEMA = pl.Schema(
         "order_weight_90": pl.Float64,
         "repurchase_rate": pl.Float64,
         "repurchase_gap_days": pl.Float64,
+        "gap_error_share": pl.Float64,
         "unit_price_minor": pl.Float64,
         "price_tier": pl.Int64,
         "first_days": pl.Float64,
@@ -76,6 +77,7 @@ def build_items(
     `order_weight_*`         orders, each counting half for every 7, 30, 90 days of its age
     `repurchase_rate`        their share of the buyers, shrunk to the category's, that to the shop's
     `repurchase_gap_days`    median over these buyers of their mean gap, shrunk alike; null if nobody did
+    `gap_error_share`        null: `features.replenishment` knows it
     `unit_price_minor`       median amount per unit, minor units of the currency; null where nothing was paid
     `price_tier`             1 to 3 by price within the subcategory, else the category, else the shop
     `is_active`              false once it was silent for longer than four of its average gaps
@@ -84,7 +86,11 @@ def build_items(
     """
     sold = _sales(history, snapshot, settings=settings, engine=engine, interactions=interactions)
     items = sold.join(_attributes(history, snapshot), on="product_id", how="left").with_columns(
-        _repurchase_rate(), _repurchase_gap(), _price_tier(), _is_active(snapshot, settings)
+        _repurchase_rate(),
+        _repurchase_gap(),
+        _price_tier(),
+        _is_active(snapshot, settings),
+        pl.lit(None, pl.Float64).alias("gap_error_share"),
     )
     kept = items.sort(
         "is_active", "recent_order_count", "order_count", "product_id", descending=[True, True, True, False]

@@ -1,4 +1,4 @@
-"""The packed form of a recommendation list: 16 bytes a slot, in the order of rank.
+"""The packed form of a recommendation list: 18 bytes a slot, in the order of rank.
 
     item_no       uint32    row of the score run's item table
     score         float32
@@ -6,6 +6,7 @@
     reason        uint8     place in `REASONS`
     source        uint8     place in `SOURCES`
     value         int16     the reason's number times its scale, or none
+    spread        uint16    half of all truths lie within ± this of the value; its scale, or none
 
 All little-endian. This module needs the standard library only, so that the API process can read slots without
 a dataframe engine; `models.recommender.packing` writes the same bytes in bulk.
@@ -21,25 +22,27 @@ KINDS: Final = ("for_you", "buy_again", "cross_sell", "upsell", "popular")
 SOURCES: Final = ("personalised", "segment", "popular", "fallback")
 """Whose behaviour speaks: the customer's, the segment's, the shop's; `fallback` if nobody is known."""
 
-SLOT: Final = Struct("<IfIBBh")
+SLOT: Final = Struct("<IfIBBhH")
 NO_EVIDENCE: Final = 0xFFFF_FFFF
 NO_VALUE: Final = -0x8000
 VALUE_MAX: Final = 0x7FFF
+NO_SPREAD: Final = 0xFFFF
 
 
 class Reason(NamedTuple):
-    """Why an item is in a list: a code, and the name and scale of the one number that goes with it."""
+    """Why an item is in a list: a code, the name and scale of the number that goes with it, and of its ±."""
 
     code: str
     value_name: str | None = None
     scale: int = 1
+    spread_name: str | None = None
 
 
 # The place is what is stored: new reasons go to the end.
 REASONS: Final = (
     Reason("popular", "recent_customer_count"),
     Reason("bought_before", "order_count"),
-    Reason("due_again", "due_in_days"),
+    Reason("due_again", "due_in_days", spread_name="due_spread_days"),
     Reason("like_what_you_buy"),
     Reason("same_need_one_tier_up", "price_rise_share", 10_000),
     Reason("categories_bought_together", "buyer_share", 10_000),
@@ -49,7 +52,7 @@ REASON_NUMBERS: Final = {reason.code: number for number, reason in enumerate(REA
 
 
 class Slot(NamedTuple):
-    """One place in a list, as it is read back; `value` is the number that `REASONS` names, unscaled."""
+    """One place in a list, as it is read back; `value`, `spread` are those that `REASONS` names, unscaled."""
 
     item_no: int
     score: float
@@ -57,13 +60,14 @@ class Slot(NamedTuple):
     source: str
     evidence_no: int | None = None
     value: float | None = None
+    spread: float | None = None
 
 
 def pack_slots(slots: Iterable[Slot]) -> bytes:
     """Pack slots; values beyond the range of their field are cut to it.
 
     >>> len(pack_slots([Slot(7, 0.5, "bought_before", "personalised", value=3)]))
-    16
+    18
     """
     return b"".join(_pack(slot) for slot in slots)
 
@@ -79,14 +83,19 @@ def unpack_slots(packed: bytes) -> list[Slot]:
 
 def _pack(slot: Slot) -> bytes:
     number = REASON_NUMBERS[slot.reason]
-    value = NO_VALUE
+    scale = REASONS[number].scale
+    value, spread = NO_VALUE, NO_SPREAD
     if slot.value is not None:
-        value = max(-VALUE_MAX, min(VALUE_MAX, round(slot.value * REASONS[number].scale)))
+        value = max(-VALUE_MAX, min(VALUE_MAX, round(slot.value * scale)))
+    if slot.spread is not None:
+        spread = max(0, min(NO_SPREAD - 1, round(slot.spread * scale)))
     evidence = NO_EVIDENCE if slot.evidence_no is None else slot.evidence_no
-    return SLOT.pack(slot.item_no, slot.score, evidence, number, SOURCES.index(slot.source), value)
+    return SLOT.pack(slot.item_no, slot.score, evidence, number, SOURCES.index(slot.source), value, spread)
 
 
-def _unpack(item_no: int, score: float, evidence: int, reason: int, source: int, value: int) -> Slot:
+def _unpack(
+    item_no: int, score: float, evidence: int, reason: int, source: int, value: int, spread: int
+) -> Slot:
     known = REASONS[reason]
     return Slot(
         item_no,
@@ -95,4 +104,5 @@ def _unpack(item_no: int, score: float, evidence: int, reason: int, source: int,
         SOURCES[source],
         None if evidence == NO_EVIDENCE else evidence,
         None if value == NO_VALUE else value / known.scale,
+        None if spread == NO_SPREAD else spread / known.scale,
     )

@@ -89,8 +89,7 @@ class RunView:
     ) -> dict[str, Any]:
         item = items[slot.item_no]
         evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
-        value_name = REASONS[REASON_NUMBERS[slot.reason]].value_name
-        values = {value_name: slot.value} if value_name and slot.value is not None else {}
+        values = _values_of(slot)
         words = {**values, "evidence": evidence.name or evidence.product_id} if evidence else values
         place: dict[str, Any] = {
             "rank": rank,
@@ -108,6 +107,12 @@ class RunView:
             place["product"] = {name: getattr(item, name) for name in PRODUCT_NAMES}
             place["product"]["currency"] = self._meta.currency
         return place
+
+
+def _values_of(slot: Slot) -> dict[str, float]:
+    reason = REASONS[REASON_NUMBERS[slot.reason]]
+    named = {reason.value_name: slot.value, reason.spread_name: slot.spread}
+    return {name: value for name, value in named.items() if name is not None and value is not None}
 
 
 def item_numbers(slots: Mapping[str, Sequence[Slot]], *, limit: int) -> Iterable[int]:

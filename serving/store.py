@@ -20,7 +20,7 @@ from features.basis import BasisName
 from features.errors import UserError
 from features.slots import Slot
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 StoredRow = tuple[Any, ...]
 """The values of `rows.STORED_NAMES`, in that order."""

@@ -94,7 +94,9 @@ ENGLISH = Language(
         "popular": ("bought by {recent_customer_count:customer|customers} lately", "popular in the shop"),
         "bought_before": ("bought {order_count:once|# times} before", "bought before"),
         "due_again": (
+            "was due {overdue_days:day|days} ago (± {due_spread_days})",
             "was due {overdue_days:day|days} ago",
+            "due again in {due_in_days:day|days} (± {due_spread_days})",
             "due again in {due_in_days:day|days}",
             "due again",
         ),
@@ -153,7 +155,7 @@ class Wording:
         """Return why an item is in a list; `evidence` is the name of the item that speaks for it."""
         due = values.get("due_in_days")
         if due is not None and due < 0:
-            values = {"overdue_days": -due}
+            values = {**values, "overdue_days": -due}
         return _pick(self._recommendations.get(code, ()), values) or code.replace("_", " ")
 
 

@@ -17,20 +17,21 @@ SLOTS = st.builds(
     source=st.sampled_from(SOURCES),
     evidence_no=st.none() | st.integers(0, 2**32 - 2),
     value=st.none() | st.integers(-3, 3).map(float),
+    spread=st.none() | st.integers(0, 6).map(float),
 )
 
 
 @given(slots=st.lists(SLOTS, max_size=60))
 def test_what_is_packed_is_read_back(slots: list[Slot]) -> None:
     packed = pack_slots(slots)
-    assert len(packed) == 16 * len(slots)
+    assert len(packed) == 18 * len(slots)
     assert unpack_slots(packed) == slots
 
 
-def test_a_slot_is_16_bytes_of_known_order() -> None:
-    assert SLOT.size == 16
-    packed = pack_slots([Slot(1, 0.5, "due_again", "personalised", evidence_no=258, value=-2)])
-    assert packed.hex(" ") == "01 00 00 00 00 00 00 3f 02 01 00 00 02 00 fe ff"
+def test_a_slot_is_18_bytes_of_known_order() -> None:
+    assert SLOT.size == 18
+    packed = pack_slots([Slot(1, 0.5, "due_again", "personalised", evidence_no=258, value=-2, spread=9)])
+    assert packed.hex(" ") == "01 00 00 00 00 00 00 3f 02 01 00 00 02 00 fe ff 09 00"
 
 
 @pytest.mark.parametrize(("value", "kept"), [(1e9, 32_767.0), (-1e9, -32_767.0)])

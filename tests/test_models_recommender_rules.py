@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 from recommender_shop import Line, Product, day, settings, write_shop
@@ -71,6 +72,16 @@ def test_soap_falls_due_by_its_own_rhythm(rhythm: History, at: int, due_in_days:
     else:
         assert found.loc["soap", "value"] == due_in_days
         assert found.loc["soap", "reason"] == "due_again"
+
+
+def test_what_falls_due_says_how_far_off_it_may_be(tmp_path: Path) -> None:
+    # everybody's usual gap is 10 days, and the last one took 15: half off
+    lines = [(f"s{n}", "soap", day_, 1, 2.0) for n in range(20) for day_ in (0.0, 10.0, 25.0)]
+    found = served(write_shop(tmp_path, lines), 35, kind="buy_again", customer="s0")
+    # usual from now on: 12.5 days, the customer's own and the item's
+    assert found.loc["soap", ["value", "spread"]].tolist() == [2.0, 6.0]
+    few = served(write_shop(tmp_path / "few", lines[:9]), 35, kind="buy_again", customer="s0")
+    assert np.isnan(few.loc["soap", "spread"])
 
 
 def test_nothing_is_due_on_the_day_after(rhythm: History) -> None:

@@ -14,10 +14,10 @@ from serving.store import Item
 
 TABLE = pd.DataFrame(
     [
-        ("b", "for_you", 1, "p1", 0.5, "bought_before", "personalised", None, 3.0),
-        ("b", "for_you", 2, "p0", 0.25, "same_need_one_tier_up", "segment", "p1", 0.254),
-        ("b", "upsell", 1, "p2", 0.125, "due_again", "popular", None, -4.0),
-        ("a", "upsell", 1, "p2", 0.125, "like_what_you_buy", "fallback", "p0", None),
+        ("b", "for_you", 1, "p1", 0.5, "bought_before", "personalised", None, 3.0, None),
+        ("b", "for_you", 2, "p0", 0.25, "same_need_one_tier_up", "segment", "p1", 0.254, None),
+        ("b", "upsell", 1, "p2", 0.125, "due_again", "popular", None, -4.0, 3.0),
+        ("a", "upsell", 1, "p2", 0.125, "like_what_you_buy", "fallback", "p0", None, None),
     ],
     columns=[
         "customer_id",
@@ -29,6 +29,7 @@ TABLE = pd.DataFrame(
         "source",
         "evidence_product_id",
         "value",
+        "spread",
     ],
 )
 ITEMS = [Item(item_no=number, product_id=f"p{number}") for number in range(3)]
@@ -52,7 +53,7 @@ def test_bulk_packing_equals_packing_one_by_one(tmp_path: Path) -> None:
     ]
     assert packed[0][2] == pack_slots(wanted)
     assert unpack_slots(packed[0][2]) == wanted
-    assert packed[1][2] == pack_slots([Slot(2, 0.125, "due_again", "popular", value=-4.0)])
+    assert packed[1][2] == pack_slots([Slot(2, 0.125, "due_again", "popular", value=-4.0, spread=3.0)])
     assert packed[2][2] == pack_slots([Slot(2, 0.125, "like_what_you_buy", "fallback", 0)])
 
 

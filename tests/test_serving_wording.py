@@ -52,4 +52,4 @@ def test_values_are_named_alike_in_slots_and_sentences() -> None:
     for reason in REASONS:
         sentences = " ".join(ENGLISH.recommendations[reason.code])
         named = set(re.findall(r"{(\w+)", sentences)) - {"evidence", "overdue_days"}
-        assert named == ({reason.value_name} if reason.value_name else set())
+        assert named == {name for name in (reason.value_name, reason.spread_name) if name}

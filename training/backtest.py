@@ -141,7 +141,7 @@ def _collect(
 
 def _recommender_round(context: Context, origin: Snapshot, past: Once) -> RecommenderRound:
     settings = context.settings
-    material = build_material(context.history, origin, settings=settings, past=past)
+    material = build_material(context.history, origin, settings=settings, past=past, only_ranking=True)
     end = origin.shifted(settings.recommender.outcome_days)
     purchases = build_purchases(context.history, origin, end).to_pandas()
     return recommender_round(recommender_candidates(settings), material, purchases)

@@ -17,7 +17,8 @@ _OVERDUE_HALF_LIFE_GAPS = 2.0
 def buy_again(shoppers: Shoppers, catalogue: Catalogue, *, outcome_days: int, depth: int) -> Picks:
     """Return owned, repeatable, offered items that fall due; never one bought on the day before.
 
-    `value` is the number of days until the item is due, negative when overdue.
+    `value` is the number of days until the item is due, negative when overdue; `spread` how far off such days
+    usually are (half of them less), where the catalogue knows.
     """
     gaps = usual_gaps_days(shoppers, catalogue)
     ages = shoppers.ages_days
@@ -33,4 +34,5 @@ def buy_again(shoppers: Shoppers, catalogue: Catalogue, *, outcome_days: int, de
         shoppers.rows[due], shoppers.items[due], scores, reason="due_again", source="personalised"
     )
     picks.values[:] = np.round(gaps[due] - ages[due])
+    picks.spreads[:] = np.round(gaps[due] * catalogue.gap_error_shares[shoppers.items[due]])
     return picks.best(depth)

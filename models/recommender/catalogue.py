@@ -30,6 +30,7 @@ class Catalogue:
     `is_offered`      still sold and not known to be out of stock: only these are ever proposed
     `is_repeatable`   bought again often enough to be offered to somebody who has it
     `popular`         numbers of the offered items, the most popular first (recent buyers, all buyers, number)
+    `gap_error_shares`  how far off the usual gap is, as a share of it (median); NaN where unknown
     `order_weights`   orders by age: a column for each of `ORDER_WEIGHTS`
     `category_nos`    items of one number are of one category, -1 where unknown
     `need_nos`        items of one number serve the same need (subcategory; category in a shop that has no
@@ -41,6 +42,7 @@ class Catalogue:
         self.product_ids = items["product_id"]
         self.repurchase_rates = _floats(items["repurchase_rate"])
         self.repurchase_gaps_days = _floats(items["repurchase_gap_days"])
+        self.gap_error_shares = _floats(items["gap_error_share"])
         self.unit_prices = _floats(items["unit_price_minor"])
         self.price_tiers = items["price_tier"].fill_null(MIDDLE_TIER).to_numpy().astype(np.int64)
         self.recent_customer_counts = items["recent_customer_count"].to_numpy().astype(np.int64)

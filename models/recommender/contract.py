@@ -31,6 +31,7 @@ LIST_COLUMNS = (
     "source",
     "evidence_product_id",
     "value",
+    "spread",
 )
 
 
@@ -95,7 +96,7 @@ class Recommender(Model, Protocol):
 
         `interactions` are those of the customers, as of `snapshot`; a customer without any gets the popular
         items with the source `fallback`. `for_you` and `popular` hold `depth` items where the catalogue has
-        them; other kinds may hold fewer, or none. What `reason` and `value` mean: `features.slots`.
+        them; other kinds may hold fewer, or none. What `reason`, `value` and `spread` mean: `features.slots`.
         """
         ...
 

@@ -66,10 +66,13 @@ def explain(
     picks.values[:] = catalogue.recent_customer_counts[picks.items]
     _mark(picks, owned >= 0, reason="bought_before", source="personalised")
     picks.values[owned >= 0] = shoppers.order_counts[owned[owned >= 0]]
-    due_in = np.round(usual_gaps_days(shoppers, catalogue) - shoppers.ages_days)
+    gaps = usual_gaps_days(shoppers, catalogue)
+    due_in = np.round(gaps - shoppers.ages_days)
     is_due = (owned >= 0) & (due_in[owned] <= 0) if len(due_in) else np.zeros(len(picks), dtype=bool)
     _mark(picks, is_due, reason="due_again", source="personalised")
     picks.values[is_due] = due_in[owned[is_due]]
+    spreads = gaps[owned[is_due]] * catalogue.gap_error_shares[picks.items[is_due]]
+    picks.spreads[is_due] = np.round(spreads)
     if factors is not None and by_taste is not None:
         chosen = np.flatnonzero((owned < 0) & by_taste)
         evidence = _alike(picks.take(chosen), shoppers, factors)

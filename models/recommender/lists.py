@@ -19,8 +19,8 @@ NO_ITEM = -1
 class Picks:
     """Items chosen for customers: one entry a slot, all arrays of one length.
 
-    `reasons` and `sources` are numbers of `features.slots`; `evidence` is an item number or -1; `values` is
-    NaN where the reason has no number.
+    `reasons` and `sources` are numbers of `features.slots`; `evidence` is an item number or -1; `values` and
+    `spreads` are NaN where the reason has no number and where nobody knows how far off it is.
     """
 
     rows: Ints
@@ -30,6 +30,7 @@ class Picks:
     sources: NDArray[np.uint8]
     evidence: Ints
     values: Floats
+    spreads: Floats
 
     @classmethod
     def of(cls, rows: Ints, items: Ints, scores: Floats, *, reason: str, source: str) -> Self:
@@ -43,6 +44,7 @@ class Picks:
             sources=np.full(size, SOURCES.index(source), np.uint8),
             evidence=np.full(size, NO_ITEM, np.int64),
             values=np.full(size, np.nan),
+            spreads=np.full(size, np.nan),
         )
 
     @classmethod
@@ -132,5 +134,6 @@ def to_frame(
         pd.array(SOURCES, dtype="str").take(picks.sources),
         products.take(picks.evidence, allow_fill=True),
         picks.values,
+        picks.spreads,
     )
     return pd.DataFrame(dict(zip(LIST_COLUMNS, columns, strict=True)))

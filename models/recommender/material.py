@@ -12,6 +12,7 @@ from features.history import History
 from features.interactions import Engine, build_interactions, build_purchases
 from features.items import build_items
 from features.once import Once
+from features.replenishment import build_gap_errors
 from features.settings import Settings
 from features.snapshot import Snapshot
 from models.recommender.catalogue import Catalogue
@@ -34,13 +35,15 @@ def build_material(
     buckets: Sequence[int] | None = None,
     engine: Engine = "polars",
     past: Once | None = None,
+    only_ranking: bool = False,
 ) -> RecommenderMaterial:
     """Read everything that a recommender may learn from at an origin; nothing dated on or after it.
 
     `buckets` limits the customers learnt from (default: all, or as many as hold `LINES_MAX` lines); the item
     table is always of the whole shop.
     Rehearsals go back from the origin, window by window, until they hold enough purchases. Calls that share
-    `past` (and all else but the origin) derive once what they learn from a snapshot.
+    `past` (and all else but the origin) derive once what they learn from a snapshot. `only_ranking` leaves
+    out what no ranking needs: how far off an item's usual gap is.
     """
     chosen = _enough_buckets(history) if buckets is None else buckets
     reader = _Reader(history, settings, chosen, engine, past or Once())
@@ -57,11 +60,12 @@ def build_material(
         rehearsals.append(rehearsal)
         purchase_count += len(rehearsal.purchases)
     known = reader.known(origin)
+    items = known.items if only_ranking else reader.with_gap_errors(known, origin)
     return RecommenderMaterial(
         origin=origin,
         outcome_days=days,
         interactions=known.interactions,
-        items=known.items,
+        items=items,
         rehearsals=tuple(rehearsals),
         once=known.once,
     )
@@ -97,6 +101,18 @@ class _Reader:
             interactions=interactions if is_whole else None,
         )
         return Known(interactions, items, self._once(snapshot))
+
+    def with_gap_errors(self, known: Known, snapshot: Snapshot) -> pl.DataFrame:
+        """Return the items with how well their next purchase can be foreseen."""
+        errors = build_gap_errors(
+            self.history,
+            snapshot,
+            interactions=known.interactions,
+            items=known.items,
+            buckets=self.buckets,
+            engine=self.engine,
+        )
+        return known.items.with_columns(errors["gap_error_share"])
 
     def rehearsal(self, start: Snapshot, days: int) -> Rehearsal:
         end = start.shifted(days)

@@ -6,7 +6,16 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.slots import NO_EVIDENCE, NO_VALUE, REASON_NUMBERS, REASONS, SLOT, SOURCES, VALUE_MAX
+from features.slots import (
+    NO_EVIDENCE,
+    NO_SPREAD,
+    NO_VALUE,
+    REASON_NUMBERS,
+    REASONS,
+    SLOT,
+    SOURCES,
+    VALUE_MAX,
+)
 
 _RECORD = np.dtype(
     [
@@ -16,6 +25,7 @@ _RECORD = np.dtype(
         ("reason", "u1"),
         ("source", "u1"),
         ("value", "<i2"),
+        ("spread", "<u2"),
     ]
 )
 _SCALES = np.array([reason.scale for reason in REASONS], dtype=np.float64)
@@ -44,11 +54,15 @@ def _records(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> NDArray[np.voi
         raise KeyError(f"no number for product {lists['product_id'].iloc[int((places < 0).argmax())]!r}")
     evidence = numbers.index.get_indexer(pd.Index(lists["evidence_product_id"]))
     reasons = lists["reason"].map(REASON_NUMBERS).to_numpy(dtype=np.uint8)
-    scaled = np.rint(lists["value"].to_numpy(dtype=np.float64) * _SCALES[reasons])
+    scales = _SCALES[reasons]
+    values, spreads = (
+        np.rint(lists[name].to_numpy(dtype=np.float64) * scales) for name in ("value", "spread")
+    )
     records["item_no"] = numbers.to_numpy()[places]
     records["score"] = lists["score"].to_numpy(dtype=np.float32)
     records["evidence_no"] = np.where(evidence < 0, NO_EVIDENCE, numbers.to_numpy()[evidence])
     records["reason"] = reasons
     records["source"] = lists["source"].map({name: number for number, name in enumerate(SOURCES)})
-    records["value"] = np.where(np.isnan(scaled), NO_VALUE, np.clip(scaled, -VALUE_MAX, VALUE_MAX))
+    records["value"] = np.where(np.isnan(values), NO_VALUE, np.clip(values, -VALUE_MAX, VALUE_MAX))
+    records["spread"] = np.where(np.isnan(spreads), NO_SPREAD, np.clip(spreads, 0, NO_SPREAD - 1))
     return records
