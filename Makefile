@@ -22,7 +22,7 @@ help: ## this list
 	@touch $@
 
 .venv/.%: requirements/%.txt .venv/bin/uv
-	.venv/bin/uv pip install --quiet --python .venv/bin/python --require-hashes -r $<
+	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes -r $<
 	@touch $@
 
 # --- the main job
