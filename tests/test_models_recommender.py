@@ -223,10 +223,11 @@ def test_nothing_in_stock_is_said_and_breaks_nothing(tmp_path: Path, name: str) 
 
 def test_every_candidate_can_be_loaded_under_its_name() -> None:
     candidates = recommender_candidates(Settings())
-    assert set(candidates) == set(LOADERS) == {"blend", "als", "top_freq", "popular"}
+    assert set(candidates) == set(LOADERS) == {"blend", "als", "item_knn", "top_freq", "popular"}
     assert {name: found.method for name, found in candidates.items()} == {
         "blend": "ml",
         "als": "ml",
+        "item_knn": "baseline",
         "top_freq": "baseline",
         "popular": "baseline",
     }

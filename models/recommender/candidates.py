@@ -9,18 +9,20 @@ from models.recommender.als import Als
 from models.recommender.baselines import Popular, TopFrequent
 from models.recommender.blend import Blend
 from models.recommender.contract import Recommender
+from models.recommender.item_knn import ItemKnn
 
 LOADERS: Final[Mapping[str, Callable[[Path], Recommender]]] = {
-    recommender.name: recommender.load for recommender in (Blend, Als, TopFrequent, Popular)
+    recommender.name: recommender.load for recommender in (Blend, Als, ItemKnn, TopFrequent, Popular)
 }
 """By name, as `recommender_candidates` has them: reads a bundle's folder."""
 
 
 def recommender_candidates(settings: Settings) -> dict[str, Recommender]:
-    """Return fresh recommenders by name: blend, als and the baselines top_freq and popular."""
+    """Return fresh recommenders by name: blend, als and the baselines item_knn, top_freq and popular."""
     found: tuple[Recommender, ...] = (
         _with_factors(Blend, settings),
         _with_factors(Als, settings),
+        ItemKnn(),
         TopFrequent(),
         Popular(),
     )
