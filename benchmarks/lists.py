@@ -21,11 +21,11 @@ from benchmarks.published import gates_text
 from benchmarks.sets import load_set
 from features.console import progress, run_command
 from features.history import GenerationWriter, History, bucket_of
-from features.interactions import build_purchases
 from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
 from models.recommender.candidates import recommender_candidates
 from models.recommender.material import build_material
+from training.list_truth import read_purchases
 from training.recommender_rounds import recommender_round
 
 OURS, RULE = "blend", "top_freq"
@@ -63,9 +63,8 @@ def metrics_at(history: History, day: date) -> pd.DataFrame:
     """Return the mean metrics of every recommender at a date: a row each."""
     settings, origin = load_settings(), Snapshot(day)
     material = build_material(history, origin, settings=settings, only_ranking=True)
-    end = origin.shifted(settings.recommender.outcome_days)
-    bought = build_purchases(history, origin, end)
-    sold = bought.join(material.items.select("product_id"), on="product_id", how="semi").to_pandas()
+    bought = read_purchases(history, origin, outcome_days=settings.recommender.outcome_days)
+    sold = bought.join(material.items.select("product_id"), on="product_id", how="semi")
     found = recommender_round(recommender_candidates(settings), material, sold)
     means: pd.DataFrame = found.metrics.groupby("candidate")[list(METRICS)].mean()
     return means.sort_values("recall", ascending=False)

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+from numpy.typing import NDArray
 
 from features.settings import BacktestSettings, Layout, Settings
 from features.snapshot import Snapshot
 from training import verdicts
 from training.context import Context
+from training.metrics_exposure import Exposure
 from training.rounds import Backtest
 from training.scorecard import Scorecard
 
@@ -28,7 +30,7 @@ def context_at(folder: Path) -> Context:
 def predictions(*, customer_count: int = 300, useless: bool = False, seed: int = 1) -> Backtest:
     """Return predictions of a model that knows the chances (or nothing, if useless), beside the base rate."""
     generator = np.random.default_rng(seed)
-    churn, value, lists = [], [], []
+    churn, value, lists, exposures = [], [], [], {}
     ids = [f"c{number:04d}" for number in range(customer_count)]
     chances = generator.beta(0.5, 0.8, customer_count)
     means = generator.gamma(1.5, 40.0, customer_count)
@@ -59,15 +61,36 @@ def predictions(*, customer_count: int = 300, useless: bool = False, seed: int =
             )
         for name, share in (("blend", 0.6), ("popular", 0.4)):
             hit = (generator.random(customer_count) < share).astype(np.float64)
-            lists.append(
-                pd.DataFrame(
-                    {"customer_id": ids, "recall": hit / 2, "ndcg": hit / 3, "hit": hit, "mrr": hit / 4}
-                ).assign(candidate=name, origin=origin)
-            )
+            lists.append(list_rows(ids, hit).assign(candidate=name, origin=origin))
+            shown = generator.integers(0, 30, (customer_count, 10)).astype(np.int32)
+            exposures[name, origin] = Exposure(np.array(ids, dtype=object), shown, offered_count=40)
     found = Backtest(list(ORIGINS))
     found.churn, found.clv, found.recommender = (pd.concat(rows) for rows in (churn, value, lists))
+    found.exposures = exposures
     found.recalls = {"blend": {1: 0.1, 10: 0.3}, "popular": {1: 0.05, 10: 0.2}}
     return found
+
+
+def list_rows(ids: list[str], hit: NDArray[np.float64]) -> pd.DataFrame:
+    """Return how lists were judged; one customer in two bought nothing from a category new to them."""
+    places = np.arange(len(ids))
+    return pd.DataFrame(
+        {
+            "customer_id": ids,
+            "order_count": 1 + places % 12,
+            "recall": hit / 2,
+            "ndcg": hit / 3,
+            "hit": hit,
+            "mrr": hit / 4,
+            "precision": hit / 10,
+            "repeat_recall": hit,
+            "explore_recall": hit / 5,
+            "novelty": 2.0 + hit,
+            "fallback_share": 0.2,
+            "discovery": np.where(places % 2, 1 - hit, np.nan),
+            "popular_discovery": np.where(places % 2, hit, np.nan),
+        }
+    )
 
 
 def scorecard_of(context: Context, result: Backtest, *, left_out: dict[str, str] | None = None) -> Scorecard:
@@ -84,6 +107,8 @@ def scorecard_of(context: Context, result: Backtest, *, left_out: dict[str, str]
         tasks={
             "churn": verdicts.churn_result(context, result.churn, left_out or {}),
             "clv": verdicts.clv_result(context, result.clv, {}),
-            "recommender": verdicts.recommender_result(context, result.recommender, {}),
+            "recommender": verdicts.recommender_result(
+                context, result.recommender, {}, exposures=result.exposures, undefined=result.undefined
+            ),
         },
     )

@@ -26,7 +26,7 @@ from training.metrics_clv import (
     top_share_captured,
     total_bias,
 )
-from training.metrics_recommender import customer_metrics, recall_by_k, recommender_metrics
+from training.metrics_recommender import customer_metrics, recall_by_k
 
 
 def test_a_coin_has_an_auc_of_a_half() -> None:
@@ -153,7 +153,8 @@ def test_list_metrics_of_a_hand_worked_table() -> None:
     assert table["recall"].tolist() == [0.5, 1.0, 0.0]
     assert table["mrr"].tolist() == [1.0, 0.5, 0.0]
     assert table["ndcg"].tolist() == pytest.approx([1 / (1 + 1 / np.log2(3)), 1 / np.log2(3), 0.0])
-    assert recommender_metrics(lists, truth, k=2)["hit_at_2"] == pytest.approx(2 / 3)
+    assert table["hit"].tolist() == [1.0, 1.0, 0.0]
+    assert table["precision"].tolist() == [0.5, 0.5, 0.0]
     assert recall_by_k(lists, truth, ks=(1, 3)) == pytest.approx({1: 1 / 6, 3: 2 / 3})
 
 

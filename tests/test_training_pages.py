@@ -11,6 +11,7 @@ import plotly.graph_objects as go
 import pytest
 from judged_shop import HEADLINE_DAYS, ORIGINS, context_at, predictions, scorecard_of
 
+from training.list_tables import list_lines, list_tables
 from training.minute import advice_of
 from training.pages import draw_figures, write_page, write_scorecard
 from training.rounds import Backtest
@@ -88,7 +89,7 @@ def test_the_page_stays_small_enough_to_mail(judged: tuple[Scorecard, Path]) -> 
 
 def test_every_picture_can_be_drawn_and_has_its_content_in_words(page: Elements) -> None:
     named = [found for _, found in page.found if found.get("role") == "img"]
-    assert len(page.drawings) == len(named) == 13
+    assert len(page.drawings) == len(named) == 14
     assert all(found["aria-label"] for found in named)
     for drawing in page.drawings:
         go.Figure(drawing)
@@ -142,6 +143,45 @@ def test_pictures_are_kept_as_data_with_their_titles(judged: tuple[Scorecard, Pa
     assert not re.search(r"c0\d\d\d", json.dumps(kept)), "a customer"
 
 
+def test_the_page_tells_what_lists_find_and_show_and_to_whom(page: Elements) -> None:
+    for words in (
+        "Chosen to serve: blend, better than the strongest simple rule, popular.",
+        "New categories, ten named: cross_sell",
+        "repeat recall@10",
+        "explore recall@10",
+        "Gini of exposure@10",
+        "fallback share@10",
+        "blend, and popular (below) by orders before the origin",
+        "10 or more",
+    ):
+        assert words in page.words
+
+
+def test_a_rule_that_serves_stands_beside_the_next_best_recipe(tmp_path: Path) -> None:
+    context, result = context_at(tmp_path), predictions()
+    result.recommender["ndcg"] = result.recommender["ndcg"].where(
+        result.recommender["candidate"] == "popular", 0.0
+    )
+    lists = scorecard_of(context, result).tasks["recommender"]
+    assert (lists.winner, lists.rival) == ("popular", "blend")
+    assert "chosen to serve: popular, a simple rule: no model is better beyond doubt" in list_lines(lists)
+    assert {part.against.rival for part in lists.segments if part.against} == {"blend"}
+
+
+def test_what_has_no_value_says_why(tmp_path: Path) -> None:
+    context, result = context_at(tmp_path), predictions()
+    result.recommender["discovery"] = result.recommender["popular_discovery"] = float("nan")
+    result.undefined = {
+        "discovery_at_10": "no product has a category",
+        "hit_at_10": "never told: it has a value",
+    }
+    card = scorecard_of(context, result)
+    assert card.tasks["recommender"].undefined == {"discovery_at_10": "no product has a category"}
+    assert "discovery hit@10 is not defined: no product has a category" in scorecard_text(card)
+    titles = [table.caption for table in list_tables(card.tasks["recommender"])]
+    assert not any("Discovery" in title for title in titles)
+
+
 @pytest.mark.browser
 def test_a_browser_draws_every_picture_from_the_file_alone(
     judged: tuple[Scorecard, Path], tmp_path: Path
@@ -153,7 +193,7 @@ def test_a_browser_draws_every_picture_from_the_file_alone(
     page = (judged[1] / "scorecard.html").as_uri()
     command = [browser, *options, f"--user-data-dir={tmp_path}", page]
     shown = subprocess.run(command, capture_output=True, text=True, check=True, timeout=120).stdout
-    assert len(re.findall(r'class="[^"]*svg-container"', shown)) == 13
+    assert len(re.findall(r'class="[^"]*svg-container"', shown)) == 14
 
 
 def test_a_useless_model_is_told_to_keep_off(tmp_path: Path) -> None:

@@ -19,7 +19,6 @@ import typer
 
 from features.console import Announce, progress, run_command
 from features.examples import Examples
-from features.interactions import build_purchases
 from features.once import Once
 from features.settings import Layout, load_settings
 from features.snapshot import Snapshot
@@ -31,6 +30,7 @@ from training.attach import attach_scorecard
 from training.context import Context, open_context
 from training.extras import extra_sections
 from training.incumbents import INCUMBENT, standing_recipes
+from training.list_truth import read_purchases
 from training.origins import rolling_origins
 from training.pages import draw_figures, write_scorecard
 from training.parallel import side_by_side
@@ -121,8 +121,10 @@ def _judge_recommender(context: Context, result: Backtest, announce: Announce) -
     result.recommender = _collect(
         "recommender", result, [(found.metrics, found.left_out) for found in rounds]
     )
+    for found in rounds:
+        result.exposures |= found.exposures
     if rounds:
-        result.recalls = rounds[-1].recalls
+        result.recalls, result.undefined = rounds[-1].recalls, rounds[-1].undefined
 
 
 def _collect(
@@ -142,8 +144,7 @@ def _collect(
 def _recommender_round(context: Context, origin: Snapshot, past: Once) -> RecommenderRound:
     settings = context.settings
     material = build_material(context.history, origin, settings=settings, past=past, only_ranking=True)
-    end = origin.shifted(settings.recommender.outcome_days)
-    purchases = build_purchases(context.history, origin, end).to_pandas()
+    purchases = read_purchases(context.history, origin, outcome_days=settings.recommender.outcome_days)
     return recommender_round(recommender_candidates(settings), material, purchases)
 
 
@@ -182,7 +183,11 @@ def build_scorecard(context: Context, result: Backtest) -> Scorecard:
             "churn": verdicts.churn_result(context, result.churn, result.left_out["churn"]),
             "clv": verdicts.clv_result(context, result.clv, result.left_out["clv"]),
             "recommender": verdicts.recommender_result(
-                context, result.recommender, result.left_out["recommender"]
+                context,
+                result.recommender,
+                result.left_out["recommender"],
+                exposures=result.exposures,
+                undefined=result.undefined,
             ),
         },
     )

@@ -16,6 +16,7 @@ from features.basis import basis_words
 from features.settings import Layout
 from features.whole import write_whole
 from training.grades import rule_text
+from training.list_tables import list_lines, list_tables
 from training.minute import TITLES, advice_of
 from training.pictures import Figures, draw_figures
 from training.scorecard import Scorecard, TaskResult, verdict_text
@@ -25,6 +26,7 @@ from training.tables import (
     differences_table,
     gates_table,
     meanings_table,
+    metric_names,
     metrics_table,
     origins_table,
     totals_table,
@@ -69,6 +71,7 @@ def _tasks(scorecard: Scorecard, figures: Figures) -> list[dict[str, object]]:
             "result": result,
             "verdict": verdict_text(result),
             "rule": rule_text(task) if result.grade else None,
+            "lines": list(list_lines(result)) if task == "recommender" else [],
             "tables": _tables(result, scorecard.currency),
             "origins": origins_table(result) if result.winner else None,
             "pictures": figures.get(task, []),
@@ -80,8 +83,10 @@ def _tasks(scorecard: Scorecard, figures: Figures) -> list[dict[str, object]]:
 def _tables(result: TaskResult, currency: str) -> list[object]:
     if result.winner is None:
         return []
+    if result.task == "recommender":
+        return list(list_tables(result))
     found = (
-        metrics_table(result, every_metric=True),
+        metrics_table(result, names=metric_names(result)),
         differences_table(result),
         gates_table(result),
         coverage_table(result),

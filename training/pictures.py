@@ -5,6 +5,7 @@ import pandas as pd
 
 from models.registry_names import Task
 from training.canvas import binomial_interval
+from training.list_tables import PARTS
 from training.metrics_churn import calibration_table
 from training.plots import (
     calibration_plot,
@@ -15,11 +16,11 @@ from training.plots import (
     recall_plot,
     totals_plot,
 )
-from training.plots_recipes import metrics_plot, origins_plot
+from training.plots_recipes import metrics_plot, origins_plot, parts_plot
 from training.rounds import Backtest
 from training.scorecard import Scorecard, TaskResult
 from training.sections import Picture, Table
-from training.tables import coverage_table, totals_table
+from training.tables import coverage_table, metrics_table, totals_table
 from training.words import label_of, percent_text
 
 Figures = dict[Task, list[Picture]]
@@ -42,7 +43,7 @@ def draw_figures(scorecard: Scorecard, result: Backtest) -> Figures:
     if clv.winner:
         drawn["clv"] = [*_value(result.clv, clv, scorecard.currency), *_all_recipes(clv)]
     if lists.winner:
-        drawn["recommender"] = [*_recall(result, lists), *_all_recipes(lists)]
+        drawn["recommender"] = [*_recall(result, lists), *_parts(lists), *_all_recipes(lists)]
     return drawn
 
 
@@ -100,28 +101,47 @@ def _value(predictions: pd.DataFrame, result: TaskResult, currency: str) -> list
 
 
 def _recall(result: Backtest, lists: TaskResult) -> list[Picture]:
-    if not result.recalls:
+    # In the order of the other pictures, so that a recipe has one colour.
+    recalls = {name: result.recalls[name] for name in lists.mean_losses if name in result.recalls}
+    if not recalls:
         return []
-    steps = list(next(iter(result.recalls.values())))
-    rows = [(name, *(percent_text(found[k]) for k in steps)) for name, found in result.recalls.items()]
+    steps = list(next(iter(recalls.values())))
+    rows = [(name, *(percent_text(found[k]) for k in steps)) for name, found in recalls.items()]
     return [
         Picture(
             "recall",
             title=f"Purchases found by length of the list, {lists.horizon_days} days, newest origin",
             alt="Share of purchases that were among the items shown, by the number of items shown.",
-            figure=recall_plot(result.recalls),
+            figure=recall_plot(recalls),
             numbers=Table(("recipe", *(f"{k} items" for k in steps)), rows),
+        )
+    ]
+
+
+def _parts(lists: TaskResult) -> list[Picture]:
+    numbers = metrics_table(lists, names=PARTS)
+    if all(cell == "–" for row in numbers.rows for cell in row[2:]):
+        return []
+    return [
+        Picture(
+            "parts",
+            title="Purchases found: of what was bought before, and of what was new",
+            alt="Bars a recipe: recall at 10 of items that the customer had bought before the origin, and of "
+            "items that were new to the customer, with 95 % intervals.",
+            figure=parts_plot(lists, PARTS),
+            numbers=numbers,
         )
     ]
 
 
 def _all_recipes(result: TaskResult) -> list[Picture]:
     metric = LOSS_METRICS[result.task]
+    label = label_of(metric)
     return [
         Picture(
             "origins",
-            title=f"{label_of(metric).capitalize()} from origin to origin",
-            alt=f"{label_of(metric)} of every recipe at each origin, with 95 % intervals.",
+            title=f"{label[0].upper()}{label[1:]} from origin to origin",
+            alt=f"{label} of every recipe at each origin, with 95 % intervals.",
             figure=origins_plot(result, metric),
         ),
         Picture(

@@ -6,7 +6,7 @@ import numpy as np
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from training.canvas import COLOURS, bars, canvas, plain
+from training.canvas import COLOURS, GREY, bars, canvas, plain
 from training.scorecard import Summary, TaskResult
 from training.words import kind_of, label_of
 
@@ -50,6 +50,34 @@ def origins_plot(result: TaskResult, metric: str) -> go.Figure:
         figure.add_trace(trace)
     figure.update_xaxes(type="category")
     figure.update_yaxes(**_scale(metric, _means(result, metric)))
+    return figure
+
+
+def parts_plot(result: TaskResult, metrics: Sequence[str]) -> go.Figure:
+    """Plot some metrics of every recipe as bars side by side, with their intervals."""
+    figure = canvas("recipe", "share of purchases found")
+    for colour, name in zip(COLOURS, metrics, strict=False):
+        known = [
+            (recipe, found.mean, found.low, found.high)
+            for recipe in result.mean_losses
+            if (found := _summary(result, recipe, name)) is not None and found.mean is not None
+        ]
+        means = np.array([mean for _, mean, _, _ in known], dtype=np.float64)
+        low, high = (
+            np.array([row[1] if row[side] is None else row[side] for row in known], dtype=np.float64)
+            for side in (2, 3)
+        )
+        trace = go.Bar(
+            x=[recipe for recipe, *_ in known],
+            y=means,
+            name=label_of(name),
+            marker_color=colour,
+            error_y=bars(means, low, high) | {"color": GREY},
+        )
+        figure.add_trace(trace)
+    figure.update_layout(barmode="group")
+    figure.update_xaxes(type="category")
+    figure.update_yaxes(rangemode="tozero", tickformat=".0%")
     return figure
 
 

@@ -14,13 +14,15 @@ import pandas as pd
 from features.examples import Examples
 from models.contract import ChurnModel, ClvModel, NotEnoughDataError, StandsAlone
 from models.registry_names import Task
+from training.metrics_exposure import Exposure
 
 
 @dataclass(slots=True)
 class Backtest:
     """What the rounds of a back-test stored: prediction tables, list metrics, who was left out and why.
 
-    `newest` is what the recipes learnt from at the newest origin, `previous` at the one before.
+    `newest` is what the recipes learnt from at the newest origin, `previous` at the one before. Of lists
+    there are also what was shown, by recipe and origin, and why a metric has no value.
     """
 
     origins: list[date]
@@ -30,6 +32,8 @@ class Backtest:
     clv: pd.DataFrame = field(default_factory=pd.DataFrame)
     recommender: pd.DataFrame = field(default_factory=pd.DataFrame)
     recalls: dict[str, dict[int, float]] = field(default_factory=dict)
+    exposures: dict[tuple[str, date], Exposure] = field(default_factory=dict)
+    undefined: dict[str, str] = field(default_factory=dict)
     left_out: dict[Task, dict[str, str]] = field(
         default_factory=lambda: {"churn": {}, "clv": {}, "recommender": {}}
     )

@@ -123,10 +123,24 @@ class Total(_Part):
     actual: float
 
 
+class Segment(_Part):
+    """Lists of customers with so many orders before the origin, all origins together.
+
+    A customer counts once an origin. `metrics` are means over customers, by recipe and name; `against` is by
+    how much the NDCG of the recipe that serves is above that of its rival there, customer by customer.
+    """
+
+    name: str
+    customer_count: int
+    metrics: dict[str, dict[str, float]]
+    against: Comparison | None = None
+
+
 class TaskResult(_Part):
     """One task: every recipe, the best one, and why others are missing.
 
-    `gates` and `coverage` are the winner's; `totals` are every value recipe's, by origin.
+    `gates` and `coverage` are the winner's; `totals` are every value recipe's, by origin; `segments` are of
+    lists. `undefined` says why a metric has no value at all.
     """
 
     task: Task
@@ -144,11 +158,19 @@ class TaskResult(_Part):
     gates: list[Gate] = []
     coverage: list[CoverageRow] = []
     totals: dict[str, dict[date, Total]] = {}
+    segments: list[Segment] = []
+    undefined: dict[str, str] = {}
 
     @property
     def best_rule(self) -> str | None:
         """The strongest simple rule, if one was judged."""
         return next((name for name in self.mean_losses if self.candidates[name].is_rule), None)
+
+    @property
+    def rival(self) -> str | None:
+        """Who stands beside the winner: the strongest simple rule; the next best recipe if that has won."""
+        others = [name for name in self.mean_losses if name != self.winner]
+        return self.best_rule if self.best_rule in others else next(iter(others), None)
 
     @property
     def grade(self) -> Grade | None:

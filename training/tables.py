@@ -1,5 +1,6 @@
 """The tables of a scorecard, made once for the page and for the text."""
 
+from collections.abc import Sequence
 from datetime import date
 
 from training.scorecard import HEADLINE_METRICS, CandidateResult, Scorecard, Summary, TaskResult
@@ -15,10 +16,17 @@ from training.words import (
     summary_text,
 )
 
+MEANS_CAPTION = "Means over the origins, with 95 % intervals"
 
-def metrics_table(result: TaskResult, *, every_metric: bool = False) -> Table:
-    """Return every recipe's metrics as means over the origins with their intervals, the best recipe first."""
-    names = metric_names(result) if every_metric else HEADLINE_METRICS[result.task]
+
+def metrics_table(
+    result: TaskResult, *, names: Sequence[str] | None = None, caption: str = MEANS_CAPTION
+) -> Table:
+    """Return every recipe's metrics as means over the origins with their intervals, the best recipe first.
+
+    `names` are the metrics, by default those that matter most.
+    """
+    names = HEADLINE_METRICS[result.task] if names is None else names
     rows = []
     for candidate in result.mean_losses:
         row = result.candidates[candidate]
@@ -27,7 +35,7 @@ def metrics_table(result: TaskResult, *, every_metric: bool = False) -> Table:
     return Table(
         ("recipe", "method", *map(label_of, names)),
         rows,
-        caption="Means over the origins, with 95 % intervals",
+        caption=caption,
         marked=frozenset({0} if result.winner else ()),
         words=frozenset({0, 1}),
     )

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from training.grades import rule_text
+from training.list_tables import list_lines
 from training.minute import advice_of
 from training.scorecard import Scorecard, TaskResult, verdict_text
 from training.sections import Section, Table, table_text
@@ -34,6 +35,8 @@ def _task(result: TaskResult, currency: str) -> list[str]:
     lines = [f"{result.task} · {result.horizon_days} days · origins {origins}", verdict_text(result)]
     if result.winner is not None:
         lines += table_text(metrics_table(result))
+        if result.task == "recommender":
+            lines += [f"  {line}" for line in list_lines(result)]
         if result.grade is not None:
             lines.append(f"  {result.winner}: grade {result.grade} ({rule_text(result.task)})")
         found = (differences_table(result), gates_table(result), spread_table(result), coverage_table(result))

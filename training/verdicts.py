@@ -16,6 +16,7 @@ from training.gates import gates_of, mean_size
 from training.grades import grade_of
 from training.incumbents import INCUMBENT
 from training.judge import Field, Verdict, decide
+from training.list_results import LISTS, Exposures, add_exposure, is_undefined, segments_of
 from training.metrics_churn import churn_metrics, log_losses
 from training.metrics_clv import BOUNDS, Mask, clv_metrics, deviances, interval_metrics
 from training.resampling import Floats, Resample, Statistic
@@ -29,11 +30,8 @@ from training.scorecard import (
     comparison_of,
 )
 from training.summaries import Findings, Measures, differences, measure
-from training.weighted import mean_of
 from training.weighted_churn import churn_statistics
 from training.weighted_clv import clv_statistics, interval_statistics
-
-LIST_COLUMNS = ("recall", "ndcg", "hit", "mrr")
 
 
 def _pair(rows: pd.DataFrame) -> tuple[Floats, Floats]:
@@ -64,10 +62,6 @@ def _clv_statistics(rows: pd.DataFrame) -> dict[str, Statistic]:
 
 CHURN = Measures(lambda rows: churn_metrics(*_pair(rows)), lambda rows: churn_statistics(*_pair(rows)))
 CLV = Measures(_clv_metrics, _clv_statistics)
-LISTS = Measures(
-    lambda rows: {f"{name}_at_10": float(rows[name].mean()) for name in LIST_COLUMNS},
-    lambda rows: {f"{name}_at_10": mean_of(rows[name].to_numpy(np.float64)) for name in LIST_COLUMNS},
-)
 
 
 def methods_of(
@@ -146,17 +140,29 @@ def clv_result(context: Context, predictions: pd.DataFrame, left_out: dict[str, 
     return result.model_copy(update={"coverage": coverage_by_decile(chosen), "totals": totals_of(rows)})
 
 
-def recommender_result(context: Context, rows: pd.DataFrame, left_out: dict[str, str]) -> TaskResult:
-    """Return the recommender's part, decided by 1 - NDCG@10; `rows` as in `training.recommender_rounds`."""
+def recommender_result(
+    context: Context,
+    rows: pd.DataFrame,
+    left_out: dict[str, str],
+    *,
+    exposures: Exposures | None = None,
+    undefined: Mapping[str, str] | None = None,
+) -> TaskResult:
+    """Return the recommender's part, decided by 1 - NDCG@10; all as in `training.recommender_rounds`."""
     horizon = context.settings.recommender.outcome_days
     predictions = rows.assign(horizon_days=horizon)
     losses = None if rows.empty else predictions.assign(loss=1 - rows["ndcg"])
     verdict = _verdict(context, "recommender", losses)
-    found = Findings()
-    if verdict:
-        resample = _resample(context, predictions)
-        found = measure(predictions, LISTS, resample=resample, judged_days=horizon)
-    return _result(context, "recommender", verdict, found, _Rows(predictions, left_out))
+    if verdict is None:
+        return _result(context, "recommender", None, Findings(), _Rows(predictions, left_out))
+    resample = _resample(context, predictions)
+    found = measure(predictions, LISTS, resample=resample, judged_days=horizon)
+    add_exposure(found, exposures or {}, rows, resample=resample, judged_days=horizon)
+    result = _result(context, "recommender", verdict, found, _Rows(predictions, left_out))
+    known = result.candidates[verdict.winner].metrics[horizon]
+    reasons = {name: why for name, why in (undefined or {}).items() if is_undefined(known.get(name))}
+    segments = segments_of(rows, verdict.winner, result.rival, resample=resample)
+    return result.model_copy(update={"segments": segments, "undefined": reasons})
 
 
 def _measured(context: Context, predictions: pd.DataFrame, measures: Measures) -> Findings:

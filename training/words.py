@@ -60,6 +60,31 @@ METRIC_WORDS: Final[dict[str, MetricWords]] = {
     "recall_at_10": MetricWords("recall@10", "bought items that were shown", "share"),
     "hit_at_10": MetricWords("hit@10", "customers who bought at least one item shown", "share"),
     "mrr_at_10": MetricWords("MRR@10", "1 over the place of the first item bought"),
+    "precision_at_10": MetricWords("precision@10", "places of the list that were bought", "share"),
+    "repeat_recall_at_10": MetricWords(
+        "repeat recall@10", "bought items that were shown, of those bought before the origin too", "share"
+    ),
+    "explore_recall_at_10": MetricWords(
+        "explore recall@10", "bought items that were shown, of those never bought before", "share"
+    ),
+    "coverage_at_10": MetricWords("coverage@10", "items on offer that are shown to anybody", "share"),
+    "novelty_at_10": MetricWords(
+        "novelty@10", "how rare shown items are: 1 if half of the customers had bought them, 2 if a quarter"
+    ),
+    "exposure_gini_at_10": MetricWords(
+        "Gini of exposure@10", "0 if all items on offer hold as many places, 1 if one item holds all"
+    ),
+    "fallback_share_at_10": MetricWords(
+        "fallback share@10", "places that say nothing of the customer: popular items", "share"
+    ),
+    "discovery_at_10": MetricWords(
+        "discovery hit@10",
+        "of those who bought from a category new to them, who had one named by the first ten of cross_sell",
+        "share",
+    ),
+    "popular_discovery_at_10": MetricWords(
+        "popular new categories hit@10", "the same for the ten most popular categories new to each", "share"
+    ),
 }
 
 
