@@ -1,6 +1,6 @@
 """`make bench`: every benchmark in turn, each in a process of its own, under one heading each.
 
-python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,api]
+python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,lists,api]
 """
 
 import subprocess
@@ -11,7 +11,7 @@ import typer
 
 from features.console import run_command
 
-PARTS = ("features", "pipeline", "scoring", "quality", "api")
+PARTS = ("features", "pipeline", "scoring", "quality", "lists", "api")
 
 
 def _command(
@@ -19,7 +19,7 @@ def _command(
     lines: Annotated[int, typer.Option(help="order lines of the feature benchmark")] = 10_000_000,
     only: Annotated[str, typer.Option(help=f"comma-separated: {', '.join(PARTS)}")] = ",".join(PARTS),
 ) -> None:
-    """Measure features, the line from file to scores, scoring, prediction quality, and the API under load.
+    """Measure features, the line from file to scores, scoring, prediction quality, lists, and the API.
 
     All of them run whatever one finds; exit code 1 where a gate was missed.
     """
@@ -28,6 +28,7 @@ def _command(
         "pipeline": ["benchmarks.pipeline"],
         "scoring": ["benchmarks.scoring"],
         "quality": ["benchmarks.quality"],
+        "lists": ["benchmarks.lists"],
         "api": ["benchmarks.api_load"],
     }
     chosen = only.split(",")

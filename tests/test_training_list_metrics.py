@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.list_results import LISTS, add_exposure, segments_of
+from training.list_results import LISTS, add_exposure, discovery_gain, segments_of
 from training.metrics_discovery import discovery_hits
 from training.metrics_exposure import Exposure, coverage, exposure_draws, exposure_gini, exposure_metrics
 from training.metrics_recommender import customer_metrics, list_figures
@@ -183,6 +183,18 @@ def test_segments_are_cut_by_orders_before_the_origin() -> None:
     assert against is not None
     assert against.mean == pytest.approx(0.25)
     assert against.low <= 0.25 <= against.high
+
+
+def test_discovery_is_compared_customer_by_customer() -> None:
+    """Of 40 who bought from a new category cross_sell was right for 30, the popular ones for the other 10."""
+    right = [1.0, 1.0, 1.0, 0.0] * 10
+    rows = rows_of(discovery=[*right, np.nan], popular_discovery=[1 - value for value in right] + [np.nan])
+    resample = Resample(rows["customer_id"], draw_count=200, seed=1)
+    gain = discovery_gain(rows[rows["candidate"] == "own"], resample=resample)
+    assert gain is not None
+    assert (gain.rival, gain.mean) == ("popular", 0.5)
+    assert 0.2 < gain.low < 0.5 < gain.high < 0.8
+    assert discovery_gain(rows.assign(discovery=np.nan), resample=resample) is None
 
 
 def test_a_segment_without_customers_and_a_recipe_without_rival_say_nothing() -> None:

@@ -85,8 +85,22 @@ def segments_of(rows: pd.DataFrame, winner: str, rival: str | None, *, resample:
 def _against(own: pd.DataFrame, other: pd.DataFrame, rival: str, resample: Resample) -> Comparison | None:
     keys = ["origin", "customer_id"]
     pairs = own[[*keys, "ndcg"]].merge(other[[*keys, "ndcg"]], on=keys, suffixes=("", "_rival"))
-    gaps = (pairs["ndcg"] - pairs["ndcg_rival"]).to_numpy(np.float64)
-    drawn = resample.draws({"gap": mean_of(gaps)}, resample.groups_of(pairs["customer_id"]))["gap"]
+    return _mean_gap(pairs.assign(gap=pairs["ndcg"] - pairs["ndcg_rival"]), rival, resample)
+
+
+def discovery_gain(rows: pd.DataFrame, *, resample: Resample) -> Comparison | None:
+    """Return by how much cross_sell is right more often than the most popular new categories.
+
+    `rows` of one recipe, as in `training.recommender_rounds`; a customer counts once an origin. None where
+    nobody bought from a category new to them.
+    """
+    gaps = rows.assign(gap=rows["discovery"] - rows["popular_discovery"]).dropna(subset="gap")
+    return None if gaps.empty else _mean_gap(gaps, "popular", resample)
+
+
+def _mean_gap(rows: pd.DataFrame, rival: str, resample: Resample) -> Comparison | None:
+    gaps = rows["gap"].to_numpy(np.float64)
+    drawn = resample.draws({"gap": mean_of(gaps)}, resample.groups_of(rows["customer_id"]))["gap"]
     mean = float(gaps.mean())
     ends = interval(mean, drawn)
     return None if ends is None else Comparison(rival=rival, mean=mean, low=ends[0], high=ends[1])

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from training.scorecard import HEADLINE_METRICS, Segment, Summary, TaskResult
+from training.scorecard import HEADLINE_METRICS, Comparison, Segment, Summary, TaskResult
 from training.sections import Table
 from training.tables import MEANS_CAPTION, differences_table, metrics_table
 from training.words import figure_text, interval_text, label_of, summary_text
@@ -33,13 +33,15 @@ def discovery_table(result: TaskResult) -> Table | None:
     if not any(name in found and found[name].mean is not None for name in DISCOVERY):
         return None
     names = ("cross_sell", "most popular categories that are new to the customer")
+    gains = (_gain_text(DISCOVERY[0], result.discovery_gain), "")
     rows = [
-        (words, summary_text(name, found.get(name))) for words, name in zip(names, DISCOVERY, strict=True)
+        (words, summary_text(name, found.get(name)), gain)
+        for words, name, gain in zip(names, DISCOVERY, gains, strict=True)
     ]
     caption = (
         "Discovery: customers who bought from a category new to them. One of ten categories was right for"
     )
-    return Table(("list of categories", "hit@10"), rows, caption=caption)
+    return Table(("list of categories", "hit@10", "better by"), rows, caption=caption)
 
 
 def segments_table(result: TaskResult) -> Table | None:
@@ -52,7 +54,7 @@ def segments_table(result: TaskResult) -> Table | None:
             segment.name,
             f"{segment.customer_count:,}",
             *(_pair_text(segment, name, result) for name in names),
-            _gap_text(segment),
+            _gain_text("ndcg_at_10", segment.against),
         )
         for segment in result.segments
     ]
@@ -122,8 +124,7 @@ def _pair_text(segment: Segment, name: str, result: TaskResult) -> str:
     return f"{own} ({figure_text(name, segment.metrics.get(result.rival, {}).get(name))})"
 
 
-def _gap_text(segment: Segment) -> str:
-    gap = segment.against
-    if gap is None:
+def _gain_text(metric: str, gain: Comparison | None) -> str:
+    if gain is None:
         return "–"
-    return f"{figure_text('ndcg_at_10', gap.mean)} ({interval_text('ndcg_at_10', gap.low, gap.high)})"
+    return f"{figure_text(metric, gain.mean)} ({interval_text(metric, gain.low, gain.high)})"

@@ -140,7 +140,8 @@ class TaskResult(_Part):
     """One task: every recipe, the best one, and why others are missing.
 
     `gates` and `coverage` are the winner's; `totals` are every value recipe's, by origin; `segments` are of
-    lists. `undefined` says why a metric has no value at all.
+    lists, as is `discovery_gain`: by how much cross_sell names new categories that are bought more often than
+    the most popular ones. `undefined` says why a metric has no value at all.
     """
 
     task: Task
@@ -159,6 +160,7 @@ class TaskResult(_Part):
     coverage: list[CoverageRow] = []
     totals: dict[str, dict[date, Total]] = {}
     segments: list[Segment] = []
+    discovery_gain: Comparison | None = None
     undefined: dict[str, str] = {}
 
     @property

@@ -16,7 +16,7 @@ from training.gates import gates_of, mean_size
 from training.grades import grade_of
 from training.incumbents import INCUMBENT
 from training.judge import Field, Verdict, decide
-from training.list_results import LISTS, Exposures, add_exposure, is_undefined, segments_of
+from training.list_results import LISTS, Exposures, add_exposure, discovery_gain, is_undefined, segments_of
 from training.metrics_churn import churn_metrics, log_losses
 from training.metrics_clv import BOUNDS, Mask, clv_metrics, deviances, interval_metrics
 from training.resampling import Floats, Resample, Statistic
@@ -162,7 +162,8 @@ def recommender_result(
     known = result.candidates[verdict.winner].metrics[horizon]
     reasons = {name: why for name, why in (undefined or {}).items() if is_undefined(known.get(name))}
     segments = segments_of(rows, verdict.winner, result.rival, resample=resample)
-    return result.model_copy(update={"segments": segments, "undefined": reasons})
+    gain = discovery_gain(rows[rows["candidate"] == verdict.winner], resample=resample)
+    return result.model_copy(update={"segments": segments, "discovery_gain": gain, "undefined": reasons})
 
 
 def _measured(context: Context, predictions: pd.DataFrame, measures: Measures) -> Findings:
