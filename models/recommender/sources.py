@@ -12,9 +12,9 @@ from models.recommender.neighbours import ItemNeighbours
 from models.recommender.shoppers import Shoppers
 
 _OWNED_COUNT = 80
-_TASTE_COUNT = 40
-_NEIGHBOUR_COUNT = 40
-_POPULAR_COUNT = 30
+# Who owns much gets fewer new items from each of the other sources: ranking takes the time, and they buy few.
+_WANTED_COUNT = 120
+_NEW_COUNT_MIN, _NEW_COUNT_MAX = 15, 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,18 +48,21 @@ class Sources:
         Rows of customers who own nothing have no candidates.
         """
         size = len(self.catalogue)
+        own = _own_items(shoppers, self.catalogue)
+        quotas = _quotas(np.bincount(own // max(size, 1), minlength=shoppers.count))
         customers = self.factors.fold_in(shoppers.owned(size))
         near_rows, near_items, _ = self.factors.nearest(
-            customers, count=_TASTE_COUNT, is_offered=self.catalogue.is_offered
+            customers, count=_NEW_COUNT_MAX, is_offered=self.catalogue.is_offered
         )
-        near = np.sort(pair_keys(near_rows, near_items, item_count=size))
+        taken = places_in_runs(near_rows) < quotas[near_rows]
+        near = np.sort(pair_keys(near_rows[taken], near_items[taken], item_count=size))
         scores = self.neighbours.scores(shoppers)
         known = pair_keys(shoppers.rows, shoppers.items, item_count=size)
         sources = [
-            _own_items(shoppers, self.catalogue),
+            own,
             near,
-            self._neighbours(scores, known),
-            _popular(shoppers, self.catalogue),
+            self._neighbours(scores, known, quotas),
+            _popular(quotas, self.catalogue),
         ]
         keys = np.unique(np.concatenate(sources))
         owned = find_pairs(keys, known)
@@ -76,15 +79,15 @@ class Sources:
             neighbour=_values_at(scores, keys),
         )
 
-    def _neighbours(self, scores: sparse.csr_matrix, known: Ints) -> Ints:
+    def _neighbours(self, scores: sparse.csr_matrix, known: Ints, quotas: Ints) -> Ints:
         """Return the keys of each row's best offered items by neighbours that it does not own."""
         rows, items = _rows_of(scores), scores.indices.astype(np.int64)
         keys = pair_keys(rows, items, item_count=scores.shape[1])
         wanted = self.catalogue.is_offered[items] & (find_pairs(keys, known) < 0)
         keys, values = keys[wanted], scores.data[wanted]
         ends = np.cumsum(np.bincount(rows[wanted], minlength=scores.shape[0]))
-        runs = zip(np.split(keys, ends[:-1]), np.split(values, ends[:-1]), strict=True)
-        return np.concatenate([run[_largest(worth, _NEIGHBOUR_COUNT)] for run, worth in runs])
+        runs = zip(np.split(keys, ends[:-1]), np.split(values, ends[:-1]), quotas, strict=True)
+        return np.concatenate([run[_largest(worth, count)] for run, worth, count in runs])
 
 
 def _own_items(shoppers: Shoppers, catalogue: Catalogue) -> Ints:
@@ -94,10 +97,17 @@ def _own_items(shoppers: Shoppers, catalogue: Catalogue) -> Ints:
     return pair_keys(shoppers.rows[chosen], shoppers.items[chosen], item_count=len(catalogue))
 
 
-def _popular(shoppers: Shoppers, catalogue: Catalogue) -> Ints:
-    popular = catalogue.popular[:_POPULAR_COUNT]
-    rows = np.repeat(np.arange(shoppers.count), len(popular))
-    return pair_keys(rows, np.tile(popular, shoppers.count), item_count=len(catalogue))
+def _quotas(owned_counts: Ints) -> Ints:
+    """Return how many items each row takes from every source of new ones."""
+    left = (_WANTED_COUNT - owned_counts) // 3
+    return np.clip(left, _NEW_COUNT_MIN, _NEW_COUNT_MAX).astype(np.int64)
+
+
+def _popular(quotas: Ints, catalogue: Catalogue) -> Ints:
+    popular = catalogue.popular[:_NEW_COUNT_MAX]
+    rows = np.repeat(np.arange(len(quotas)), len(popular))
+    keys = pair_keys(rows, np.tile(popular, len(quotas)), item_count=len(catalogue))
+    return keys[np.tile(np.arange(len(popular)), len(quotas)) < quotas[rows]]
 
 
 def _values_at(scores: sparse.csr_matrix, keys: Ints) -> Floats:
