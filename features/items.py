@@ -18,6 +18,7 @@ from features.interactions import (
     sum_by_order,
     sum_by_pair,
 )
+from features.products import read_known_products
 from features.settings import Settings
 from features.snapshot import Snapshot
 
@@ -44,6 +45,7 @@ ITEM_SCHEMA = pl.Schema(
         "price_tier": pl.Int64,
         "first_days": pl.Float64,
         "last_days": pl.Float64,
+        "launched_days": pl.Float64,
         "is_active": pl.Boolean,
         "in_stock": pl.Boolean,
     }
@@ -55,7 +57,14 @@ _RATE_PRIOR_CUSTOMERS = 20
 _GAP_PRIOR_CUSTOMERS = 10
 # Silence of four average gaps happens by chance to one item in e^4 = 55: longer means no longer sold.
 _SILENT_GAPS_MAX = 4
-_ATTRIBUTES = ("product_id", "name", "category", "subcategory", "brand", "in_stock", "loaded_at")
+_NEED = ("category", "subcategory")
+_NEVER = (
+    "order_count",
+    "customer_count",
+    "recent_order_count",
+    "recent_customer_count",
+    "repeat_customer_count",
+)
 
 
 def build_items(
@@ -66,10 +75,13 @@ def build_items(
     engine: Engine = "polars",
     interactions: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """Build one row per product sold before the snapshot, sorted by product_id, at most `item_count_max`.
+    """Build one row per product of the shop, sorted by product_id, at most `item_count_max`.
 
-    The most ordered of the last `popularity_days` are kept (then by all orders, then by id). `interactions`
-    of all customers at this snapshot, where they are at hand, are counted instead of the lines.
+    These are the products sold before the snapshot and, where there are any, those of the catalogue that it
+    knows and nobody has bought: their counts are 0, what orders would tell is null. The most ordered of the
+    last `popularity_days` are kept (then by all orders, then by id), those never sold after all others, the
+    latest launched first. `interactions` of all customers at this snapshot, where they are at hand, are
+    counted instead of the lines.
 
     `item_no`                row number: dense, and the same for the same set of products
     `recent_*_count`         within the last `popularity_days`
@@ -78,24 +90,33 @@ def build_items(
     `repurchase_rate`        their share of the buyers, shrunk to the category's, that to the shop's
     `repurchase_gap_days`    median over these buyers of their mean gap, shrunk alike; null if nobody did
     `gap_error_share`        null: `features.replenishment` knows it
-    `unit_price_minor`       median amount per unit, minor units of the currency; null where nothing was paid
-    `price_tier`             1 to 3 by price within the subcategory, else the category, else the shop
-    `is_active`              false once it was silent for longer than four of its average gaps
+    `unit_price_minor`       median amount per unit, minor units of the currency; null where nothing was paid;
+                             of a product never sold the list price
+    `price_tier`             1 to 3 by price among those sold of the subcategory, else the category, else the
+                             shop
+    `launched_days`          days since 1970-01-01 of `launched_on`, null where unknown as `in_stock` is
+    `is_active`              false once it was silent for longer than four of its average gaps; never sold:
+                             launched within `popularity_days`, or in stock where the launch is unknown
     `in_stock`               null where unknown: an undated attribute counts only if it was loaded before the
                              snapshot, or if the snapshot is the present (no later order is known)
     """
     sold = _sales(history, snapshot, settings=settings, engine=engine, interactions=interactions)
-    items = sold.join(_attributes(history, snapshot), on="product_id", how="left").with_columns(
+    items = _with_unsold(sold, read_known_products(history, snapshot)).with_columns(
         _repurchase_rate(),
         _repurchase_gap(),
-        _price_tier(),
         _is_active(snapshot, settings),
         pl.lit(None, pl.Float64).alias("gap_error_share"),
     )
-    kept = items.sort(
-        "is_active", "recent_order_count", "order_count", "product_id", descending=[True, True, True, False]
-    ).head(settings.recommender.item_count_max)
+    kept = _most_ordered(_with_price_tiers(items), settings.recommender.item_count_max)
     return kept.sort("product_id").with_row_index("item_no").select(ITEM_SCHEMA.keys()).cast(ITEM_SCHEMA)
+
+
+def _most_ordered(items: pl.DataFrame, count: int) -> pl.DataFrame:
+    is_sold = pl.col("order_count") > 0
+    newest = pl.when(~is_sold).then("launched_days").alias("newest")
+    keys = [is_sold.alias("is_sold"), "is_active", "recent_order_count", "order_count", newest, "product_id"]
+    falling = [True, True, True, True, True, False]
+    return items.sort(keys, descending=falling, nulls_last=True).head(count)
 
 
 def _sales(
@@ -147,16 +168,18 @@ def _unit_prices(lines: Lines) -> Lines:
     return prices.group_by("product_id").agg(nw.col("unit_price_minor").median().cast(nw.Float64))
 
 
-def _attributes(history: History, snapshot: Snapshot) -> pl.DataFrame:
-    known = (
-        history.read("products").select(_ATTRIBUTES).unique("product_id", keep="last", maintain_order=True)
+def _with_unsold(sold: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:
+    """Join the catalogue to what was sold, and add what never was; without any sale there is no item."""
+    items = sold.join(products, on="product_id", how="left")
+    if sold.is_empty():
+        return items.drop("list_price_minor", "is_known")
+    unsold = products.filter("is_known").join(sold, on="product_id", how="anti")
+    unsold = unsold.with_columns(
+        *(pl.lit(0, pl.Int64).alias(name) for name in _NEVER),
+        *(pl.lit(0.0).alias(name) for name in ORDER_WEIGHTS),
+        pl.when(pl.col("list_price_minor") > 0).then("list_price_minor").alias("unit_price_minor"),
     )
-    last_order = history.manifest.last_order_days
-    if last_order is None or last_order < snapshot.end_days:
-        return known.drop("loaded_at")
-    loaded_days = pl.col("loaded_at").dt.epoch("us") / 86_400_000_000
-    known_then = pl.when(loaded_days < snapshot.end_days).then(pl.col("in_stock"))
-    return known.with_columns(known_then.alias("in_stock")).drop("loaded_at")
+    return pl.concat([items, unsold], how="diagonal").drop("list_price_minor", "is_known")
 
 
 def _repurchase_rate() -> pl.Expr:
@@ -177,18 +200,26 @@ def _repurchase_gap() -> pl.Expr:
     return shrunk.fill_nan(None).round_sig_figs(9).alias("repurchase_gap_days")
 
 
-def _price_tier() -> pl.Expr:
-    """Cut by mid-rank, so that equal prices share a tier and a single item stands in the middle."""
-    price = pl.col("unit_price_minor")
-    need = ["category", "subcategory"]
-    place = (price.rank("average").over(need) - 0.5) / price.count().over(need)
-    return (1 + (place * PRICE_TIER_COUNT).floor()).cast(pl.Int64).alias("price_tier")
+def _with_price_tiers(items: pl.DataFrame) -> pl.DataFrame:
+    """Cut the prices of what was sold by mid-rank: equal prices share a tier, a single one is the middle.
+
+    A product never sold moves nobody's tier; it takes the one its price would have.
+    """
+    prices = items.group_by(*_NEED, "unit_price_minor").agg((pl.col("order_count") > 0).sum().alias("here"))
+    prices = prices.filter(pl.col("unit_price_minor").is_not_null()).sort("unit_price_minor")
+    until = pl.col("here").cum_sum().over(_NEED)
+    place = (until - pl.col("here") / 2) / pl.col("here").sum().over(_NEED)
+    tier = (1 + (place * PRICE_TIER_COUNT).floor()).clip(1, PRICE_TIER_COUNT)
+    tiers = prices.select(*_NEED, "unit_price_minor", tier.fill_nan(None).cast(pl.Int64).alias("price_tier"))
+    return items.join(tiers, on=[*_NEED, "unit_price_minor"], how="left", nulls_equal=True)
 
 
 def _is_active(snapshot: Snapshot, settings: Settings) -> pl.Expr:
+    recent_days = float(settings.recommender.popularity_days)
     silent = snapshot.end_days - pl.col("last_days")
     average_gap = (snapshot.end_days - pl.col("first_days")) / pl.col("order_count")
-    longest = pl.max_horizontal(
-        pl.lit(float(settings.recommender.popularity_days)), _SILENT_GAPS_MAX * average_gap
-    )
-    return (silent <= longest).alias("is_active")
+    sells = silent <= pl.max_horizontal(pl.lit(recent_days), _SILENT_GAPS_MAX * average_gap)
+    since_launch = snapshot.end_days - pl.col("launched_days")
+    is_new = since_launch.is_between(0.0, recent_days)
+    is_offered = is_new.fill_null(pl.col("in_stock").fill_null(value=False))
+    return pl.when(pl.col("order_count") > 0).then(sells).otherwise(is_offered).alias("is_active")

@@ -1,12 +1,12 @@
 """The item table on hand-made shops whose figures are known."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from recommender_shop import Line, day, settings, write_shop
+from recommender_shop import Line, Product, day, settings, write_shop
 
 from features.history import History
 from features.interactions import Engine, build_interactions
@@ -135,3 +135,81 @@ def test_no_products_give_an_empty_table(tmp_path: Path) -> None:
     found = build_items(write_shop(tmp_path, [("ann", None, 1.0, 1, 1.0)]), day(5), settings=settings())
     assert found.is_empty()
     assert found.schema == ITEM_SCHEMA
+
+
+def shelf_with_unsold(folder: Path) -> History:
+    """Tea is sold; three further products of its need never were."""
+    attributes: dict[str, dict[str, object]] = {
+        "old": {"list_price_minor": 50_000, "launched_on": date(2025, 1, 1), "in_stock": True},
+        "fresh": {"list_price_minor": 20_000, "launched_on": date(2026, 2, 1)},
+        "undated": {"in_stock": True},
+        "unknown": {},
+    }
+    unsold: list[Product] = [(name, "drinks", "hot", found) for name, found in attributes.items()]
+    return write_shop(folder, LINES, [("tea", "drinks", "hot"), ("sofa", "home", "seats"), *unsold])
+
+
+def test_a_product_that_nobody_bought_has_no_figures_of_orders(tmp_path: Path) -> None:
+    found = build_items(shelf_with_unsold(tmp_path), day(60), settings=settings())
+    assert found["product_id"].to_list() == ["fresh", "gift", "old", "sofa", "tea", "undated", "unknown"]
+    unsold = found.filter(pl.col("order_count") == 0)
+    assert unsold["product_id"].to_list() == ["fresh", "old", "undated", "unknown"]
+    for name in ("customer_count", "recent_order_count", "recent_customer_count", "repeat_customer_count"):
+        assert unsold[name].to_list() == [0] * 4
+    assert unsold["order_weight_30"].to_list() == [0.0] * 4
+    assert unsold["first_days"].to_list() == unsold["last_days"].to_list() == [None] * 4
+    assert unsold["unit_price_minor"].to_list() == [20_000.0, 50_000.0, None, None]
+
+
+@pytest.mark.parametrize(
+    ("at", "offered"),
+    [
+        (30, ["undated"]),  # 31 January: not launched yet
+        (31, ["fresh", "undated"]),
+        (61, ["fresh", "undated"]),
+        (62, ["undated"]),
+    ],
+)
+def test_what_was_never_sold_is_offered_when_new_or_surely_in_stock(
+    tmp_path: Path, at: int, offered: list[str]
+) -> None:
+    found = build_items(shelf_with_unsold(tmp_path), day(at), settings=settings(popularity_days=30))
+    unsold = found.filter(pl.col("is_active"), pl.col("order_count") == 0)
+    assert unsold["product_id"].to_list() == offered
+
+
+def test_what_was_never_sold_moves_nothing_of_what_was(tmp_path: Path, shop: History) -> None:
+    with_unsold = build_items(shelf_with_unsold(tmp_path / "b"), day(60), settings=settings())
+    sold = with_unsold.filter(pl.col("order_count") > 0)
+    alone = build_items(shop, day(60), settings=settings())
+    assert_frame_equal(sold.drop("item_no"), alone.drop("item_no"))
+    tiers = dict(with_unsold.select("product_id", "price_tier").rows())
+    assert (tiers["fresh"], tiers["tea"], tiers["old"], tiers["undated"]) == (1, 2, 3, None)
+
+
+def test_what_was_never_sold_comes_after_all_that_was(tmp_path: Path) -> None:
+    lines: list[Line] = [("ann", f"p{number}", 1.0, 1, 1.0) for number in range(9)]
+    launched = {"z-new": date(2026, 2, 1), "a-old": date(2026, 1, 20)}
+    unsold: list[Product] = [(name, None, None, {"launched_on": on}) for name, on in launched.items()]
+    found = build_items(write_shop(tmp_path, lines, unsold), day(90), settings=settings(item_count_max=10))
+    assert found["product_id"].to_list() == [*(f"p{number}" for number in range(9)), "z-new"]
+
+
+def test_the_past_does_not_know_a_product_that_was_loaded_later(tmp_path: Path) -> None:
+    loaded = datetime(2026, 2, 15, tzinfo=UTC)
+    product: Product = ("mug", "home", "cups", {"launched_on": date(2026, 1, 5), "loaded_at": loaded})
+    shop = write_shop(tmp_path, LINES, [product])
+    assert "mug" not in build_items(shop, day(40), settings=settings())["product_id"]
+    assert "mug" in build_items(shop, day(60), settings=settings())["product_id"]
+
+
+def test_the_day_of_launch_is_read_where_it_is_known(tmp_path: Path) -> None:
+    tea: Product = ("tea", None, None, {"launched_on": date(2026, 1, 1)})
+    found = build_items(write_shop(tmp_path, LINES, [tea]), day(60), settings=settings())
+    launched = dict(found.select("product_id", "launched_days").rows())
+    assert launched == {"gift": None, "sofa": None, "tea": day(0).end_days}
+
+
+def test_a_catalogue_without_any_sale_is_no_item_table(tmp_path: Path) -> None:
+    shop = write_shop(tmp_path, [("ann", None, 1.0, 1, 1.0)], [("tea", None, None, {"in_stock": True})])
+    assert build_items(shop, day(5), settings=settings()).is_empty()
