@@ -73,7 +73,7 @@ def write_goods(whole: History, root: Path) -> History:
 def round_at(history: History, day: date) -> RecommenderRound:
     """Fit every recommender at a date and judge it on the 14 days from it."""
     settings, origin = load_settings(), Snapshot(day)
-    material = build_material(history, origin, settings=settings, only_ranking=True)
+    material = build_material(history, origin, settings=settings)
     bought = read_purchases(history, origin, outcome_days=settings.recommender.outcome_days)
     sold = bought.join(material.items.select("product_id"), on="product_id", how="semi")
     return recommender_round(recommender_candidates(settings), material, sold)

@@ -16,11 +16,19 @@ from collections.abc import Iterable
 from struct import Struct
 from typing import Final, NamedTuple
 
-KINDS: Final = ("for_you", "buy_again", "cross_sell", "upsell", "popular")
+CUSTOMER_KINDS: Final = ("for_you", "buy_again", "cross_sell", "upsell")
 """The lists of a customer, in the order in which they are shown."""
 
-SOURCES: Final = ("personalised", "segment", "popular", "fallback")
-"""Whose behaviour speaks: the customer's, the segment's, the shop's; `fallback` if nobody is known."""
+SHOP_KINDS: Final = ("popular", "trending", "new")
+"""The lists of the whole shop, the same for everybody."""
+
+ITEM_KINDS: Final = ("similar", "bundle")
+"""The lists of an item."""
+
+KINDS: Final = (*CUSTOMER_KINDS, *SHOP_KINDS, *ITEM_KINDS)
+
+SOURCES: Final = ("personalised", "segment", "popular", "fallback", "item")
+"""What speaks: the customer's behaviour, the segment's, the shop's (`fallback`: to the unknown), an item."""
 
 SLOT: Final = Struct("<IfIBBhH")
 NO_EVIDENCE: Final = 0xFFFF_FFFF
@@ -47,6 +55,10 @@ REASONS: Final = (
     Reason("same_need_one_tier_up", "price_rise_share", 10_000),
     Reason("categories_bought_together", "buyer_share", 10_000),
     Reason("buyers_also_bought", "buyer_share", 10_000),
+    Reason("trending", "times_usual", 100),
+    Reason("new", "launched_days_ago"),
+    Reason("similar_to"),
+    Reason("bought_together", "basket_share", 10_000),
 )
 REASON_NUMBERS: Final = {reason.code: number for number, reason in enumerate(REASONS)}
 

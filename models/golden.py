@@ -63,14 +63,20 @@ def _recommender_answers(model: Any) -> Arrays:  # noqa: ANN401
         _made_up_interactions(shoppers, product_ids),
         customer_ids=shoppers,
         snapshot=Snapshot(instant_of(_DAY).date()),
-        kinds=["for_you", "popular"],
+        kinds=["for_you"],
         depth=10,
     )
+    lists = pd.concat([lists, *_lists_of_nobody(model, product_ids)], ignore_index=True)
     numbers = {product_id: number for number, product_id in enumerate(product_ids)}
     return {
         "items": np.array([numbers[product_id] for product_id in lists["product_id"]], dtype=np.float64),
         "scores": lists["score"].to_numpy(dtype=np.float64),
     }
+
+
+def _lists_of_nobody(model: Any, product_ids: list[str]) -> list[pd.DataFrame]:  # noqa: ANN401
+    shop = model.shop_lists(snapshot=Snapshot(instant_of(_DAY).date()), depth=10)
+    return [shop, model.item_lists(product_ids[:_SHOPPER_COUNT], depth=10)]
 
 
 def _made_up_interactions(shoppers: list[str], product_ids: list[str]) -> pl.DataFrame:

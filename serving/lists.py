@@ -10,14 +10,15 @@ import polars as pl
 from features.history import MONEY_SCALE, History
 from features.interactions import build_interactions
 from features.settings import Settings
-from features.slots import KINDS
+from features.slots import CUSTOMER_KINDS, KINDS
 from features.snapshot import Snapshot
-from models.recommender.contract import Kind, Recommender
+from models.recommender.contract import NO_CUSTOMER, CustomerKind, Recommender
 from models.recommender.packing import pack_lists
-from serving.sqlite_run import FALLBACK_CUSTOMER
 from serving.store import Item
 
+ITEM_LIST_DEPTH = 20
 _NO_PRODUCT = "no_product"
+_PRODUCTS_AT_ONCE = 5_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,20 +40,34 @@ class ListMaker:
         return {kind: reason for kind, reason in found.items() if reason is not None}
 
     def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[pd.DataFrame]:
-        """Yield the lists of each bucket's customers, and at last those of somebody unknown (customer "")."""
+        """Yield the lists of each bucket's customers, and at last those of nobody (customer "").
+
+        These are the shop's, and `for_you` of somebody unknown.
+        """
         if self.recommender is None:
             return
         for bucket, customer_ids in enumerate(customers_by_bucket):
             if customer_ids:
-                yield self._lists([bucket], customer_ids, KINDS)
-        yield self._lists([0], [FALLBACK_CUSTOMER], ("for_you",))
+                yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
+        yield self._lists([0], [NO_CUSTOMER], ("for_you",))
+        depth = self.settings.recommender.stored_depth
+        yield self.recommender.shop_lists(snapshot=self.snapshot, depth=depth)
+
+    def item_tables(self) -> Iterator[pd.DataFrame]:
+        """Yield the lists of the shop's products, some products at a time."""
+        if self.recommender is None:
+            return
+        product_ids = [item.product_id for item in self.items]
+        for first in range(0, len(product_ids), _PRODUCTS_AT_ONCE):
+            block = product_ids[first : first + _PRODUCTS_AT_ONCE]
+            yield self.recommender.item_lists(block, depth=ITEM_LIST_DEPTH)
 
     def pack(self, table: pd.DataFrame) -> Iterator[tuple[str, str, bytes]]:
-        """Yield (customer_id, kind, packed slots) of a table of lists."""
+        """Yield (customer_id, kind, packed slots) of a table of lists; of a product's, product_id first."""
         return pack_lists(table, {item.product_id: item.item_no for item in self.items})
 
     def _lists(
-        self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[Kind]
+        self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[CustomerKind]
     ) -> pd.DataFrame:
         assert self.recommender is not None  # noqa: S101 - `tables` asks first
         interactions = build_interactions(

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
+from features.slots import ITEM_KINDS, SHOP_KINDS
 from serving.answers import is_unchanged, private_answer, tag_of, unchanged_answer
 from serving.context import Context, context_of
 from serving.ids import id_in_path, id_in_query
@@ -20,7 +21,7 @@ Missing = Annotated[
     Query(description="for an unknown customer: 404, or 200 with status not_found and popular items"),
 ]
 Include = Annotated[str, Query(description="comma-separated; what to add to the answer")]
-ListKind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
+ListKind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular", "trending", "new"]
 Limit = Annotated[int, Query(ge=1, le=50, description="places a list")]
 _PREFIX = b"/v1/customers/"
 _IN_PREDICTIONS = ("recommendations", "reasons")
@@ -119,7 +120,10 @@ async def _lists(
     limit: int = 10,
     with_product: bool = False,
 ) -> dict[str, Any]:
-    slots = await (run.get_recommendations(customer_id) if is_known else run.get_fallback())
+    slots = await run.get_fallback()
+    if is_known:
+        shop = {name: places for name, places in slots.items() if name in SHOP_KINDS}
+        slots = {**await run.get_recommendations(customer_id), **shop}
     chosen = {name: places for name, places in slots.items() if kind in (None, name)}
     items = await run.get_items(item_numbers(chosen, limit=limit))
     return context.view(run).lists(chosen, items, limit=limit, with_product=with_product)
@@ -130,7 +134,11 @@ def _recommendations(
 ) -> dict[str, Any]:
     meta = run.meta
     recommender = meta.models.get("recommender")
-    unavailable = {name: why for name, why in meta.unavailable_kinds.items() if kind in (None, name)}
+    unavailable = {
+        name: why
+        for name, why in meta.unavailable_kinds.items()
+        if name not in ITEM_KINDS and kind in (None, name)
+    }
     return {
         "customer_id": customer_id,
         "status": "ok" if is_known else "not_found",

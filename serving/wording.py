@@ -91,7 +91,23 @@ ENGLISH = Language(
         "season": ("{year_ago_orders:order|orders} in these 90 days a year ago",),
     },
     recommendations={
-        "popular": ("bought by {recent_customer_count:customer|customers} lately", "popular in the shop"),
+        "popular": (
+            "bought by {recent_customer_count:customer|customers} in the last {window_days:day|days}",
+            "bought by {recent_customer_count:customer|customers} lately",
+            "popular in the shop",
+        ),
+        "trending": (
+            "{times_usual} x its usual in the last {window_days:day|days}",
+            "{times_usual} x its usual",
+            "sells more than usual",
+        ),
+        "new": ("launched {launched_days_ago:day|days} ago", "new in the shop"),
+        "similar_to": ("similar to {evidence}", "similar"),
+        "bought_together": (
+            "{basket_share} of the baskets with {evidence} hold this too",
+            "often in one basket with {evidence}",
+            "often in one basket with it",
+        ),
         "bought_before": ("bought {order_count:once|# times} before", "bought before"),
         "due_again": (
             "was due {overdue_days:day|days} ago (± {due_spread_days})",

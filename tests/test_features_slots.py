@@ -7,7 +7,18 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.slots import KINDS, REASONS, SLOT, SOURCES, Slot, pack_slots, unpack_slots
+from features.slots import (
+    CUSTOMER_KINDS,
+    ITEM_KINDS,
+    KINDS,
+    REASONS,
+    SHOP_KINDS,
+    SLOT,
+    SOURCES,
+    Slot,
+    pack_slots,
+    unpack_slots,
+)
 
 SLOTS = st.builds(
     Slot,
@@ -41,16 +52,27 @@ def test_a_value_out_of_range_is_cut(value: float, kept: float) -> None:
 
 
 def test_stored_numbers_never_move() -> None:
-    assert [reason.code for reason in REASONS][:6] == [
+    assert [reason.code for reason in REASONS][:11] == [
         "popular",
         "bought_before",
         "due_again",
         "like_what_you_buy",
         "same_need_one_tier_up",
         "categories_bought_together",
+        "buyers_also_bought",
+        "trending",
+        "new",
+        "similar_to",
+        "bought_together",
     ]
-    assert SOURCES == ("personalised", "segment", "popular", "fallback")
-    assert KINDS == ("for_you", "buy_again", "cross_sell", "upsell", "popular")
+    assert SOURCES == ("personalised", "segment", "popular", "fallback", "item")
+
+
+def test_every_kind_belongs_to_a_customer_the_shop_or_an_item() -> None:
+    assert CUSTOMER_KINDS == ("for_you", "buy_again", "cross_sell", "upsell")
+    assert SHOP_KINDS == ("popular", "trending", "new")
+    assert ITEM_KINDS == ("similar", "bundle")
+    assert KINDS == CUSTOMER_KINDS + SHOP_KINDS + ITEM_KINDS
 
 
 def test_reading_slots_needs_the_standard_library_only() -> None:

@@ -15,7 +15,7 @@ from features.history import History
 from features.interactions import build_interactions
 from features.once import Once
 from features.settings import Settings
-from features.slots import KINDS, REASON_NUMBERS, SOURCES
+from features.slots import CUSTOMER_KINDS, KINDS, REASON_NUMBERS, SOURCES
 from features.snapshot import Snapshot
 from models.contract import NotEnoughDataError
 from models.recommender.als import Als
@@ -79,7 +79,7 @@ def lists(
     known = interactions(shop.root, snapshot or day(70))
     ids = customer_ids if customer_ids is not None else known["customer_id"].unique().sort().to_list()
     return recommender.recommend(
-        known, customer_ids=ids, snapshot=snapshot or day(70), kinds=ALL_KINDS, depth=depth
+        known, customer_ids=ids, snapshot=snapshot or day(70), kinds=CUSTOMER_KINDS, depth=depth
     )
 
 
@@ -94,8 +94,8 @@ def test_lists_are_well_formed(fitted: dict[str, Recommender], shop: History, na
     assert found["score"].notna().all()
     assert set(found["reason"]) <= set(REASON_NUMBERS)
     assert set(found["source"]) <= set(SOURCES)
-    lengths = found[found["kind"].isin(["for_you", "popular"])].groupby(["customer_id", "kind"]).size()
-    assert len(lengths) == 2 * CUSTOMERS
+    lengths = found[found["kind"] == "for_you"].groupby("customer_id").size()
+    assert len(lengths) == CUSTOMERS
     assert (lengths == 8).all()
 
 
@@ -163,11 +163,12 @@ def test_an_unknown_customer_gets_the_popular_items(
     fitted: dict[str, Recommender], shop: History, name: str
 ) -> None:
     found = lists(fitted[name], shop, customer_ids=["nobody"])
-    assert set(found["kind"]) == {"for_you", "popular"}
+    assert set(found["kind"]) == {"for_you"}
     assert set(found["source"]) == {"fallback"}
     assert set(found["reason"]) == {"popular"}
-    for_you, popular = (found.loc[found["kind"] == kind, "product_id"] for kind in ("for_you", "popular"))
-    assert for_you.tolist() == popular.tolist()
+    shop_lists = fitted[name].shop_lists(snapshot=day(70), depth=8)
+    popular = shop_lists.loc[shop_lists["kind"] == "popular", "product_id"]
+    assert found["product_id"].tolist() == popular.tolist()
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -196,7 +197,7 @@ def test_a_customer_who_came_after_the_fit_is_served(
 def test_one_customer_one_item(tmp_path: Path, name: str) -> None:
     shop = write_shop(tmp_path, [("ann", "tea", 1.0, 1, 2.0)])
     recommender = recommender_candidates(CHOSEN)[name].fit(build_material(shop, day(9), settings=CHOSEN))
-    found = lists(recommender, shop, snapshot=day(9), customer_ids=["ann", "bob"])
+    found = recommender.shop_lists(snapshot=day(9), depth=8)
     assert set(found.loc[found["kind"] == "popular", "product_id"]) == {"tea"}
     assert recommender.unavailable("for_you") is None
     assert recommender.unavailable("buy_again") == "no_repurchase"
@@ -294,7 +295,7 @@ def test_ties_go_to_the_first_id(tmp_path: Path) -> None:
     lines: list[Line] = [(customer, product, 1.0, 1, 1.0) for customer in "ab" for product in "zyx"]
     shop = write_shop(tmp_path, lines)
     popular = recommender_candidates(CHOSEN)["popular"].fit(build_material(shop, day(5), settings=CHOSEN))
-    found = lists(popular, shop, snapshot=day(5), customer_ids=["a"])
+    found = popular.shop_lists(snapshot=day(5), depth=8)
     assert found.loc[found["kind"] == "popular", "product_id"].tolist() == ["x", "y", "z"]
 
 

@@ -12,7 +12,7 @@ from features.interactions import build_interactions
 from features.settings import Settings
 from features.slots import REASONS, unpack_slots
 from models.recommender.baselines import Popular
-from models.recommender.contract import Kind
+from models.recommender.contract import CustomerKind
 from models.recommender.material import build_material
 from models.recommender.packing import pack_lists
 
@@ -23,7 +23,7 @@ def served(
     shop: History,
     at: int,
     *,
-    kind: Kind,
+    kind: CustomerKind,
     customer: str = "ann",
     depth: int = 10,
     chosen: Settings = CHOSEN,
@@ -284,7 +284,7 @@ def test_packed_lists_say_what_the_frame_says(tmp_path: Path) -> None:
 
 
 def test_packing_refuses_a_product_without_a_number(tmp_path: Path) -> None:
-    frame = served(priced_shop(tmp_path), 10, kind="popular").reset_index()
+    frame = served(priced_shop(tmp_path), 10, kind="for_you").reset_index()
     with pytest.raises(KeyError, match="no number for product"):
         list(pack_lists(frame, {}))
     assert list(pack_lists(frame.iloc[:0], {})) == []

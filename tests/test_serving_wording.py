@@ -45,11 +45,17 @@ def test_every_number_in_a_recommendation_is_the_stored_one() -> None:
     share = {"price_rise_share": 0.254, "evidence": "Mug"}
     assert WORDING.recommendation("same_need_one_tier_up", share) == "one step up from Mug, 25 % dearer"
     assert WORDING.recommendation("categories_bought_together", {}).startswith("a new kind of thing")
+    trend = {"times_usual": 3.14, "window_days": 14}
+    assert WORDING.recommendation("trending", trend) == "3.1 x its usual in the last 14 days"
+    assert WORDING.recommendation("new", {"launched_days_ago": 1.0}) == "launched 1 day ago"
+    assert WORDING.recommendation("similar_to", {"evidence": "Mug"}) == "similar to Mug"
+    share = {"basket_share": 0.31, "evidence": "Mug"}
+    assert WORDING.recommendation("bought_together", share) == "31 % of the baskets with Mug hold this too"
     assert WORDING.recommendation("unheard_of", {}) == "unheard of"
 
 
 def test_values_are_named_alike_in_slots_and_sentences() -> None:
     for reason in REASONS:
         sentences = " ".join(ENGLISH.recommendations[reason.code])
-        named = set(re.findall(r"{(\w+)", sentences)) - {"evidence", "overdue_days"}
+        named = set(re.findall(r"{(\w+)", sentences)) - {"evidence", "overdue_days", "window_days"}
         assert named == {name for name in (reason.value_name, reason.spread_name) if name}

@@ -143,7 +143,7 @@ def _collect(
 
 def _recommender_round(context: Context, origin: Snapshot, past: Once) -> RecommenderRound:
     settings = context.settings
-    material = build_material(context.history, origin, settings=settings, past=past, only_ranking=True)
+    material = build_material(context.history, origin, settings=settings, past=past)
     purchases = read_purchases(context.history, origin, outcome_days=settings.recommender.outcome_days)
     return recommender_round(recommender_candidates(settings), material, purchases)
 

@@ -11,17 +11,26 @@ import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
 
+from features.slots import ITEM_KINDS
 from features.snapshot import Snapshot
 from models.contract import Method, NotEnoughDataError, Scalar
 from models.plain import read_arrays, read_state, write_arrays, write_state
 from models.recommender.buy_again import buy_again
 from models.recommender.catalogue import Catalogue
-from models.recommender.contract import Kind, RecommenderMaterial, Unavailable
+from models.recommender.contract import (
+    ITEM_LIST_COLUMNS,
+    NO_CUSTOMER,
+    CustomerKind,
+    Kind,
+    RecommenderMaterial,
+    Unavailable,
+)
 from models.recommender.cross_sell import CrossSellTable
 from models.recommender.factors import one_blas_thread
 from models.recommender.for_you import fill_with_popular
+from models.recommender.item_shelf import ItemShelf
 from models.recommender.lists import Picks, to_frame
-from models.recommender.popular import popular_for_all
+from models.recommender.shop_shelf import Trends, new_picks, popular_picks
 from models.recommender.shoppers import Shoppers, read_shoppers
 from models.recommender.upsell import UpsellTable
 
@@ -38,13 +47,20 @@ class ListRecommender(ABC):
     catalogue_: Catalogue
     cross_sell_: CrossSellTable
     outcome_days_: int
+    popularity_days_: int
+    trends_: Trends
+    item_shelf_: ItemShelf
 
     def fit(self, material: RecommenderMaterial) -> Self:
         """Learn from purchases; raises `NotEnoughDataError` where no line names a product."""
         if material.items.is_empty():
             raise NotEnoughDataError("no_product: no order line names a product; map a column to product_id")
         self.outcome_days_ = material.outcome_days
+        self.popularity_days_ = material.popularity_days
+        self._origin_days = material.origin.end_days
         self._hold(*material.once("shelves", lambda: _shelves(material)))
+        self.trends_ = material.once("trends", lambda: _trends(material, self.catalogue_))
+        self.item_shelf_ = material.once("item shelf", lambda: ItemShelf.fit(material, self.catalogue_))
         with one_blas_thread():
             self._learn(material)
         return self
@@ -55,7 +71,7 @@ class ListRecommender(ABC):
         *,
         customer_ids: Sequence[str],
         snapshot: Snapshot,
-        kinds: Sequence[Kind],
+        kinds: Sequence[CustomerKind],
         depth: int,
     ) -> pd.DataFrame:
         """Return `LIST_COLUMNS`; see `models.recommender.contract.Recommender`."""
@@ -77,20 +93,40 @@ class ListRecommender(ABC):
         lists = [(kind, picks) for block in served for kind, picks in zip(available, block, strict=True)]
         return to_frame(lists, customer_ids=customer_ids, catalogue=self.catalogue_)
 
+    def shop_lists(self, *, snapshot: Snapshot, depth: int) -> pd.DataFrame:
+        """Return `LIST_COLUMNS`; see `models.recommender.contract.Recommender`."""
+        lists = [
+            ("popular", popular_picks(self.catalogue_, depth=depth)),
+            ("trending", self.trends_.picks(depth)),
+            ("new", self._new(snapshot.end_days, depth)),
+        ]
+        return to_frame(lists, customer_ids=[NO_CUSTOMER], catalogue=self.catalogue_)
+
+    def item_lists(self, product_ids: Sequence[str], *, depth: int) -> pd.DataFrame:
+        """Return `ITEM_LIST_COLUMNS`; see `models.recommender.contract.Recommender`."""
+        asked = self.catalogue_.item_nos(product_ids)
+        lists = [(kind, self.item_shelf_.picks(kind, asked, depth=depth)) for kind in ITEM_KINDS]
+        found = to_frame(lists, customer_ids=product_ids, catalogue=self.catalogue_)
+        return found.set_axis(list(ITEM_LIST_COLUMNS), axis="columns")
+
+    def item_pairs(self) -> pd.DataFrame:
+        """Return `models.recommender.bundles.BundleTable.pairs`."""
+        return self.item_shelf_.bundles.pairs(self.catalogue_)
+
     def unavailable(self, kind: Kind) -> Unavailable | None:
         """Say why nobody can have a list of this kind in this shop, or None where somebody can."""
-        if not len(self.catalogue_.popular):
+        if not self.catalogue_.is_available.any():
             return "no_product"
-        if kind == "buy_again":
-            return None if self.catalogue_.repurchase_rates.any() else "no_repurchase"
-        if kind == "cross_sell":
-            return self.cross_sell_.unavailable()
-        return self._upsell.unavailable(self.catalogue_) if kind == "upsell" else None
+        if kind in ITEM_KINDS:
+            return self.item_shelf_.unavailable(kind)
+        if kind == "new":
+            return None if len(self._new(self._origin_days, 1)) else "nothing_new"
+        return self._unavailable_of_sold(kind)
 
     def items(self) -> pd.DataFrame:
-        """Return the items that can appear: index item_no, product_id and attributes."""
+        """Return the items that can appear: index item_no, product_id, attributes, need_no (-1: unknown)."""
         table = self.catalogue_.items.select("item_no", *_SHOWN_ATTRIBUTES).to_pandas()
-        return table.set_index("item_no")
+        return table.assign(need_no=self.catalogue_.need_nos).set_index("item_no")
 
     @abstractmethod
     def params(self) -> dict[str, Scalar]:
@@ -101,11 +137,14 @@ class ListRecommender(ABC):
         state = {
             "params": self.params(),
             "outcome_days": self.outcome_days_,
+            "popularity_days": self.popularity_days_,
+            "origin_days": self._origin_days,
             "items": self.catalogue_.state(),
             "cross_sell": self.cross_sell_.state(),
         }
         write_state(folder, state)
-        write_arrays(folder, self.catalogue_.arrays() | self.cross_sell_.arrays() | self._arrays())
+        shelves = self.trends_.arrays() | self.item_shelf_.arrays()
+        write_arrays(folder, self.catalogue_.arrays() | self.cross_sell_.arrays() | shelves | self._arrays())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -113,6 +152,9 @@ class ListRecommender(ABC):
         state, arrays = read_state(folder), read_arrays(folder)
         loaded = cls(**state["params"])
         loaded.outcome_days_ = int(state["outcome_days"])
+        loaded.popularity_days_ = int(state["popularity_days"])
+        loaded._origin_days = float(state["origin_days"])
+        loaded.trends_, loaded.item_shelf_ = Trends.restore(arrays), ItemShelf.restore(arrays)
         catalogue = Catalogue.restore(state["items"], arrays)
         cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
         cross_sell.place(catalogue)
@@ -136,15 +178,27 @@ class ListRecommender(ABC):
         self.cross_sell_ = cross_sell
         self._upsell = upsell
 
-    def _picks(self, kind: Kind, shoppers: Shoppers, depth: int) -> Picks:
+    def _unavailable_of_sold(self, kind: Kind) -> Unavailable | None:
+        if not len(self.catalogue_.popular):
+            return "no_product"
+        if kind == "trending":
+            return None if len(self.trends_.items) else "nothing_rises"
+        if kind == "buy_again":
+            return None if self.catalogue_.repurchase_rates.any() else "no_repurchase"
+        if kind == "cross_sell":
+            return self.cross_sell_.unavailable()
+        return self._upsell.unavailable(self.catalogue_) if kind == "upsell" else None
+
+    def _new(self, end_days: float, depth: int) -> Picks:
+        return new_picks(self.catalogue_, end_days=end_days, window_days=self.popularity_days_, depth=depth)
+
+    def _picks(self, kind: CustomerKind, shoppers: Shoppers, depth: int) -> Picks:
         if kind == "buy_again":
             return buy_again(shoppers, self.catalogue_, outcome_days=self.outcome_days_, depth=depth)
         if kind == "cross_sell":
             return self.cross_sell_.picks(shoppers, self.catalogue_, depth=depth)
         if kind == "upsell":
             return self._upsell.picks(shoppers, self.catalogue_, depth=depth)
-        if kind == "popular":
-            return popular_for_all(shoppers, self.catalogue_, depth=depth)
         ranked = self._rank(shoppers, depth)
         return fill_with_popular(ranked, shoppers, self.catalogue_, depth=depth)
 
@@ -154,3 +208,7 @@ def _shelves(material: RecommenderMaterial) -> tuple[Catalogue, CrossSellTable, 
     cross_sell = CrossSellTable.fit(material.interactions)
     cross_sell.place(catalogue)
     return catalogue, cross_sell, UpsellTable(catalogue)
+
+
+def _trends(material: RecommenderMaterial, catalogue: Catalogue) -> Trends:
+    return Trends.none() if material.shelf is None else Trends.fit(material.shelf.trends(), catalogue)

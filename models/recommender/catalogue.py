@@ -1,6 +1,6 @@
 """The items of a shop as arrays by item number: the only table that a recommender's bundle holds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -27,14 +27,15 @@ _NUMBERS = [name for name in ITEM_SCHEMA if name not in _TEXTS]
 class Catalogue:
     """`features.items.build_items` as arrays; entry i of each belongs to `item_no` i.
 
-    `is_offered`      still sold and not known to be out of stock: only these are ever proposed
+    `is_available`    still sold, or new, and not known to be out of stock: only these are ever proposed
+    `is_offered`      available and sold at least once: what a customer's own lists may hold
     `is_repeatable`   bought again often enough to be offered to somebody who has it
     `popular`         numbers of the offered items, the most popular first (recent buyers, all buyers, number)
     `gap_error_shares`  how far off the usual gap is, as a share of it (median); NaN where unknown
     `order_weights`   orders by age: a column for each of `ORDER_WEIGHTS`
     `category_nos`    items of one number are of one category, -1 where unknown
-    `need_nos`        items of one number serve the same need (subcategory; category in a shop that has no
-                      subcategories), -1 where unknown
+    `need_nos`        items of one number serve the same need (subcategory; category in a shop that has
+                      sold nothing with a subcategory), -1 where unknown
     """
 
     def __init__(self, items: pl.DataFrame) -> None:
@@ -49,15 +50,28 @@ class Catalogue:
         self.recent_order_counts = items["recent_order_count"].to_numpy().astype(np.int64)
         self.customer_counts = items["customer_count"].to_numpy().astype(np.int64)
         self.order_counts = items["order_count"].to_numpy().astype(np.int64)
-        self.is_offered: Bools = (items["is_active"] & items["in_stock"].fill_null(value=True)).to_numpy()
+        self.is_available: Bools = (items["is_active"] & items["in_stock"].fill_null(value=True)).to_numpy()
+        self.is_offered: Bools = self.is_available & (self.customer_counts > 0)
         self.is_repeatable: Bools = self.repurchase_rates >= REPURCHASE_RATE_MIN
         self.popular: Ints = self._by_popularity()
+        self.first_days = _floats(items["first_days"])
+        self.launched_days = _floats(items["launched_days"])
         self.order_weights = np.column_stack([_floats(items[name]) for name in ORDER_WEIGHTS])
         self.need_nos: Ints = _need_nos(items)
         self.category_nos: Ints = _category_nos(items)
 
     def __len__(self) -> int:
         return len(self.items)
+
+    @property
+    def has_categories(self) -> bool:
+        """Say whether anything is known of what items are for."""
+        return bool((self.category_nos >= 0).any() or (self.need_nos >= 0).any())
+
+    def item_nos(self, product_ids: Sequence[str]) -> Ints:
+        """Return the numbers of products of the catalogue; raises `KeyError` for another."""
+        numbers = {product_id: number for number, product_id in enumerate(self.product_ids)}
+        return np.array([numbers[product_id] for product_id in product_ids], dtype=np.int64)
 
     def _by_popularity(self) -> Ints:
         order = np.lexsort(
@@ -98,7 +112,7 @@ def _category_nos(items: pl.DataFrame) -> Ints:
 
 
 def _need_nos(items: pl.DataFrame) -> Ints:
-    has_subcategories = items["subcategory"].count() > 0
+    has_subcategories = items.filter(pl.col("customer_count") > 0)["subcategory"].count() > 0
     parts = ["category", "subcategory"] if has_subcategories else ["category"]
     number = pl.struct(parts).rank("dense").cast(pl.Int64) - 1
     known = pl.when(pl.col(parts[-1]).is_not_null()).then(number).otherwise(-1)

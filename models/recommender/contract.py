@@ -16,10 +16,24 @@ from features.once import Once
 from features.snapshot import Snapshot
 from models.contract import Model
 
-Kind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular"]
+CustomerKind = Literal["for_you", "buy_again", "cross_sell", "upsell"]
+ShopKind = Literal["popular", "trending", "new"]
+ItemKind = Literal["similar", "bundle"]
+Kind = CustomerKind | ShopKind | ItemKind
 Unavailable = Literal[
-    "no_product", "no_category", "one_category", "no_price", "no_dearer_item", "no_repurchase"
+    "no_product",
+    "no_category",
+    "one_category",
+    "no_price",
+    "no_dearer_item",
+    "no_repurchase",
+    "nothing_rises",
+    "nothing_new",
+    "nothing_alike",
+    "nothing_bought_together",
 ]
+NO_CUSTOMER = ""
+"""The customer_id of lists that belong to nobody."""
 
 LIST_COLUMNS = (
     "customer_id",
@@ -33,6 +47,7 @@ LIST_COLUMNS = (
     "value",
     "spread",
 )
+ITEM_LIST_COLUMNS = ("of_product_id", *LIST_COLUMNS[1:])
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +74,21 @@ class Rehearsal:
 
 
 @dataclass(frozen=True, slots=True)
+class ShelfReaders:
+    """Read what only the lists of the shop and of items need: `build_trends` and `build_baskets`."""
+
+    trends: Callable[[], pl.DataFrame]
+    baskets: Callable[[], pl.DataFrame]
+
+
+@dataclass(frozen=True, slots=True)
 class RecommenderMaterial:
     """What a recommender may learn from at an origin; nothing in it is dated on or after the origin.
 
     `interactions`, `items`  as of the origin (`build_interactions`, `build_items`)
     `rehearsals`             newest first; empty where the history is too short
+    `popularity_days`        how far back recent counts reach
+    `shelf`                  None where a recommender is judged by customers' lists and never serves
 
     What several recommenders derive from it alike (factors, tables) is derived once, by `once`.
     """
@@ -73,11 +98,18 @@ class RecommenderMaterial:
     interactions: pl.DataFrame
     items: pl.DataFrame
     rehearsals: tuple[Rehearsal, ...]
+    popularity_days: int
+    shelf: ShelfReaders | None = None
     once: Once = field(default_factory=Once, repr=False, compare=False)
 
 
 class Recommender(Model, Protocol):
-    """Ranked lists with reasons, for customers given by their interactions."""
+    """Ranked lists with reasons: for customers given by their interactions, for the shop, for items.
+
+    `popularity_days_` is the window of `popular`, `trending` and `new`.
+    """
+
+    popularity_days_: int
 
     def fit(self, material: RecommenderMaterial) -> Self:
         """Learn from purchases; raises `NotEnoughDataError` where no line names a product."""
@@ -89,15 +121,33 @@ class Recommender(Model, Protocol):
         *,
         customer_ids: Sequence[str],
         snapshot: Snapshot,
-        kinds: Sequence[Kind],
+        kinds: Sequence[CustomerKind],
         depth: int,
     ) -> pd.DataFrame:
         """Return `LIST_COLUMNS`, sorted as `customer_ids`, then as `kinds`, then by rank (from 1).
 
         `interactions` are those of the customers, as of `snapshot`; a customer without any gets the popular
-        items with the source `fallback`. `for_you` and `popular` hold `depth` items where the catalogue has
-        them; other kinds may hold fewer, or none. What `reason`, `value` and `spread` mean: `features.slots`.
+        items with the source `fallback`. `for_you` holds `depth` items where the catalogue has them; other
+        kinds may hold fewer, or none. What `reason`, `value` and `spread` mean: `features.slots`.
         """
+        ...
+
+    def shop_lists(self, *, snapshot: Snapshot, depth: int) -> pd.DataFrame:
+        """Return the lists of the whole shop: `LIST_COLUMNS`, the customer is `NO_CUSTOMER`.
+
+        Counts are those of the day of fitting; what is `new` is judged at `snapshot`.
+        """
+        ...
+
+    def item_lists(self, product_ids: Sequence[str], *, depth: int) -> pd.DataFrame:
+        """Return the lists of items: `ITEM_LIST_COLUMNS`, sorted as `product_ids`, kind, rank.
+
+        `product_ids` are among `items()`; an item may have no list of a kind.
+        """
+        ...
+
+    def item_pairs(self) -> pd.DataFrame:
+        """Return what `bundle` lists rest on: `models.recommender.bundles.BundleTable.pairs`."""
         ...
 
     def unavailable(self, kind: Kind) -> Unavailable | None:

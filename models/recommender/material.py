@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 from scipy import sparse
 
+from features.baskets import build_baskets
 from features.history import History
 from features.interactions import Engine, build_interactions, build_purchases
 from features.items import build_items
@@ -15,8 +16,9 @@ from features.once import Once
 from features.replenishment import build_gap_errors
 from features.settings import Settings
 from features.snapshot import Snapshot
+from features.trends import build_trends
 from models.recommender.catalogue import Catalogue
-from models.recommender.contract import Known, RecommenderMaterial, Rehearsal
+from models.recommender.contract import Known, RecommenderMaterial, Rehearsal, ShelfReaders
 from models.recommender.factors import AlsSettings, ItemFactors
 from models.recommender.neighbours import ItemNeighbours
 
@@ -35,15 +37,14 @@ def build_material(
     buckets: Sequence[int] | None = None,
     engine: Engine = "polars",
     past: Once | None = None,
-    only_ranking: bool = False,
 ) -> RecommenderMaterial:
     """Read everything that a recommender may learn from at an origin; nothing dated on or after it.
 
     `buckets` limits the customers learnt from (default: all, or as many as hold `LINES_MAX` lines); the item
     table is always of the whole shop.
     Rehearsals go back from the origin, window by window, until they hold enough purchases. Calls that share
-    `past` (and all else but the origin) derive once what they learn from a snapshot. `only_ranking` leaves
-    out what no ranking needs: how far off an item's usual gap is.
+    `past` (and all else but the origin) derive once what they learn from a snapshot. These are the rounds of
+    a back-test, which serves nobody: what only lists need, and no ranking, is left out.
     """
     chosen = _enough_buckets(history) if buckets is None else buckets
     reader = _Reader(history, settings, chosen, engine, past or Once())
@@ -60,13 +61,15 @@ def build_material(
         rehearsals.append(rehearsal)
         purchase_count += len(rehearsal.purchases)
     known = reader.known(origin)
-    items = known.items if only_ranking else reader.with_gap_errors(known, origin)
+    items = reader.with_gap_errors(known, origin) if past is None else known.items
     return RecommenderMaterial(
         origin=origin,
         outcome_days=days,
         interactions=known.interactions,
         items=items,
         rehearsals=tuple(rehearsals),
+        popularity_days=settings.recommender.popularity_days,
+        shelf=reader.shelf(origin, known.items) if past is None else None,
         once=known.once,
     )
 
@@ -118,6 +121,15 @@ class _Reader:
         end = start.shifted(days)
         purchases = build_purchases(self.history, start, end, buckets=self.buckets, engine=self.engine)
         return Rehearsal(start, purchases, lambda: self.known(start), self._once(start))
+
+    def shelf(self, snapshot: Snapshot, items: pl.DataFrame) -> ShelfReaders:
+        history, settings, engine = self.history, self.settings, self.engine
+        return ShelfReaders(
+            trends=lambda: build_trends(history, snapshot, items=items, settings=settings, engine=engine),
+            baskets=lambda: build_baskets(
+                history, snapshot, items=items, buckets=self.buckets, engine=engine
+            ),
+        )
 
     def _once(self, snapshot: Snapshot) -> Once:
         return self.past(snapshot, Once)

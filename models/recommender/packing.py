@@ -32,17 +32,18 @@ _SCALES = np.array([reason.scale for reason in REASONS], dtype=np.float64)
 
 
 def pack_lists(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> Iterator[tuple[str, str, bytes]]:
-    """Yield (customer_id, kind, slots) of a frame that `Recommender.recommend` returned, in its order.
+    """Yield (owner, kind, slots) of a frame that a recommender returned, in its order.
 
-    `item_nos` numbers the products of the score run; every product in the frame must have a number.
+    The owner stands in the first column: a customer, nobody, or a product (`ITEM_LIST_COLUMNS`). `item_nos`
+    numbers the products of the score run; every product in the frame must have a number.
     """
     packed = _records(lists, item_nos).tobytes()
     begins = np.flatnonzero(lists["rank"].to_numpy() == 1)
     ends = np.append(begins, len(lists))[1:]
-    customers = lists["customer_id"].to_numpy()[begins]
+    owners = lists[lists.columns[0]].to_numpy()[begins]
     kinds = lists["kind"].to_numpy()[begins]
-    for customer, kind, begin, end in zip(customers, kinds, begins, ends, strict=True):
-        yield customer, kind, packed[begin * SLOT.size : end * SLOT.size]
+    for owner, kind, begin, end in zip(owners, kinds, begins, ends, strict=True):
+        yield owner, kind, packed[begin * SLOT.size : end * SLOT.size]
 
 
 def _records(lists: pd.DataFrame, item_nos: Mapping[str, int]) -> NDArray[np.void]:
