@@ -16,6 +16,7 @@ from features.console import run_command
 from features.errors import UserError
 from features.history import MONEY_SCALE, History, bucket_of
 from features.settings import Layout
+from features.slots import CUSTOMER_KINDS
 from features.snapshot import Snapshot
 from serving import console
 from serving.present import RunView, item_numbers
@@ -149,9 +150,10 @@ def _lists(lists: Mapping[str, Sequence[dict[str, Any]]], meta: RunMeta) -> Iter
         for place in places:
             name = place["product"]["name"] or place["product_id"]
             yield f"  {place['rank']}. {name}: {place['reason']['text']}"
-    if meta.unavailable_kinds:
+    missing = {kind: why for kind, why in meta.unavailable_kinds.items() if kind in CUSTOMER_KINDS}
+    if missing:
         yield ""
-        yield "no lists: " + ", ".join(f"{kind} ({why})" for kind, why in meta.unavailable_kinds.items())
+        yield "no lists: " + ", ".join(f"{kind} ({why})" for kind, why in missing.items())
 
 
 def _command(

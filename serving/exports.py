@@ -1,4 +1,7 @@
-"""A scoring run as files: `scores.parquet` with the flat names, `recommendations.parquet` in rows."""
+"""A scoring run as files: `scores.parquet` with the flat names, `recommendations.parquet` in rows.
+
+`bundles.parquet` holds the pairs of items that go together.
+"""
 
 from pathlib import Path
 from typing import Self
@@ -21,6 +24,18 @@ _RECOMMENDATIONS = pa.schema(
         ("product_id", pa.string()),
         ("score", pa.float64()),
         ("reason", pa.string()),
+    ]
+)
+_BUNDLES = pa.schema(
+    [
+        ("product_id", pa.string()),
+        ("partner_product_id", pa.string()),
+        ("joint_count", pa.int64()),
+        ("support_share", pa.float64()),
+        ("basket_share", pa.float64()),
+        ("lift", pa.float64()),
+        ("lift_low", pa.float64()),
+        ("lift_high", pa.float64()),
     ]
 )
 _TYPES = {
@@ -48,6 +63,17 @@ def write_scores(rows: pl.DataFrame, meta: RunMeta, folder: Path) -> Path:
     partial = folder / ".scores.parquet.partial"
     flat.write_parquet(partial, compression="zstd")
     return partial.replace(folder / "scores.parquet")
+
+
+def write_bundles(pairs: pd.DataFrame, folder: Path) -> Path:
+    """Write `bundles.parquet`: one row an item and partner, with lift and bounds; replaces an older one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder / ".bundles.parquet.partial"
+    rows = pairs.reindex(columns=_BUNDLES.names)
+    pq.write_table(
+        pa.Table.from_pandas(rows, schema=_BUNDLES, preserve_index=False), partial, compression="zstd"
+    )
+    return partial.replace(folder / "bundles.parquet")
 
 
 class RecommendationFile:

@@ -23,10 +23,11 @@ class _IdConvertor(Convertor[str]):
 
 
 register_url_convertor("customer_id", _IdConvertor())
+register_url_convertor("product_id", _IdConvertor())
 
 
-def id_in_path(raw_path: bytes, *, before: bytes, after: bytes) -> str:
-    """Return the customer id between two parts of a raw (still percent-encoded) path.
+def id_in_path(raw_path: bytes, *, before: bytes, after: bytes, name: str = "customer_id") -> str:
+    """Return the id between two parts of a raw (still percent-encoded) path.
 
     Slashes belong to the id, encoded or not. Raises a 422 problem where it is no id.
 
@@ -36,7 +37,7 @@ def id_in_path(raw_path: bytes, *, before: bytes, after: bytes) -> str:
     path = raw_path.partition(b"?")[0]
     if not (path.startswith(before) and path.endswith(after)):
         raise _refused("path", "encoding", "only the id may be percent-encoded")
-    return read_id(path[len(before) : len(path) - len(after)], pointer="/path/customer_id")
+    return read_id(path[len(before) : len(path) - len(after)], pointer=f"/path/{name}")
 
 
 def id_in_query(query: bytes, name: str) -> str:
@@ -47,12 +48,21 @@ def id_in_query(query: bytes, name: str) -> str:
     >>> id_in_query(b"customer_id=00123", "customer_id")
     '00123'
     """
+    return ids_in_query(query, name)[0]
+
+
+def ids_in_query(query: bytes, name: str) -> list[str]:
+    """Return all ids of a name in a query string, in its order; a 422 problem where one is missing or no id.
+
+    >>> ids_in_query(b"product_id=a&limit=3&product_id=b", "product_id")
+    ['a', 'b']
+    """
     pointer = f"/query/{name}"
-    for part in query.split(b"&"):
-        key, _, value = part.partition(b"=")
-        if key == name.encode():
-            return read_id(value.replace(b"+", b" "), pointer=pointer)
-    raise _refused(pointer, "missing", "name a customer")
+    pairs = (part.partition(b"=") for part in query.split(b"&"))
+    found = [value for key, _, value in pairs if key == name.encode()]
+    if not found:
+        raise _refused(pointer, "missing", f"name a {name.removesuffix('_id')}")
+    return [read_id(value.replace(b"+", b" "), pointer=pointer) for value in found]
 
 
 def read_id(encoded: bytes, *, pointer: str) -> str:

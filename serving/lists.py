@@ -62,8 +62,18 @@ class ListMaker:
             block = product_ids[first : first + _PRODUCTS_AT_ONCE]
             yield self.recommender.item_lists(block, depth=ITEM_LIST_DEPTH)
 
+    def pairs(self) -> pd.DataFrame:
+        """Return the pairs that bundles rest on; without a recommender no row and no column."""
+        return pd.DataFrame() if self.recommender is None else self.recommender.item_pairs()
+
+    def pack_items(self, table: pd.DataFrame) -> Iterator[tuple[int, str, bytes]]:
+        """Yield (item_no, kind, packed slots) of a table of products' lists."""
+        numbers = {item.product_id: item.item_no for item in self.items}
+        for product_id, kind, packed in pack_lists(table, numbers):
+            yield numbers[product_id], kind, packed
+
     def pack(self, table: pd.DataFrame) -> Iterator[tuple[str, str, bytes]]:
-        """Yield (customer_id, kind, packed slots) of a table of lists; of a product's, product_id first."""
+        """Yield (customer_id, kind, packed slots) of a table of lists."""
         return pack_lists(table, {item.product_id: item.item_no for item in self.items})
 
     def _lists(
@@ -98,12 +108,13 @@ def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
     """Return the products of a recommender as lists show them.
 
     The price is the list price, else the median price paid for one; `items` has the index item_no and at
-    least product_id and unit_price_minor.
+    least product_id, unit_price_minor and need_no (-1: not known).
     """
     own = pl.DataFrame(
         {
             "item_no": [int(number) for number in items.index],
             "product_id": items["product_id"].astype(str).to_list(),
+            "need_no": [None if number < 0 else int(number) for number in items["need_no"]],
             "paid_minor": pl.Series(items["unit_price_minor"].to_numpy(dtype=np.float64)).fill_nan(None),
         }
     )

@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from features.slots import REASON_NUMBERS, REASONS, Slot
+from features.slots import REASON_NUMBERS, REASONS, SHOP_KINDS, Slot
 from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
 from serving.store import Item, RunMeta, StoredRow
 from serving.wording import Wording
@@ -90,7 +90,11 @@ class RunView:
         item = items[slot.item_no]
         evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
         values = _values_of(slot)
-        words = {**values, "evidence": evidence.name or evidence.product_id} if evidence else values
+        if slot.reason in SHOP_KINDS and self._meta.popularity_days is not None:
+            values["window_days"] = self._meta.popularity_days
+        words: dict[str, Any] = dict(values)
+        if evidence:
+            words["evidence"] = evidence.name or evidence.product_id
         place: dict[str, Any] = {
             "rank": rank,
             "product_id": item.product_id,

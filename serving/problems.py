@@ -56,6 +56,13 @@ def unknown_customer() -> ProblemError:
     )
 
 
+def unknown_product() -> ProblemError:
+    """Return the 404 problem of a product that the live run does not hold."""
+    return ProblemError(
+        404, "unknown-product", "The live score run holds no such product.", title="Unknown product"
+    )
+
+
 def no_scores() -> ProblemError:
     """Return the 503 problem of a service without a readable score run."""
     problem = ProblemError(503, "no-scores", "No score run can be read at the moment.", title="No scores")

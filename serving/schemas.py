@@ -78,7 +78,8 @@ class Product(Schema):
 class Place(Schema):
     """One place in a list; `product` comes with `include=product`.
 
-    `source` says whose behaviour speaks: personalised, segment, popular or fallback.
+    `source` says what speaks: a customer's behaviour (personalised), a segment's, the shop's (popular, or
+    fallback for somebody unknown), or an item.
     """
 
     rank: int
@@ -100,6 +101,32 @@ class Recommendations(Schema):
     recommender_model_version: int | None
     lists: dict[str, list[Place]]
     unavailable: dict[str, str]
+
+
+class ItemList(Schema):
+    """A list of a product; `unavailable` says why it is empty."""
+
+    product_id: str
+    kind: str
+    as_of: date
+    scored_at: datetime
+    score_run_id: str
+    recommender_model_version: int | None
+    places: list[Place]
+    unavailable: str | None
+
+
+class Bundle(Schema):
+    """What goes with the products of a basket; those that the run does not hold are named."""
+
+    product_ids: list[str]
+    unknown_product_ids: list[str]
+    as_of: date
+    scored_at: datetime
+    score_run_id: str
+    recommender_model_version: int | None
+    places: list[Place]
+    unavailable: str | None
 
 
 class AudienceSummary(Schema):

@@ -22,7 +22,7 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
-from serving.exports import RecommendationFile, write_scores
+from serving.exports import RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
 from serving.registry import RegistryError, load_champions
 from serving.scoring import ScoredRun, Scorers, score_shop
@@ -102,6 +102,8 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
                 writer.write_recommendations(scored.lists.pack(table))
             if file is not None:
                 file.write(table)
+    if out is not None:
+        write_bundles(scored.lists.pairs(), out)
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
@@ -137,6 +139,8 @@ def publish(scored: ScoredRun, writer: RunWriter) -> RunMeta:
     """Write the rows of a scored shop beside its lists, and make the run the live one."""
     writer.write_scores(scored.stored_rows())
     writer.write_items(scored.lists.items)
+    for table in scored.lists.item_tables():
+        writer.write_item_lists(scored.lists.pack_items(table))
     writer.write_audience("at-risk", scored.scores.at_risk["customer_id"])
     return writer.publish(scored.meta)
 
@@ -159,7 +163,7 @@ def _command(
     *,
     as_of: Annotated[str | None, typer.Option(help="as if that day were today (ISO date)")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="also write scores.parquet and recommendations.parquet")
+        Path | None, typer.Option(help="also write scores, recommendations and bundles as Parquet")
     ] = None,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
         "var"

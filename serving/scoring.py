@@ -100,6 +100,7 @@ def score_shop(
         update={
             "lapsed_after_days": gaps.p95_days,
             "unavailable_kinds": lists.unavailable,
+            "popularity_days": recommender.popularity_days_ if recommender else None,
             "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
         }
     )

@@ -3,11 +3,12 @@
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from features.slots import SLOT, Slot, unpack_slots
 from serving.rows import STORED, STORED_NAMES
-from serving.store import SCHEMA_VERSION, Item, Member, RunMeta, StoredRow, StoreError
+from serving.store import SCHEMA_VERSION, Item, ItemLists, Member, RunMeta, StoredRow, StoreError
 
 FALLBACK_CUSTOMER = ""
 _ROW = ", ".join(f'"{name}"' for name in STORED_NAMES)
@@ -18,6 +19,8 @@ _SELECT_MEMBERS = f"""
 SELECT m.position, {_MEMBER_ROW} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
 WHERE m.audience = ? AND m.position > ? AND (?3 IS NULL OR s.predicted_clv >= ?3)
 ORDER BY m.position LIMIT ?4"""  # noqa: S608 - our own column names
+_ITEM_NAMES = tuple(Item.model_fields)
+_ITEM = ", ".join(f"i.{name}" for name in _ITEM_NAMES)
 _IDS_AT_ONCE = 500
 
 SCHEMA = f"""
@@ -26,7 +29,9 @@ CREATE TABLE scores (row_number INTEGER PRIMARY KEY,
 CREATE TABLE recommendations (customer_id TEXT NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
  PRIMARY KEY (customer_id, kind)) WITHOUT ROWID;
 CREATE TABLE items (item_no INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, name TEXT,
- category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT);
+ category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT, need_no INTEGER);
+CREATE TABLE item_lists (item_no INTEGER NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
+ PRIMARY KEY (item_no, kind)) WITHOUT ROWID;
 CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,
  PRIMARY KEY (audience, position)) WITHOUT ROWID;
 CREATE TABLE meta (document TEXT NOT NULL);
@@ -62,19 +67,32 @@ class SqliteRun:
         return {kind: unpack_slots(packed) for kind, packed in self._read(_SELECT_LISTS, (customer_id,))}
 
     async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
-        """Return the lists for somebody unknown (popular items); {} without a recommender."""
+        """Return the shop's lists and `for_you` of somebody unknown; {} without a recommender."""
         return await self.get_recommendations(FALLBACK_CUSTOMER)
 
     async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
         """Return products by their number; unknown numbers are left out."""
         numbers = sorted(set(item_numbers))
-        names = list(Item.model_fields)
         found: dict[int, Item] = {}
         for start in range(0, len(numbers), _IDS_AT_ONCE):
             part = numbers[start : start + _IDS_AT_ONCE]
-            query = f"SELECT {', '.join(names)} FROM items WHERE item_no IN ({_marks(part)})"  # noqa: S608
+            query = f"SELECT {_ITEM} FROM items i WHERE i.item_no IN ({_marks(part)})"  # noqa: S608
             for row in self._read(query, part):
-                found[row[0]] = Item.model_construct(**dict(zip(names, row, strict=True)))
+                found[row[0]] = _item(row)
+        return found
+
+    async def get_item_lists(self, product_ids: Sequence[str]) -> Mapping[str, ItemLists]:
+        """Return products with their lists by product_id; unknown ids are left out."""
+        query = (
+            f"SELECT {_ITEM}, l.kind, l.slots FROM items i LEFT JOIN item_lists l ON l.item_no = i.item_no "  # noqa: S608 - our own column names
+            f"WHERE i.product_id IN ({_marks(product_ids)})"
+        )
+        found: dict[str, ItemLists] = {}
+        for *columns, kind, packed in self._read(query, product_ids):
+            item = _item(columns)
+            lists = found.setdefault(item.product_id, ItemLists(item, {})).lists
+            if kind is not None:
+                lists[kind] = unpack_slots(packed)
         return found
 
     async def list_members(
@@ -121,6 +139,10 @@ class SqliteRun:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise StoreError(f"the score run {self._path.name} cannot be read ({error})") from None
+
+
+def _item(row: Sequence[Any]) -> Item:
+    return Item.model_construct(**dict(zip(_ITEM_NAMES, row, strict=True)))
 
 
 def _marks(values: Sequence[object]) -> str:

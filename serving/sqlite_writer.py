@@ -58,6 +58,10 @@ class SqliteRunWriter:
         """Add products."""
         self._connection.executemany(_INSERT_ITEM, (tuple(item.model_dump().values()) for item in items))
 
+    def write_item_lists(self, lists: Iterable[tuple[int, str, bytes]]) -> None:
+        """Add (item_no, kind, packed slots)."""
+        self._connection.executemany("INSERT INTO item_lists VALUES (?, ?, ?)", lists)
+
     def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
         """Write a whole audience in its order."""
         self._index_customers()

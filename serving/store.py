@@ -81,7 +81,8 @@ class RunMeta(_Record):
     """What is true of a whole run.
 
     `usual_churn_probability` is the mean of the customers not lapsed; a band begins at its cut point.
-    `unavailable_kinds` says why a kind of recommendation has no lists.
+    `unavailable_kinds` says why a kind of recommendation has no lists; `popularity_days` is the window of the
+    kinds popular, trending and new.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -109,11 +110,15 @@ class RunMeta(_Record):
     models: dict[str, ChampionCard] = {}
     audiences: dict[str, AudienceCounts] = {}
     unavailable_kinds: dict[str, str] = {}
+    popularity_days: int | None = None
     inbox_sequence: int = 0
 
 
 class Item(_Record):
-    """A product as lists show it; money in major units."""
+    """A product as lists show it; money in major units.
+
+    Products of one `need_no` serve the same need; None where it is not known.
+    """
 
     item_no: int
     product_id: str
@@ -124,6 +129,15 @@ class Item(_Record):
     price: float | None = None
     url: str | None = None
     image_url: str | None = None
+    need_no: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemLists:
+    """A product and its own lists by kind, best first."""
+
+    item: Item
+    lists: dict[str, Sequence[Slot]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,11 +173,15 @@ class ScoreRun(Protocol):
         ...
 
     async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
-        """Return the lists for somebody unknown (popular items); {} without a recommender."""
+        """Return the shop's lists and `for_you` of somebody unknown; {} without a recommender."""
         ...
 
     async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
         """Return products by their number; unknown numbers are left out."""
+        ...
+
+    async def get_item_lists(self, product_ids: Sequence[str]) -> Mapping[str, ItemLists]:
+        """Return products with their lists by product_id; unknown ids are left out."""
         ...
 
     async def list_members(
@@ -208,6 +226,10 @@ class RunWriter(Protocol):
 
     def write_items(self, items: Iterable[Item]) -> None:
         """Add products."""
+        ...
+
+    def write_item_lists(self, lists: Iterable[tuple[int, str, bytes]]) -> None:
+        """Add (item_no, kind, packed slots)."""
         ...
 
     def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:

@@ -63,11 +63,12 @@ def test_nothing_is_packed_of_nothing(tmp_path: Path) -> None:
 
 def test_a_card_has_the_price_paid_where_there_is_no_list_price(tmp_path: Path) -> None:
     history = write_history(tmp_path, make_orders(6))
-    items = pd.DataFrame({"product_id": ["p0", "p1"], "unit_price_minor": [4.5 * MONEY_SCALE, float("nan")]})
+    prices = [4.5 * MONEY_SCALE, float("nan")]
+    items = pd.DataFrame({"product_id": ["p0", "p1"], "unit_price_minor": prices, "need_no": [3, -1]})
     cards = build_item_cards(history, items)
-    assert [(card.item_no, card.product_id, card.price) for card in cards] == [
-        (0, "p0", 4.5),
-        (1, "p1", None),
+    assert [(card.item_no, card.product_id, card.price, card.need_no) for card in cards] == [
+        (0, "p0", 4.5, 3),
+        (1, "p1", None, None),
     ]
 
 
@@ -76,3 +77,4 @@ def test_without_a_recommender_every_kind_says_why(tmp_path: Path) -> None:
     lists = make_lists(history, Snapshot(pd.Timestamp("2026-07-01").date()), None, settings=Settings())
     assert lists.unavailable == dict.fromkeys(KINDS, "no_product")
     assert list(lists.tables([["a"], ["b"]])) == []
+    assert list(lists.item_tables()) == []

@@ -334,3 +334,32 @@ def test_a_shop_without_products_is_scored_without_lists(tmp_path: Path) -> None
     assert set(meta.unavailable_kinds.values()) == {"no_product"}
     assert pl.read_parquet(tmp_path / "out/recommendations.parquet").is_empty()
     assert pl.read_parquet(tmp_path / "out/scores.parquet")["clv_method"].unique().to_list() == ["baseline"]
+
+
+def test_a_run_holds_the_lists_of_products_and_of_the_shop(shop: Path) -> None:
+    run = live(shop)
+    fallback = asyncio.run(run.get_fallback())
+    assert {"for_you", "popular"} <= set(fallback) <= {"for_you", "popular", "trending", "new"}
+    assert run.meta.popularity_days == Settings().recommender.popularity_days
+    found = asyncio.run(run.get_item_lists(["p00", "p01", "nothing"]))
+    assert set(found) == {"p00", "p01"}
+    for lists in found.values():
+        assert set(lists.lists) | set(run.meta.unavailable_kinds) >= {"similar", "bundle"}
+    lists = pl.read_parquet(shop / "out/recommendations.parquet")
+    assert not set(lists["kind"]) & {"popular", "trending", "new"}
+
+
+def test_the_pairs_behind_bundles_are_a_file(shop: Path) -> None:
+    pairs = pl.read_parquet(shop / "out/bundles.parquet")
+    assert pairs.columns == [
+        "product_id",
+        "partner_product_id",
+        "joint_count",
+        "support_share",
+        "basket_share",
+        "lift",
+        "lift_low",
+        "lift_high",
+    ]
+    assert (pairs["lift_low"] > 1).all()
+    assert (pairs["lift_low"] < pairs["lift"]).all()
