@@ -1,6 +1,7 @@
 """Random small shops: whatever the orders, every list keeps its promise and nothing fails."""
 
 from collections.abc import Sequence
+from datetime import date
 
 import pandas as pd
 import pytest
@@ -32,13 +33,19 @@ LINES = st.lists(
     max_size=40,
 )
 NAMES = st.none() | st.sampled_from(["x", "y"])
-STOCK = st.fixed_dictionaries({"in_stock": st.sampled_from([None, True, False])})
 PRODUCTS = st.lists(
     st.tuples(
         st.sampled_from(ITEMS),
         NAMES,
         NAMES,
-        st.fixed_dictionaries({"in_stock": st.sampled_from([None, True, False])}),
+        st.fixed_dictionaries(
+            {
+                "in_stock": st.sampled_from([None, True, False]),
+                "name": st.sampled_from([None, "tea", "green tea"]),
+                "launched_on": st.none() | st.dates(date(2025, 12, 1), date(2026, 4, 1)),
+                "list_price_minor": st.sampled_from([None, 0, 20_000]),
+            }
+        ),
     ),
     unique_by=lambda product: product[0],
 )
@@ -78,9 +85,32 @@ def test_any_shop_gets_lists_that_keep_their_promises(
             assert (row.customer_id, row.evidence_product_id) in owned
             assert 1.1 - 1e-6 <= item["unit_price_minor"] / base["unit_price_minor"] <= 2.0 + 1e-6
             assert item[["category", "subcategory"]].equals(base[["category", "subcategory"]])
+    of_shop = blend.shop_lists(snapshot=day(61), depth=depth)
+    of_items = blend.item_lists(items.index.tolist(), depth=depth)
+    _check_shop_lists(of_shop, items)
+    _check_item_lists(of_items, items)
+    kinds = set(lists["kind"]) | set(of_shop["kind"]) | set(of_items["kind"])
     for kind in KINDS:
-        if blend.unavailable(kind):
-            assert kind not in set(lists["kind"])
+        assert blend.unavailable(kind) is None or kind not in kinds
+
+
+def _check_shop_lists(lists: pd.DataFrame, items: pd.DataFrame) -> None:
+    _check_every_slot(lists, items)
+    assert set(lists["customer_id"]) <= {""}
+    sold = items.loc[lists.loc[lists["kind"] != "new", "product_id"], "customer_count"]
+    assert (sold > 0).all()
+
+
+def _check_item_lists(lists: pd.DataFrame, items: pd.DataFrame) -> None:
+    _check_every_slot(lists.rename(columns={"of_product_id": "customer_id"}), items)
+    assert (lists["of_product_id"] != lists["product_id"]).all()
+    assert (lists["evidence_product_id"] == lists["of_product_id"]).all()
+    for row in lists[lists["kind"] == "bundle"].itertuples():
+        assert items.loc[row.product_id, "customer_count"] > 0
+        need, other = (
+            items.loc[product, ["category", "subcategory"]] for product in (row.of_product_id, row.product_id)
+        )
+        assert need.isna().any() or not need.equals(other)
 
 
 def _check_every_slot(lists: pd.DataFrame, items: pd.DataFrame) -> None:
