@@ -13,7 +13,7 @@ from pathlib import Path
 
 from features.history import History
 from features.settings import load_settings
-from features.slots import KINDS
+from features.slots import CUSTOMER_KINDS
 from features.snapshot import Snapshot
 from models.recommender.candidates import recommender_candidates
 from models.recommender.material import build_material
@@ -73,7 +73,7 @@ def _measure(candidate: str, root: Path, day: date) -> Speed:
     for _ in range(_REPETITIONS):
         begun = time.perf_counter()
         recommender.recommend(
-            material.interactions, customer_ids=ids, snapshot=origin, kinds=KINDS, depth=_DEPTH
+            material.interactions, customer_ids=ids, snapshot=origin, kinds=CUSTOMER_KINDS, depth=_DEPTH
         )
         fastest = min(fastest, time.perf_counter() - begun)
     return Speed(learning_seconds, peak, len(ids), len(ids) / fastest)

@@ -8,7 +8,7 @@ import pandas as pd
 import polars as pl
 
 from models.contract import NotEnoughDataError
-from models.recommender.contract import Kind, Recommender, RecommenderMaterial
+from models.recommender.contract import CustomerKind, Recommender, RecommenderMaterial
 from training.list_truth import Truth, truth_of
 from training.metrics_discovery import discovery_hits
 from training.metrics_exposure import Exposure
@@ -108,7 +108,7 @@ def _lists(
     material: RecommenderMaterial,
     customer_ids: list[str],
     *,
-    kind: Kind,
+    kind: CustomerKind,
     depth: int,
 ) -> pd.DataFrame:
     return recommender.recommend(
