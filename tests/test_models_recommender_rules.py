@@ -225,6 +225,31 @@ def test_the_band_and_the_need_have_sharp_edges(
     assert ("other" in served(shop, 10, kind="upsell").index) == is_upsell
 
 
+def shoe_shop(folder: Path, *, subcategories: bool) -> History:
+    """Shoes at 20 and 30, and a care kit at 25 that goes into the basket with a shoe; all are `shoes`."""
+    lines: list[Line] = []
+    for number in range(12):
+        lines += [(f"k{number}", "shoe", number + 0.5, 1, 20.0), (f"k{number}", "kit", number + 0.5, 1, 25.0)]
+        lines += [(f"b{number}", "boot", number + 0.5, 1, 30.0), (f"s{number}", "shoe", 3.5, 1, 20.0)]
+        lines += [(f"l{number}", "lace", number + 0.5, 1, 2.0)]
+    kinds = {"shoe": "footwear", "boot": "footwear", "kit": "care", "lace": "care"}
+    products: list[Product] = [(name, "shoes", kind if subcategories else None) for name, kind in kinds.items()]
+    return write_shop(folder, lines, products)
+
+
+@pytest.mark.parametrize("subcategories", [True, False])
+def test_a_shoe_care_kit_is_never_an_upsell_of_a_shoe(tmp_path: Path, *, subcategories: bool) -> None:
+    shop = shoe_shop(tmp_path, subcategories=subcategories)
+    recommender = Popular().fit(build_material(shop, day(15), settings=CHOSEN))
+    (tmp_path / "bundle").mkdir()
+    recommender.save(tmp_path / "bundle")
+    known = build_interactions(shop, day(15), settings=CHOSEN)
+    for each in (recommender, Popular.load(tmp_path / "bundle")):
+        found = each.recommend(known, customer_ids=["s0", "k0"], snapshot=day(15), kinds=["upsell"], depth=9)
+        shown = found.groupby("customer_id")["product_id"].apply(list).to_dict()
+        assert shown == {"s0": ["boot"], "k0": ["boot"]}
+
+
 def test_an_owned_item_is_never_an_upsell(tmp_path: Path) -> None:
     shop = priced_shop(tmp_path)
     assert "up" not in served(shop, 10, kind="upsell", customer="b1").index

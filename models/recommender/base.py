@@ -60,7 +60,6 @@ class ListRecommender(ABC):
         self._origin_days = material.origin.end_days
         self._hold(*material.once("shelves", lambda: _shelves(material)))
         self.trends_ = material.once("trends", lambda: _trends(material, self.catalogue_))
-        self.item_shelf_ = material.once("item shelf", lambda: ItemShelf.fit(material, self.catalogue_))
         with one_blas_thread():
             self._learn(material)
         return self
@@ -154,11 +153,12 @@ class ListRecommender(ABC):
         loaded.outcome_days_ = int(state["outcome_days"])
         loaded.popularity_days_ = int(state["popularity_days"])
         loaded._origin_days = float(state["origin_days"])
-        loaded.trends_, loaded.item_shelf_ = Trends.restore(arrays), ItemShelf.restore(arrays)
+        loaded.trends_, item_shelf = Trends.restore(arrays), ItemShelf.restore(arrays)
         catalogue = Catalogue.restore(state["items"], arrays)
         cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
         cross_sell.place(catalogue)
-        loaded._hold(catalogue, cross_sell, UpsellTable(catalogue))
+        upsell = UpsellTable(catalogue, item_shelf.bundles.companions)
+        loaded._hold(catalogue, cross_sell, item_shelf, upsell)
         return loaded
 
     @abstractmethod
@@ -173,9 +173,12 @@ class ListRecommender(ABC):
         """Return further arrays to store."""
         return {}
 
-    def _hold(self, catalogue: Catalogue, cross_sell: CrossSellTable, upsell: UpsellTable) -> None:
+    def _hold(
+        self, catalogue: Catalogue, cross_sell: CrossSellTable, item_shelf: ItemShelf, upsell: UpsellTable
+    ) -> None:
         self.catalogue_ = catalogue
         self.cross_sell_ = cross_sell
+        self.item_shelf_ = item_shelf
         self._upsell = upsell
 
     def _unavailable_of_sold(self, kind: Kind) -> Unavailable | None:
@@ -203,11 +206,14 @@ class ListRecommender(ABC):
         return fill_with_popular(ranked, shoppers, self.catalogue_, depth=depth)
 
 
-def _shelves(material: RecommenderMaterial) -> tuple[Catalogue, CrossSellTable, UpsellTable]:
+def _shelves(
+    material: RecommenderMaterial,
+) -> tuple[Catalogue, CrossSellTable, ItemShelf, UpsellTable]:
     catalogue = Catalogue(material.items)
     cross_sell = CrossSellTable.fit(material.interactions)
     cross_sell.place(catalogue)
-    return catalogue, cross_sell, UpsellTable(catalogue)
+    item_shelf = ItemShelf.fit(material, catalogue)
+    return catalogue, cross_sell, item_shelf, UpsellTable(catalogue, item_shelf.bundles.companions)
 
 
 def _trends(material: RecommenderMaterial, catalogue: Catalogue) -> Trends:

@@ -37,19 +37,25 @@ class BundleTable:
     `items`          items × 20, best first, -1 where there are fewer
     `joint`          the same shape: baskets with both
     `basket_counts`  baskets with the item; `basket_total` baskets in all
+    `companions`     sorted `pair_keys` of items of one need that go together all the same, in a shop without
+                     subcategories: there a category holds shoes and what shoes are cleaned with
     """
 
-    def __init__(self, items: Ints, joint: Ints, basket_counts: Ints, basket_total: int) -> None:
+    def __init__(
+        self, items: Ints, joint: Ints, basket_counts: Ints, basket_total: int, companions: Ints
+    ) -> None:
         self.items = items
         self.joint = joint
         self.basket_counts = basket_counts
         self.basket_total = basket_total
+        self.companions = companions
 
     @classmethod
     def none(cls, item_count: int) -> Self:
         """Return a table in which nothing goes with anything."""
         empty = np.full((item_count, BUNDLE_DEPTH), NO_ITEM, np.int64)
-        return cls(empty, np.zeros_like(empty), np.zeros(item_count, np.int64), 0)
+        nothing = np.zeros(0, np.int64)
+        return cls(empty, np.zeros_like(empty), np.zeros(item_count, np.int64), 0, nothing)
 
     @classmethod
     def fit(cls, baskets: pl.DataFrame, catalogue: Catalogue) -> Self:
@@ -61,15 +67,22 @@ class BundleTable:
         usable = (counts >= JOINT_COUNT_MIN) & (counts <= BASKET_SHARE_MAX * total)
         partners = np.flatnonzero(usable & catalogue.is_offered)
         chosen = np.flatnonzero(usable)
+        companions = [table.companions]
         for first in range(0, len(chosen), _BLOCK_ITEMS):
             rows, items, joint = found.between(chosen[first : first + _BLOCK_ITEMS], partners)
             often = (joint >= JOINT_COUNT_MIN) & (rows != items)
             rows, items, joint = rows[often], items[often], joint[often]
+            alike = may_be_substitutes(catalogue, rows, items)
             kept = table._bounds(rows, items, joint)[1] > 1.0
-            kept &= ~may_be_substitutes(catalogue, rows, items)
-            rows, items, joint = rows[kept], items[kept], joint[kept]
+            if catalogue.has_subcategories:
+                kept &= ~alike
+            rows, items, joint, alike = rows[kept], items[kept], joint[kept], alike[kept]
             several = found.customer_counts(rows, items) >= JOINT_CUSTOMERS_MIN
-            table._fill(rows[several], items[several], joint[several])
+            goes = several & ~alike
+            table._fill(rows[goes], items[goes], joint[goes])
+            along = several & alike
+            companions.append(pair_keys(rows[along], items[along], item_count=len(catalogue)))
+        table.companions = np.sort(np.concatenate(companions))
         return table
 
     def _fill(self, rows: Ints, items: Ints, joint: Ints) -> None:
@@ -132,13 +145,15 @@ class BundleTable:
             "bundle_joint": self.joint.astype(np.int32),
             "basket_counts": self.basket_counts,
             "basket_total": np.array(self.basket_total),
+            "bundle_companions": self.companions,
         }
 
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild from what `arrays` returned."""
         items, joint = (arrays[name].astype(np.int64) for name in ("bundle_items", "bundle_joint"))
-        return cls(items, joint, arrays["basket_counts"].astype(np.int64), int(arrays["basket_total"]))
+        counts, total = arrays["basket_counts"].astype(np.int64), int(arrays["basket_total"])
+        return cls(items, joint, counts, total, arrays["bundle_companions"].astype(np.int64))
 
 
 @dataclass(frozen=True, slots=True)

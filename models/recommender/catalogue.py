@@ -68,6 +68,11 @@ class Catalogue:
         """Say whether anything is known of what items are for."""
         return bool((self.category_nos >= 0).any() or (self.need_nos >= 0).any())
 
+    @property
+    def has_subcategories(self) -> bool:
+        """Say whether a need is told by more than the category."""
+        return _has_subcategories(self.items)
+
     def item_nos(self, product_ids: Sequence[str]) -> Ints:
         """Return the numbers of products of the catalogue; raises `KeyError` for another."""
         numbers = {product_id: number for number, product_id in enumerate(self.product_ids)}
@@ -111,9 +116,12 @@ def _category_nos(items: pl.DataFrame) -> Ints:
     return items.select(number.fill_null(-1).alias("no"))["no"].to_numpy().astype(np.int64)
 
 
+def _has_subcategories(items: pl.DataFrame) -> bool:
+    return items.filter(pl.col("customer_count") > 0)["subcategory"].count() > 0
+
+
 def _need_nos(items: pl.DataFrame) -> Ints:
-    has_subcategories = items.filter(pl.col("customer_count") > 0)["subcategory"].count() > 0
-    parts = ["category", "subcategory"] if has_subcategories else ["category"]
+    parts = ["category", "subcategory"] if _has_subcategories(items) else ["category"]
     number = pl.struct(parts).rank("dense").cast(pl.Int64) - 1
     known = pl.when(pl.col(parts[-1]).is_not_null()).then(number).otherwise(-1)
     return items.select(known.alias("need_no"))["need_no"].to_numpy().astype(np.int64)

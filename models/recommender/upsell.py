@@ -25,14 +25,16 @@ _PRICE_TOLERANCE = 1e-9
 class UpsellTable:
     """For every item up to three dearer ones of the same need; derived from the catalogue, never stored.
 
+    What `companions` (`BundleTable.companions`) says goes with an item is no better one of its kind.
     `targets` items × 3, -1 where there is none; `worth` the same shape.
     """
 
-    def __init__(self, catalogue: Catalogue) -> None:
+    def __init__(self, catalogue: Catalogue, companions: Ints) -> None:
         size = len(catalogue)
         self.targets: Ints = np.full((size, _NEIGHBOURS), NO_ITEM, np.int64)
         self.worth: Floats = np.zeros((size, _NEIGHBOURS))
         self._prices = catalogue.unit_prices
+        self._companions = companions
         usable = (catalogue.need_nos >= 0) & (self._prices > 0)
         order = np.lexsort((self._prices, catalogue.need_nos))
         order = order[usable[order]]
@@ -80,8 +82,11 @@ class UpsellTable:
         lowest = np.searchsorted(prices, own * (1 + PRICE_RISE_MIN) * (1 - _PRICE_TOLERANCE), side="left")
         highest = np.searchsorted(prices, own * (1 + PRICE_RISE_MAX) * (1 + _PRICE_TOLERANCE), side="right")
         for item, price, first, last in zip(members, own, lowest, highest, strict=True):
+            dearer = offered[first:last]
+            keys = item * len(catalogue) + dearer
+            fits = find_pairs(keys, self._companions) < 0
             share = weights[first:last] / weights[first:last].sum()
-            worth = share * (prices[first:last] / price - 1)
-            best = np.lexsort((offered[first:last], -worth))[:_NEIGHBOURS]
-            self.targets[item, : len(best)] = offered[first:last][best]
+            worth = np.where(fits, share * (prices[first:last] / price - 1), -1.0)
+            best = np.lexsort((dearer, -worth))[: min(_NEIGHBOURS, int(fits.sum()))]
+            self.targets[item, : len(best)] = dearer[best]
             self.worth[item, : len(best)] = worth[best]
