@@ -233,7 +233,9 @@ def shoe_shop(folder: Path, *, subcategories: bool) -> History:
         lines += [(f"b{number}", "boot", number + 0.5, 1, 30.0), (f"s{number}", "shoe", 3.5, 1, 20.0)]
         lines += [(f"l{number}", "lace", number + 0.5, 1, 2.0)]
     kinds = {"shoe": "footwear", "boot": "footwear", "kit": "care", "lace": "care"}
-    products: list[Product] = [(name, "shoes", kind if subcategories else None) for name, kind in kinds.items()]
+    products: list[Product] = [
+        (name, "shoes", kind if subcategories else None) for name, kind in kinds.items()
+    ]
     return write_shop(folder, lines, products)
 
 

@@ -64,24 +64,23 @@ class BundleTable:
         found = _Joint.of(baskets, len(catalogue))
         table.basket_counts[:], table.basket_total = found.basket_counts, found.basket_total
         counts, total = table.basket_counts, table.basket_total
-        usable = (counts >= JOINT_COUNT_MIN) & (counts <= BASKET_SHARE_MAX * total)
-        partners = np.flatnonzero(usable & catalogue.is_offered)
-        chosen = np.flatnonzero(usable)
+        is_often, is_everywhere = counts >= JOINT_COUNT_MIN, counts > BASKET_SHARE_MAX * total
+        partners, chosen = np.flatnonzero(is_often & catalogue.is_offered), np.flatnonzero(is_often)
         companions = [table.companions]
         for first in range(0, len(chosen), _BLOCK_ITEMS):
             rows, items, joint = found.between(chosen[first : first + _BLOCK_ITEMS], partners)
-            often = (joint >= JOINT_COUNT_MIN) & (rows != items)
-            rows, items, joint = rows[often], items[often], joint[often]
+            above_chance = (joint >= JOINT_COUNT_MIN) & (rows != items)
+            above_chance &= table._bounds(rows, items, joint)[1] > 1.0
             alike = may_be_substitutes(catalogue, rows, items)
-            kept = table._bounds(rows, items, joint)[1] > 1.0
-            if catalogue.has_subcategories:
-                kept &= ~alike
-            rows, items, joint, alike = rows[kept], items[kept], joint[kept], alike[kept]
-            several = found.customer_counts(rows, items) >= JOINT_CUSTOMERS_MIN
-            goes = several & ~alike
-            table._fill(rows[goes], items[goes], joint[goes])
-            along = several & alike
-            companions.append(pair_keys(rows[along], items[along], item_count=len(catalogue)))
+            is_partner = above_chance & ~alike & ~is_everywhere[rows] & ~is_everywhere[items]
+            is_companion = above_chance & alike & (not catalogue.has_subcategories)
+            for is_wanted in (is_partner, is_companion):
+                is_wanted[is_wanted] = (
+                    found.customer_counts(rows[is_wanted], items[is_wanted]) >= JOINT_CUSTOMERS_MIN
+                )
+            table._fill(rows[is_partner], items[is_partner], joint[is_partner])
+            along = rows[is_companion], items[is_companion]
+            companions.append(pair_keys(*along, item_count=len(catalogue)))
         table.companions = np.sort(np.concatenate(companions))
         return table
 
