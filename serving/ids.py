@@ -55,6 +55,21 @@ def id_in_query(query: bytes, name: str) -> str:
     raise _refused(pointer, "missing", "name a customer")
 
 
+def ids_in_query(query: bytes, name: str, *, count_max: int) -> tuple[str, ...]:
+    """Return every id that a query string gives a name; raises a 422 problem for too many or no ids.
+
+    >>> ids_in_query(b"exclude=00123&limit=3&exclude=a%2Fb", "exclude", count_max=10)
+    ('00123', 'a/b')
+    """
+    pairs = (part.partition(b"=") for part in query.split(b"&"))
+    values = [value for key, _, value in pairs if key == name.encode()]
+    if len(values) > count_max:
+        raise _refused(
+            f"/query/{name}", "too_many", f"at most {count_max} ids; a filter can take a whole list"
+        )
+    return tuple(read_id(value.replace(b"+", b" "), pointer=f"/query/{name}") for value in values)
+
+
 def read_id(encoded: bytes, *, pointer: str) -> str:
     """Decode a percent-encoded id; a 422 problem unless it has 1–256 characters, none of them a control."""
     try:

@@ -1,7 +1,8 @@
 """Recommendation lists of a whole shop, a bucket of customers at a time, and the products that they show."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,7 +10,8 @@ import polars as pl
 
 from features.history import MONEY_SCALE, History
 from features.interactions import build_interactions
-from features.settings import Settings
+from features.owned import AGE_DAYS_MAX
+from features.settings import RecommenderSettings, Settings
 from features.slots import KINDS
 from features.snapshot import Snapshot
 from models.recommender.contract import Kind, Recommender
@@ -18,6 +20,13 @@ from serving.sqlite_run import FALLBACK_CUSTOMER
 from serving.store import Item
 
 _NO_PRODUCT = "no_product"
+
+
+class MadeLists(NamedTuple):
+    """The lists of some customers, and (customer_id, packed purchases) of those who bought something."""
+
+    table: pd.DataFrame
+    owned: list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +47,11 @@ class ListMaker:
         found = {kind: self.recommender.unavailable(kind) for kind in KINDS}
         return {kind: reason for kind, reason in found.items() if reason is not None}
 
-    def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[pd.DataFrame]:
-        """Yield the lists of each bucket's customers, and at last those of somebody unknown (customer "")."""
+    def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[MadeLists]:
+        """Yield the lists of each bucket's customers, and at last those of somebody unknown (customer "").
+
+        What the settings deny is in none of them.
+        """
         if self.recommender is None:
             return
         for bucket, customer_ids in enumerate(customers_by_bucket):
@@ -51,20 +63,22 @@ class ListMaker:
         """Yield (customer_id, kind, packed slots) of a table of lists."""
         return pack_lists(table, {item.product_id: item.item_no for item in self.items})
 
-    def _lists(
-        self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[Kind]
-    ) -> pd.DataFrame:
+    def _lists(self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[Kind]) -> MadeLists:
         assert self.recommender is not None  # noqa: S101 - `tables` asks first
-        interactions = build_interactions(
-            self.history, self.snapshot, settings=self.settings, buckets=buckets
-        )
-        return self.recommender.recommend(
-            interactions.filter(pl.col("customer_id").is_in(list(customer_ids))),
+        found = build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
+        interactions = found.filter(pl.col("customer_id").is_in(list(customer_ids)))
+        denied = {item.product_id for item in self.items if is_denied(item, self.settings.recommender)}
+        depth = self.settings.recommender.stored_depth
+        table = self.recommender.recommend(
+            interactions,
             customer_ids=customer_ids,
             snapshot=self.snapshot,
             kinds=kinds,
-            depth=self.settings.recommender.stored_depth,
+            # Deep enough that lists stay as long as they were in most shops; the rest is filled when served.
+            depth=depth + min(len(denied), depth),
         )
+        owned = self.recommender.owned(interactions, customer_ids=customer_ids, snapshot=self.snapshot)
+        return MadeLists(without(table, denied, depth=depth), list(pack_purchases(owned, customer_ids)))
 
 
 def make_lists(
@@ -75,26 +89,65 @@ def make_lists(
     settings: Settings,
 ) -> ListMaker:
     """Return a maker of lists for the customers of a snapshot."""
-    items = [] if recommender is None else build_item_cards(history, recommender.items())
+    items = (
+        []
+        if recommender is None
+        else build_item_cards(history, recommender.items(), settings=settings.recommender)
+    )
     return ListMaker(history, snapshot, settings, recommender, items)
 
 
-def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
-    """Return the products of a recommender as lists show them.
+def build_item_cards(history: History, items: pd.DataFrame, *, settings: RecommenderSettings) -> list[Item]:
+    """Return the products of a recommender as lists show them and as requests filter them.
 
-    The price is the list price, else the median price paid for one; `items` has the index item_no and at
-    least product_id and unit_price_minor.
+    The price is the list price, else the median price paid for one; `items` is `Recommender.items()`. What
+    the settings deny has no popular rank: it fills no list.
     """
     own = pl.DataFrame(
         {
             "item_no": [int(number) for number in items.index],
             "product_id": items["product_id"].astype(str).to_list(),
             "paid_minor": pl.Series(items["unit_price_minor"].to_numpy(dtype=np.float64)).fill_nan(None),
+            "popular_rank": pl.Series(items["popular_rank"].to_numpy(dtype=np.float64)).fill_nan(None),
+            "recent_customer_count": items["recent_customer_count"].to_numpy(dtype=np.int64),
         }
     )
     known = history.read("products").unique("product_id", keep="last")
     price = pl.coalesce(pl.col("list_price_minor").cast(pl.Float64), "paid_minor") / MONEY_SCALE
-    cards = own.join(known, on="product_id", how="left").with_columns(price.round(2).alias("price"))
-    return [
+    cards = own.join(known, on="product_id", how="left").with_columns(
+        price.round(2).alias("price"), pl.col("popular_rank").cast(pl.Int64)
+    )
+    found = [
         Item(**row) for row in cards.select(list(Item.model_fields)).sort("item_no").iter_rows(named=True)
     ]
+    return [
+        item.model_copy(update={"popular_rank": None}) if is_denied(item, settings) else item
+        for item in found
+    ]
+
+
+def is_denied(item: Item, settings: RecommenderSettings) -> bool:
+    """Say whether the settings keep an item out of every list."""
+    return item.product_id in settings.deny_product_ids or item.category in settings.deny_categories
+
+
+def without(table: pd.DataFrame, denied: Collection[str], *, depth: int) -> pd.DataFrame:
+    """Return lists (sorted by customer, kind, rank) without some products, ranked anew and cut to a depth."""
+    if not denied:
+        return table
+    kept = table[~table["product_id"].isin(list(denied))]
+    ranks = kept.groupby(["customer_id", "kind"], sort=False).cumcount() + 1
+    return kept.assign(rank=ranks)[ranks <= depth].reset_index(drop=True)
+
+
+def pack_purchases(owned: pd.DataFrame, customer_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (customer_id, the bytes of `features.owned`) from `Recommender.owned`, in bulk."""
+    ordered = owned.sort_values(["row", "may_repeat", "age_days", "item_no"], kind="stable")
+    rows, numbers = ordered["row"].to_numpy(), ordered["item_no"].to_numpy(dtype="<u4").tobytes()
+    ages = ordered["age_days"].clip(0, AGE_DAYS_MAX).to_numpy(dtype="<u2").tobytes()
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    ends = np.append(begins, len(rows))[1:]
+    never = np.add.reduceat(~ordered["may_repeat"].to_numpy(), begins, dtype="<u4") if len(rows) else ()
+    for row, begin, end, count in zip(rows[begins], begins, ends, never, strict=True):
+        head = int(count).to_bytes(4, "little")
+        yield customer_ids[row], head + numbers[4 * begin : 4 * end] + ages[2 * begin : 2 * end]

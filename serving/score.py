@@ -97,11 +97,12 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
     """Make every list once, and write it to the run, the file, or both."""
     with ExitStack() as stack:
         file = None if out is None else stack.enter_context(RecommendationFile(out))
-        for table in scored.list_tables():
+        for made in scored.list_tables():
             if writer is not None:
-                writer.write_recommendations(scored.lists.pack(table))
+                writer.write_recommendations(scored.lists.pack(made.table))
+                writer.write_owned(made.owned)
             if file is not None:
-                file.write(table)
+                file.write(made.table)
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:

@@ -21,7 +21,7 @@ from features.settle import BasisNote
 from features.snapshot import Snapshot
 from serving.bucket_scores import Predictors, score_bucket
 from serving.facts import read_facts
-from serving.lists import ListMaker, make_lists
+from serving.lists import ListMaker, MadeLists, make_lists
 from serving.registry import Champion
 from serving.rows import STORED
 from serving.run_scores import RunLabels, RunScores, complete_scores
@@ -52,7 +52,7 @@ class ScoredRun:
         columns = [_stored_expression(column.name, column.kind) for column in STORED]
         return self.scores.rows.select(columns).iter_rows()
 
-    def list_tables(self) -> Iterator[pd.DataFrame]:
+    def list_tables(self) -> Iterator[MadeLists]:
         """Yield the recommendation lists, a bucket at a time."""
         return self.lists.tables(self.customers_by_bucket)
 

@@ -54,6 +54,10 @@ class SqliteRunWriter:
         """Add (customer_id, kind, packed slots); the customer "" holds the fallback."""
         self._connection.executemany("INSERT INTO recommendations VALUES (?, ?, ?)", lists)
 
+    def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
+        """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
+        self._connection.executemany("INSERT INTO owned VALUES (?, ?)", owned)
+
     def write_items(self, items: Iterable[Item]) -> None:
         """Add products."""
         self._connection.executemany(_INSERT_ITEM, (tuple(item.model_dump().values()) for item in items))

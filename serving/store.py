@@ -18,9 +18,11 @@ from pydantic import BaseModel, ConfigDict
 
 from features.basis import BasisName
 from features.errors import UserError
+from features.owned import OwnedItems
 from features.slots import Slot
+from serving.item_filter import Condition
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 
 StoredRow = tuple[Any, ...]
 """The values of `rows.STORED_NAMES`, in that order."""
@@ -113,7 +115,11 @@ class RunMeta(_Record):
 
 
 class Item(_Record):
-    """A product as lists show it; money in major units."""
+    """A product as lists show it; money in major units.
+
+    `popular_rank` counts from 1 the items that may fill a list, the most popular first; None for others.
+    `in_stock` is None where the shop does not say.
+    """
 
     item_no: int
     product_id: str
@@ -124,6 +130,25 @@ class Item(_Record):
     price: float | None = None
     url: str | None = None
     image_url: str | None = None
+    in_stock: bool | None = None
+    popular_rank: int | None = None
+    recent_customer_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingItems:
+    """The items that pass a condition, or all of them.
+
+    `passes[item_no]` is 1 or 0; `popular` are the numbers of those that may fill a list, the most popular
+    first, and `buyers` how many bought each lately.
+    """
+
+    passes: bytes
+    popular: Sequence[int]
+    buyers: Sequence[int]
+
+    def __contains__(self, item_no: int) -> bool:
+        return item_no < len(self.passes) and self.passes[item_no] == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,6 +170,14 @@ class Member:
     row: StoredRow
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerList:
+    """A customer's list of one kind (empty without one), and what they had bought."""
+
+    slots: Sequence[Slot]
+    owned: OwnedItems
+
+
 class ScoreRun(Protocol):
     """One published run; nothing in it ever changes."""
 
@@ -160,6 +193,26 @@ class ScoreRun(Protocol):
 
     async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
         """Return the lists for somebody unknown (popular items); {} without a recommender."""
+        ...
+
+    async def get_owned(self, customer_id: str) -> OwnedItems:
+        """Return what a customer had bought; nothing where there is no such customer."""
+        ...
+
+    async def match_items(self, condition: Condition | None) -> MatchingItems:
+        """Return the items that pass a condition (None: all of them)."""
+        ...
+
+    async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
+        """Return the numbers of products; unknown ids are left out."""
+        ...
+
+    async def list_customers(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return the next (place, customer_id) of the run after a place; places count from 1."""
+        ...
+
+    async def list_kind(self, kind: str, customer_ids: Sequence[str]) -> Mapping[str, CustomerList]:
+        """Return one list of each customer, with what they had bought."""
         ...
 
     async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
@@ -204,6 +257,10 @@ class RunWriter(Protocol):
 
     def write_recommendations(self, lists: Iterable[tuple[str, str, bytes]]) -> None:
         """Add (customer_id, kind, packed slots); the customer "" holds the fallback."""
+        ...
+
+    def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
+        """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
         ...
 
     def write_items(self, items: Iterable[Item]) -> None:
