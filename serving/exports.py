@@ -21,6 +21,9 @@ _RECOMMENDATIONS = pa.schema(
         ("product_id", pa.string()),
         ("score", pa.float64()),
         ("reason", pa.string()),
+        ("source", pa.string()),
+        ("evidence_product_id", pa.string()),
+        ("value", pa.float64()),
     ]
 )
 _TYPES = {

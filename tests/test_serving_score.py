@@ -20,6 +20,7 @@ from features.settings import Layout, Settings, ShopSettings
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
+from models.recommender.contract import LIST_COLUMNS
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
 from serving.registry import RegistryError
@@ -104,7 +105,11 @@ def test_files_hold_the_flat_names_and_the_lists(shop: Path) -> None:
     assert scores["as_of"].unique().to_list() == [AS_OF]
     assert scores["customer_id"].n_unique() == scores.height
     lists = pl.read_parquet(shop / "out/recommendations.parquet")
-    assert lists.columns == ["customer_id", "kind", "rank", "product_id", "score", "reason"]
+    assert tuple(lists.columns) == LIST_COLUMNS
+    sources = {reason: set(rows["source"]) for (reason,), rows in lists.group_by("reason")}
+    assert sources == {"popular": {"popular"}, "due_again": {"personalised"}}
+    assert lists["value"].null_count() == 0
+    assert lists["evidence_product_id"].null_count() == lists.height
     firsts = lists.filter((pl.col("kind") == "for_you") & (pl.col("rank") == 1))
     assert set(firsts["customer_id"]) == set(scores["customer_id"])
 
