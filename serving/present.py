@@ -84,14 +84,19 @@ class RunView:
             for kind, chosen in slots.items()
         }
 
+    def place_reason(self, slot: Slot, items: Mapping[int, Item]) -> str:
+        """Return the sentence that says why an item is in a list."""
+        words: dict[str, float | str] = {**_reason_values(slot)}
+        evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
+        if evidence is not None:
+            words["evidence"] = evidence.name or evidence.product_id
+        return self._wording.recommendation(slot.reason, words)
+
     def _place(
         self, rank: int, slot: Slot, items: Mapping[int, Item], *, with_product: bool
     ) -> dict[str, Any]:
         item = items[slot.item_no]
         evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
-        value_name = REASONS[REASON_NUMBERS[slot.reason]].value_name
-        values = {value_name: slot.value} if value_name and slot.value is not None else {}
-        words = {**values, "evidence": evidence.name or evidence.product_id} if evidence else values
         place: dict[str, Any] = {
             "rank": rank,
             "product_id": item.product_id,
@@ -99,15 +104,20 @@ class RunView:
             "source": slot.source,
             "reason": {
                 "code": slot.reason,
-                "values": values,
+                "values": _reason_values(slot),
                 "evidence_product_id": evidence.product_id if evidence else None,
-                "text": self._wording.recommendation(slot.reason, words),
+                "text": self.place_reason(slot, items),
             },
         }
         if with_product:
             place["product"] = {name: getattr(item, name) for name in PRODUCT_NAMES}
             place["product"]["currency"] = self._meta.currency
         return place
+
+
+def _reason_values(slot: Slot) -> dict[str, float]:
+    name = REASONS[REASON_NUMBERS[slot.reason]].value_name
+    return {} if name is None or slot.value is None else {name: slot.value}
 
 
 def item_numbers(slots: Mapping[str, Sequence[Slot]], *, limit: int) -> Iterable[int]:
