@@ -117,13 +117,8 @@ def build_item_cards(history: History, items: pd.DataFrame, *, settings: Recomme
     cards = own.join(known, on="product_id", how="left").with_columns(
         price.round(2).alias("price"), pl.col("popular_rank").cast(pl.Int64)
     )
-    found = [
-        Item(**row) for row in cards.select(list(Item.model_fields)).sort("item_no").iter_rows(named=True)
-    ]
-    return [
-        item.model_copy(update={"popular_rank": None}) if is_denied(item, settings) else item
-        for item in found
-    ]
+    found = [Item(**row) for row in cards.select(list(Item._fields)).sort("item_no").iter_rows(named=True)]
+    return [item._replace(popular_rank=None) if is_denied(item, settings) else item for item in found]
 
 
 def is_denied(item: Item, settings: RecommenderSettings) -> bool:

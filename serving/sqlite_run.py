@@ -37,6 +37,9 @@ _SELECT_KIND = """
 SELECT s.customer_id, r.slots, o.items FROM scores s
 LEFT JOIN recommendations r ON r.customer_id = s.customer_id AND r.kind = ?
 LEFT JOIN owned o ON o.customer_id = s.customer_id WHERE s.customer_id IN ({0})"""
+_SELECT_ITEMS = f"SELECT {', '.join(Item._fields)} FROM items WHERE item_no IN ({{0}})"  # noqa: S608
+_IN_STOCK = Item._fields.index("in_stock")
+_BOOLEANS = {None: None, 0: False, 1: True}
 _IDS_AT_ONCE = 500
 # A mailing asks the same few filters for every customer.
 _CONDITIONS_KEPT = 32
@@ -129,16 +132,12 @@ class SqliteRun:
     async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
         """Return products by their number; unknown numbers are left out."""
         numbers = sorted(set(item_numbers))
-        names = list(Item.model_fields)
         found: dict[int, Item] = {}
         for start in range(0, len(numbers), _IDS_AT_ONCE):
             part = numbers[start : start + _IDS_AT_ONCE]
-            query = f"SELECT {', '.join(names)} FROM items WHERE item_no IN ({_marks(part)})"  # noqa: S608
-            for row in self._read(query, part):
-                values = dict(zip(names, row, strict=True))
-                if values["in_stock"] is not None:
-                    values["in_stock"] = bool(values["in_stock"])
-                found[row[0]] = Item.model_construct(**values)
+            for row in self._read(_SELECT_ITEMS.format(_marks(part)), part):
+                stock = _BOOLEANS[row[_IN_STOCK]]
+                found[row[0]] = Item._make((*row[:_IN_STOCK], stock, *row[_IN_STOCK + 1 :]))
         return found
 
     async def list_members(

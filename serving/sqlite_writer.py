@@ -13,7 +13,7 @@ from serving.sqlite_run import SCHEMA
 from serving.store import Item, PublishError, RunMeta
 
 _INSERT_SCORE = f"INSERT INTO scores VALUES (NULL{', ?' * len(STORED_NAMES)})"  # noqa: S608 - marks only
-_INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item.model_fields) - 1)})"  # noqa: S608 - marks only
+_INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item._fields) - 1)})"  # noqa: S608 - marks only
 _UNEXPLAINED = "SELECT customer_id FROM scores WHERE {tests} LIMIT 1"
 _ONE_UNEXPLAINED = "(\"{0}\" IS NULL AND json_extract(null_reasons, '$.{0}') IS NULL)"
 
@@ -60,7 +60,7 @@ class SqliteRunWriter:
 
     def write_items(self, items: Iterable[Item]) -> None:
         """Add products."""
-        self._connection.executemany(_INSERT_ITEM, (tuple(item.model_dump().values()) for item in items))
+        self._connection.executemany(_INSERT_ITEM, items)
 
     def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
         """Write a whole audience in its order."""

@@ -12,7 +12,7 @@ Reads are coroutines, because a networked store waits; the SQLite one never does
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -114,7 +114,7 @@ class RunMeta(_Record):
     inbox_sequence: int = 0
 
 
-class Item(_Record):
+class Item(NamedTuple):
     """A product as lists show it; money in major units.
 
     `popular_rank` counts from 1 the items that may fill a list, the most popular first; None for others.
