@@ -47,6 +47,17 @@ class ListMaker:
         found = {kind: self.recommender.unavailable(kind) for kind in KINDS}
         return {kind: reason for kind, reason in found.items() if reason is not None}
 
+    @property
+    def unknown_denied(self) -> list[str]:
+        """Denied product ids and categories that nothing in the shop's data has, sorted."""
+        denied = self.settings.recommender
+        if not (denied.deny_product_ids or denied.deny_categories):
+            return []
+        products = self.history.read("products")
+        ids = {*products["product_id"], *(item.product_id for item in self.items)}
+        unknown = {*denied.deny_product_ids} - ids | {*denied.deny_categories} - {*products["category"]}
+        return sorted(unknown)
+
     def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[MadeLists]:
         """Yield the lists of each bucket's customers, and at last those of somebody unknown (customer "").
 

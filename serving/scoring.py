@@ -103,7 +103,8 @@ def score_shop(
             "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
         }
     )
-    warnings = run_warnings(scores.rows, meta, read_holes(history, snapshot), basis_note)
+    holes = read_holes(history, snapshot)
+    warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": warnings})
     return ScoredRun(scores, meta, lists, customers_by_bucket)
 

@@ -96,6 +96,15 @@ def test_what_is_denied_by_name_or_category_is_denied() -> None:
     assert [is_denied(item, settings) for item in items] == [True, True, False, False]
 
 
+def test_denied_names_that_nothing_has_are_found(tmp_path: Path) -> None:
+    history = write_history(tmp_path, make_orders(6), unit_cost_minor=1)
+    denied = RecommenderSettings(deny_product_ids=("p00", "P00"), deny_categories=("Wine",))
+    snapshot = Snapshot(pd.Timestamp("2026-07-01").date())
+    lists = make_lists(history, snapshot, None, settings=Settings(recommender=denied))
+    assert lists.unknown_denied == ["P00", "Wine"]
+    assert make_lists(history, snapshot, None, settings=Settings()).unknown_denied == []
+
+
 def test_lists_close_up_over_what_is_denied_and_keep_their_depth() -> None:
     kept = without(TABLE, {"p1"}, depth=50)
     assert kept[["customer_id", "kind", "rank", "product_id"]].to_records(index=False).tolist() == [
