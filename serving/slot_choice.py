@@ -90,7 +90,7 @@ class Chooser:
     ) -> tuple[list[Slot], Shortfall | None]:
         """Return the places of one list, best first, and why there are fewer than `limit`, if there are."""
         if is_known and not slots and kind not in PERSONAL_KINDS:
-            slots = self.shop_lists.get(kind, ())
+            slots = [_spoken_by_shop(slot) for slot in self.shop_lists.get(kind, ())]
         places, is_filtered = self._keep(slots, left, limit)
         if kind in FILLED_KINDS and len(places) < limit:
             taken = {slot.item_no for slot in places}
@@ -183,6 +183,11 @@ async def choose_lists(
         if short is not None:
             choice.short[kind] = short
     return choice
+
+
+def _spoken_by_shop(slot: Slot) -> Slot:
+    """Return a place of a list that all share, as a known customer has it."""
+    return slot._replace(source="popular") if slot.source == "fallback" else slot
 
 
 def _follow(

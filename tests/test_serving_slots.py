@@ -3,15 +3,21 @@
 import asyncio
 import random
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from random_filters import Holds, random_filter
+from serving_runs import meta, stored_row
 from slot_shop import CUSTOMERS, DENIED_CATEGORY, DENIED_IDS, SlotShop, make_slot_shop
 
-from features.slots import KINDS
+from features.owned import Purchase, pack_owned
+from features.settings import Layout
+from features.slots import KINDS, Slot, pack_slots
 from serving.item_filter import compile_filter
 from serving.slot_choice import FILLED_KINDS, PERSONAL_KINDS, Rules, choose_lists
+from serving.sqlite_store import SqliteStore
+from serving.store import Item
 
 NOBODY = "nobody"
 
@@ -70,6 +76,34 @@ async def check(shop: SlotShop, *, count: int, seed: int) -> None:
         if number % 20 == 0:
             assert await choose_lists(shop.run, asked.customer, **options) == choice
     assert {"filter_leaves_fewer", "not_enough_due", "unknown_customer", "no_more_items"} <= short_reasons
+
+
+def test_a_kind_that_all_customers_share_leaves_out_what_each_has(tmp_path: Path) -> None:
+    shared = [Slot(number, 9.0 - number, "popular", "fallback", value=9 - number) for number in range(4)]
+    items = [
+        Item(item_no=n, product_id=f"p{n}", popular_rank=n + 1, recent_customer_count=9 - n) for n in range(6)
+    ]
+    with SqliteStore.of(Layout(tmp_path)).begin_run() as writer:
+        writer.write_scores([stored_row("c1"), stored_row("c2")])
+        writer.write_recommendations([("", "popular", pack_slots(shared))])
+        writer.write_owned([("c1", pack_owned([Purchase(1, 40, False), Purchase(2, 3, True)]))])
+        writer.write_items(items)
+        writer.publish(meta())
+    store = SqliteStore.of(Layout(tmp_path))
+    run = store.open_run(store.live_run_id())
+
+    def chosen(customer: str, **options: Any) -> list[tuple[int, str, float | None]]:
+        found = asyncio.run(choose_lists(run, customer, kinds=("popular",), **options))
+        return [(slot.item_no, slot.source, slot.value) for slot in found.lists["popular"]]
+
+    known: dict[str, Any] = {"is_known": True, "limit": 4}
+    assert chosen("c2", **known) == [(n, "popular", 9 - n) for n in (0, 1, 2, 3)]
+    assert chosen("c1", **known) == [(n, "popular", 9 - n) for n in (0, 2, 3, 4)]
+    lately = Rules(bought_within_days=3)
+    assert chosen("c1", rules=lately, **known) == [(n, "popular", 9 - n) for n in (0, 3, 4, 5)]
+    assert chosen("c1", bought_since=["p0", "p4"], **known) == [(n, "popular", 9 - n) for n in (2, 3, 5)]
+    unknown = chosen("nobody", is_known=False, limit=5)
+    assert unknown == [(n, "fallback", 9 - n) for n in (0, 1, 2, 3, 4)]
 
 
 class Asked:
