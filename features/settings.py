@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.basis import Basis, BasisName
 from features.errors import UserError
+from features.item_filter import FilterError, compile_filter
 
 Horizon = Annotated[int, Field(ge=1, le=1825)]
 ShopText = Annotated[str, Field(min_length=1, max_length=256)]
@@ -112,6 +113,17 @@ class RecommenderSettings(_Section):
     iteration_count: Annotated[int, Field(ge=1, le=100)] = 7
     deny_product_ids: Annotated[tuple[ShopText, ...], Field(max_length=10_000)] = ()
     deny_categories: Annotated[tuple[ShopText, ...], Field(max_length=1_000)] = ()
+    offer_only: str = ""
+
+    @field_validator("offer_only")
+    @classmethod
+    def _known_filter(cls, value: str) -> str:
+        try:
+            if value:
+                compile_filter(value)
+        except FilterError as error:
+            raise ValueError(f"this is no filter: {error.message}") from error
+        return value
 
 
 class BacktestSettings(_Section):
@@ -160,7 +172,7 @@ class Settings(_Section):
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
         judged = dict.fromkeys(("backtest", "promotion", "risk", "rfm", "ledger"), True)
-        offered = {"recommender": {"deny_product_ids", "deny_categories"}}
+        offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -1,6 +1,8 @@
 """Recommendation lists of a whole shop, a bucket of customers at a time, and the products that they show."""
 
+import sqlite3
 from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -10,13 +12,14 @@ import polars as pl
 
 from features.history import MONEY_SCALE, History
 from features.interactions import build_interactions
+from features.item_filter import compile_filter
 from features.owned import AGE_DAYS_MAX
 from features.settings import RecommenderSettings, Settings
 from features.slots import KINDS
 from features.snapshot import Snapshot
 from models.recommender.contract import Kind, Recommender
 from models.recommender.packing import pack_lists
-from serving.sqlite_run import FALLBACK_CUSTOMER
+from serving.sqlite_run import FALLBACK_CUSTOMER, SCHEMA
 from serving.store import Item
 
 _NO_PRODUCT = "no_product"
@@ -78,7 +81,7 @@ class ListMaker:
         assert self.recommender is not None  # noqa: S101 - `tables` asks first
         found = build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
         interactions = found.filter(pl.col("customer_id").is_in(list(customer_ids)))
-        denied = {item.product_id for item in self.items if is_denied(item, self.settings.recommender)}
+        denied = denied_ids(self.items, self.settings.recommender)
         depth = self.settings.recommender.stored_depth
         table = self.recommender.recommend(
             interactions,
@@ -129,12 +132,26 @@ def build_item_cards(history: History, items: pd.DataFrame, *, settings: Recomme
         price.round(2).alias("price"), pl.col("popular_rank").cast(pl.Int64)
     )
     found = [Item(**row) for row in cards.select(list(Item._fields)).sort("item_no").iter_rows(named=True)]
-    return [item._replace(popular_rank=None) if is_denied(item, settings) else item for item in found]
+    denied = denied_ids(found, settings)
+    return [item._replace(popular_rank=None) if item.product_id in denied else item for item in found]
 
 
-def is_denied(item: Item, settings: RecommenderSettings) -> bool:
-    """Say whether the settings keep an item out of every list."""
-    return item.product_id in settings.deny_product_ids or item.category in settings.deny_categories
+def denied_ids(items: Sequence[Item], settings: RecommenderSettings) -> set[str]:
+    """Return the ids of the items that the settings keep out of every list."""
+    ids, categories = set(settings.deny_product_ids), set(settings.deny_categories)
+    named = {item.product_id for item in items if item.product_id in ids or item.category in categories}
+    return named | _failing(items, settings.offer_only) if settings.offer_only else named
+
+
+def _failing(items: Sequence[Item], filter_text: str) -> set[str]:
+    """Return the ids of the items that fail a filter, by the same database as requests are filtered by."""
+    condition = compile_filter(filter_text)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        marks = ", ".join("?" * len(Item._fields))
+        connection.executemany(f"INSERT INTO items VALUES ({marks})", items)  # noqa: S608 - marks only
+        query = f"SELECT product_id FROM items WHERE NOT {condition.sql}"  # noqa: S608 - values are bound
+        return {row[0] for row in connection.execute(query, condition.values)}
 
 
 def without(table: pd.DataFrame, denied: Collection[str], *, depth: int) -> pd.DataFrame:

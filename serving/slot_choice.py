@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final, NamedTuple
 
+from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems
 from features.slots import KINDS, Slot
-from serving.item_filter import Condition
 from serving.store import MatchingItems, ScoreRun
 
 PERSONAL_KINDS: Final = frozenset({"for_you", "buy_again", "cross_sell", "upsell"})

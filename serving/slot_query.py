@@ -4,8 +4,8 @@ from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request
 
+from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
 from serving.ids import ids_in_query
-from serving.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
 from serving.problems import FieldError, malformed
 from serving.slot_choice import NO_RULES, Rules
 

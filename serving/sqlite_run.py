@@ -6,9 +6,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from urllib.parse import quote
 
+from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
 from features.slots import SLOT, PackedSlots, Slot, unpack_slots
-from serving.item_filter import Condition
 from serving.rows import STORED, STORED_NAMES
 from serving.store import (
     SCHEMA_VERSION,

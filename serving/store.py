@@ -18,9 +18,9 @@ from pydantic import BaseModel, ConfigDict
 
 from features.basis import BasisName
 from features.errors import UserError
+from features.item_filter import Condition
 from features.owned import OwnedItems
 from features.slots import Slot
-from serving.item_filter import Condition
 
 SCHEMA_VERSION = 3
 

@@ -29,12 +29,16 @@ END_DAY = 200
 CUSTOMERS = tuple(f"c{number}" for number in range(30))
 CATEGORIES = ("Tea", "Wine", "Mugs", "O'Neil", "100%_fun", "a", "b", "c", "d", "e", "f", "g", None)
 DURABLES = range(50, 60)
-BRANDS = ("Acme", "acme", 'Qu"ote', "김", "🙂", None)
+DENIED_BRAND = "Closed Ltd"
+BRANDS = ("Acme", "acme", 'Qu"ote', "김", "🙂", DENIED_BRAND, None)
 DENIED_CATEGORY = "Wine"
 DENIED_IDS = ("p03", "p07")
 SETTINGS = Settings(
     recommender=RecommenderSettings(
-        stored_depth=DEPTH, deny_product_ids=DENIED_IDS, deny_categories=(DENIED_CATEGORY,)
+        stored_depth=DEPTH,
+        deny_product_ids=DENIED_IDS,
+        deny_categories=(DENIED_CATEGORY,),
+        offer_only=f"brand != '{DENIED_BRAND}'",
     )
 )
 
@@ -115,6 +119,7 @@ def make_slot_shop(root: Path, *, seed: int = 20261122) -> SlotShop:
     interactions = build_interactions(history, snapshot, settings=SETTINGS).to_pandas()
     items = build_items(history, snapshot, settings=SETTINGS).to_pandas()
     denied = {p[0] for p in products if p[1] == DENIED_CATEGORY} | set(DENIED_IDS)
+    denied |= {p[0] for p in products if p[3]["brand"] == DENIED_BRAND}  # type: ignore[misc]
     everything = recommender.recommend(
         build_interactions(history, snapshot, settings=SETTINGS),
         customer_ids=[*CUSTOMERS, ""],

@@ -45,6 +45,10 @@ def test_shipped_file_names_every_key() -> None:
         ("[churn]\nhorizon_days = -5", "churn.horizon_days"),
         ('[shop]\ntime_zone = "Mars/Olympus"', "IANA"),
         ('[recommender]\ndeny_product_ids = [""]', "recommender.deny_product_ids.0"),
+        (
+            '[recommender]\noffer_only = "price > name"',
+            "recommender.offer_only: .*this is no filter: a value is",
+        ),
         ("[recommender]\ndeny_categories = 5", "recommender.deny_categories"),
         ("[churn", "not readable TOML"),
     ],
@@ -78,6 +82,10 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_a_recipe_does_not_depend_on_what_is_denied() -> None:
-    denied = Settings(recommender=RecommenderSettings(deny_product_ids=("p",), deny_categories=("c",)))
+    denied = Settings(
+        recommender=RecommenderSettings(
+            deny_product_ids=("p",), deny_categories=("c",), offer_only="in_stock"
+        )
+    )
     assert denied.recipe_hash == Settings().recipe_hash
     assert Settings(recommender=RecommenderSettings(alpha=2.0)).recipe_hash != Settings().recipe_hash

@@ -10,7 +10,7 @@ from features.owned import Purchase, pack_owned, unpack_owned
 from features.settings import RecommenderSettings, Settings
 from features.slots import KINDS, Slot, pack_slots, unpack_slots
 from features.snapshot import Snapshot
-from serving.lists import ListMaker, build_item_cards, is_denied, make_lists, pack_purchases, without
+from serving.lists import ListMaker, build_item_cards, denied_ids, make_lists, pack_purchases, without
 from serving.store import Item
 
 TABLE = pd.DataFrame(
@@ -85,7 +85,7 @@ def test_a_denied_item_has_no_place_among_the_popular(tmp_path: Path) -> None:
     assert [card.popular_rank for card in build_item_cards(history, CARDS, settings=denied)] == [None, None]
 
 
-def test_what_is_denied_by_name_or_category_is_denied() -> None:
+def test_what_is_denied_by_name_category_or_filter_is_denied() -> None:
     settings = RecommenderSettings(deny_product_ids=("p1",), deny_categories=("Wine",))
     items = [
         Item(item_no=0, product_id="p0", category="Wine"),
@@ -93,7 +93,11 @@ def test_what_is_denied_by_name_or_category_is_denied() -> None:
         Item(item_no=2, product_id="p2", category="wine"),
         Item(item_no=3, product_id="p3"),
     ]
-    assert [is_denied(item, settings) for item in items] == [True, True, False, False]
+    assert denied_ids(items, settings) == {"p0", "p1"}
+    only = RecommenderSettings(deny_product_ids=("p1",), offer_only='category is null or category == "Wine"')
+    assert denied_ids(items, only) == {"p1", "p2"}
+    assert denied_ids(items, RecommenderSettings(offer_only="not price < 20")) == set()
+    assert denied_ids(items, RecommenderSettings(offer_only="in_stock")) == {"p0", "p1", "p2", "p3"}
 
 
 def test_denied_names_that_nothing_has_are_found(tmp_path: Path) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from random_filters import Holds, random_filter
 from serving_runs import meta, stored_row
-from slot_shop import CUSTOMERS, DENIED_CATEGORY, DENIED_IDS, SlotShop, make_slot_shop
+from slot_shop import CUSTOMERS, DENIED_BRAND, DENIED_CATEGORY, DENIED_IDS, SlotShop, make_slot_shop
 
+from features.item_filter import compile_filter
 from features.owned import Purchase, pack_owned
 from features.settings import Layout
 from features.slots import KINDS, Slot, pack_slots
-from serving.item_filter import compile_filter
 from serving.slot_choice import FILLED_KINDS, PERSONAL_KINDS, Rules, choose_lists
 from serving.sqlite_store import SqliteStore
 from serving.store import Item
@@ -157,6 +157,7 @@ class Asked:
         attributes = self.shop.products[product]
         assert attributes["in_stock"] is not False
         assert attributes["category"] != DENIED_CATEGORY
+        assert attributes["brand"] != DENIED_BRAND
         assert product not in DENIED_IDS
 
 

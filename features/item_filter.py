@@ -1,4 +1,4 @@
-"""The filter of a recommendation request: a boolean over product attributes, compiled to SQL.
+"""A filter of products: a boolean over their attributes, compiled to SQL; in requests and in the settings.
 
     in_stock and price < 20 and category not in ["Wine", "Tobacco"] and brand is not null
 

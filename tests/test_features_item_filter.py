@@ -12,7 +12,7 @@ from slot_shop import SlotShop, make_slot_shop
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving.item_filter import ATTRIBUTES, FilterError, compile_filter
+from features.item_filter import ATTRIBUTES, FilterError, compile_filter
 from serving.schemas import Problem, Recommendations
 from serving.sqlite_run import SCHEMA
 
@@ -169,7 +169,7 @@ def test_a_filter_names_no_other_column() -> None:
 def test_the_compiler_needs_the_standard_library_only() -> None:
     import subprocess
 
-    code = "import sys, serving.item_filter; print({'numpy', 'polars', 'fastapi'} & set(sys.modules))"
+    code = "import sys, features.item_filter; print({'numpy', 'polars', 'fastapi'} & set(sys.modules))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "set()"
 
