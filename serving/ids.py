@@ -62,7 +62,7 @@ def ids_in_query(query: bytes, name: str, *, count_max: int) -> tuple[str, ...]:
     ('00123', 'a/b')
     """
     pairs = (part.partition(b"=") for part in query.split(b"&"))
-    values = [value for key, _, value in pairs if key == name.encode()]
+    values = [value for key, _, value in pairs if unquote_to_bytes(key) == name.encode()]
     if len(values) > count_max:
         raise _refused(
             f"/query/{name}", "too_many", f"at most {count_max} ids; a filter can take a whole list"

@@ -43,7 +43,7 @@ async def read_rules(
     Excluded ids are read from the address itself, byte for byte; the parameter only describes them.
     """
     query: bytes = request.scope["query_string"]
-    excluded = ids_in_query(query, "exclude", count_max=EXCLUDED_MAX) if b"exclude=" in query else ()
+    excluded = () if exclude is None else ids_in_query(query, "exclude", count_max=EXCLUDED_MAX)
     if filter_text is None and not excluded and bought_within_days is None:
         return NO_RULES
     try:

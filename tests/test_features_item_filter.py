@@ -251,6 +251,8 @@ def test_an_excluded_product_is_left_out_byte_for_byte(client: TestClient) -> No
     assert not {first, third} & {place["product_id"] for place in kept["lists"]["for_you"]}
     assert len(kept["lists"]["for_you"]) == 3
     assert kept["short_fill"] == {}
+    encoded = client.get(f"{url}&%65xclude={first}&exclude=%70{third[1:]}").json()
+    assert encoded["lists"] == kept["lists"]
 
 
 def test_an_unknown_customer_is_filtered_and_filled_alike(client: TestClient, shop: SlotShop) -> None:
