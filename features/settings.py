@@ -15,8 +15,10 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from features.basis import Basis, BasisName
 from features.errors import UserError
+from features.item_filter import FilterError, compile_filter
 
 Horizon = Annotated[int, Field(ge=1, le=1825)]
+ShopText = Annotated[str, Field(min_length=1, max_length=256)]
 
 
 class SettingsError(UserError):
@@ -109,6 +111,19 @@ class RecommenderSettings(_Section):
     regularization: Annotated[float, Field(ge=0)] = 10.0
     alpha: Annotated[float, Field(gt=0)] = 1.0
     iteration_count: Annotated[int, Field(ge=1, le=100)] = 7
+    deny_product_ids: Annotated[tuple[ShopText, ...], Field(max_length=10_000)] = ()
+    deny_categories: Annotated[tuple[ShopText, ...], Field(max_length=1_000)] = ()
+    offer_only: str = ""
+
+    @field_validator("offer_only")
+    @classmethod
+    def _known_filter(cls, value: str) -> str:
+        try:
+            if value:
+                compile_filter(value)
+        except FilterError as error:
+            raise ValueError(f"this is no filter: {error.message}") from error
+        return value
 
 
 class BacktestSettings(_Section):
@@ -155,8 +170,10 @@ class Settings(_Section):
 
     @property
     def recipe_hash(self) -> str:
-        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, named and kept."""
-        text = self.model_dump_json(exclude={"backtest", "promotion", "risk", "rfm", "ledger"})
+        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
+        judged = dict.fromkeys(("backtest", "promotion", "risk", "rfm", "ledger"), True)
+        offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
+        text = self.model_dump_json(exclude={**judged, **offered})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

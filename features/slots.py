@@ -12,9 +12,9 @@ All little-endian. This module needs the standard library only, so that the API 
 a dataframe engine; `models.recommender.packing` writes the same bytes in bulk.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from struct import Struct
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, overload
 
 CUSTOMER_KINDS: Final = ("for_you", "buy_again", "cross_sell", "upsell")
 """The lists of a customer, in the order in which they are shown."""
@@ -91,6 +91,32 @@ def unpack_slots(packed: bytes) -> list[Slot]:
     0.25
     """
     return [_unpack(*fields) for fields in SLOT.iter_unpack(packed)]
+
+
+class PackedSlots(Sequence[Slot]):
+    """A packed list that is unpacked as far as it is read: a reader of ten places pays for ten.
+
+    >>> PackedSlots(pack_slots([Slot(7, 0.5, "popular", "popular"), Slot(8, 0.25, "popular", "popular")]))[1]
+    Slot(item_no=8, score=0.25, reason='popular', source='popular', evidence_no=None, value=None)
+    """
+
+    def __init__(self, packed: bytes) -> None:
+        self._packed = packed
+
+    def __len__(self) -> int:
+        return len(self._packed) // SLOT.size
+
+    def __iter__(self) -> Iterator[Slot]:
+        return (_unpack(*fields) for fields in SLOT.iter_unpack(self._packed))
+
+    @overload
+    def __getitem__(self, place: int) -> Slot: ...
+    @overload
+    def __getitem__(self, place: slice) -> list[Slot]: ...
+    def __getitem__(self, place: int | slice) -> Slot | list[Slot]:
+        if isinstance(place, slice):
+            return [self[number] for number in range(len(self))[place]]
+        return _unpack(*SLOT.unpack_from(self._packed, range(len(self))[place] * SLOT.size))
 
 
 def _pack(slot: Slot) -> bytes:

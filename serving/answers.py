@@ -1,9 +1,11 @@
 """Answers from bytes: JSON written by orjson, with the headers of private data and entity tags."""
 
+from collections.abc import AsyncIterator
 from typing import Any
 
 import orjson
 from fastapi import Request, Response
+from fastapi.responses import StreamingResponse
 
 JSON = "application/json"
 _PRIVATE = "private, max-age=60"
@@ -37,3 +39,9 @@ def private_answer(content: Any, tag: str) -> Response:  # noqa: ANN401 - anythi
     return Response(
         orjson.dumps(content, option=orjson.OPT_UTC_Z), 200, {"etag": tag, "cache-control": _PRIVATE}, JSON
     )
+
+
+def csv_answer(chunks: AsyncIterator[bytes], name: str) -> Response:
+    """Return a CSV file that streams and that no cache keeps."""
+    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
+    return StreamingResponse(chunks, 200, headers, "text/csv; charset=utf-8")

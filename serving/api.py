@@ -8,7 +8,14 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
-from serving import routes_audiences, routes_console, routes_customers, routes_items, routes_models
+from serving import (
+    routes_audiences,
+    routes_console,
+    routes_customers,
+    routes_items,
+    routes_models,
+    routes_recommendations,
+)
 from serving.context import Context
 from serving.cursor import CursorSigner, load_secret
 from serving.edge import Edge
@@ -35,7 +42,14 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.environment = settings
-    for module in (routes_customers, routes_items, routes_audiences, routes_models, routes_console):
+    for module in (
+        routes_customers,
+        routes_items,
+        routes_recommendations,
+        routes_audiences,
+        routes_models,
+        routes_console,
+    ):
         app.include_router(module.router)
     app.mount("/assets", StaticFiles(directory=_ASSETS))
     install_problem_handlers(app)

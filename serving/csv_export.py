@@ -1,25 +1,20 @@
 """An audience as CSV, a chunk at a time: the flat names, reasons in words, the first recommendation.
 
-The last column is the grade of the churn model, the same in every row: a list outlives the page that warned
-of an F.
-
-Plain CSV is byte-exact (RFC 4180, UTF-8). `excel` adds a byte order mark, keeps long or zero-led numbers that
-are ids as text and takes the effect out of cells that a spreadsheet would run as a formula.
+The last of these columns is the grade of the churn model, the same in every row: a list outlives the page
+that warned of an F. The columns of recommended items follow where they are asked for.
 """
 
 import asyncio
-import csv
-import io
 from collections.abc import AsyncIterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
-from features.spreadsheet import excel_cell
+from serving.csv_lines import CHUNK_ROWS, csv_lines
 from serving.present import RunView, run_constants, stored_value
 from serving.rows import RUN_NAMES, STORED_NAMES
+from serving.slot_export import ItemColumns
 from serving.store import Member, ScoreRun
 
-CHUNK_ROWS: Final = 200
 SCORE_NAMES: Final = (
     "customer_id",
     "risk_band",
@@ -59,13 +54,15 @@ _PICK: Final = itemgetter(
 
 
 async def stream_csv(
-    run: ScoreRun, view: RunView, *, audience: str, clv_min: float | None, excel: bool
+    run: ScoreRun, view: RunView, *, audience: str, clv_min: float | None, excel: bool, items: ItemColumns
 ) -> AsyncIterator[bytes]:
     """Yield a whole audience in its order; memory holds one chunk, and others are answered between two."""
-    yield _write([HEADER], excel=excel, mark=excel)
+    yield csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
     after = 0
     while members := await run.list_members(audience, after=after, limit=CHUNK_ROWS, clv_min=clv_min):
-        yield _write(await _cells(run, view, members), excel=excel)
+        rows = await _cells(run, view, members)
+        wide = await items.cells([row[0] for row in rows])
+        yield csv_lines([(*row, *more) for row, more in zip(rows, wide, strict=True)], excel=excel)
         after = members[-1].position
         await asyncio.sleep(0)
 
@@ -84,12 +81,3 @@ async def _cells(run: ScoreRun, view: RunView, members: Sequence[Member]) -> lis
         reasons = "; ".join(view.reason_texts(member.row))
         rows.append((*scores, reasons, *product, as_of, score_run_id, grade))
     return rows
-
-
-def _write(rows: Sequence[Sequence[Any]], *, excel: bool, mark: bool = False) -> bytes:
-    buffer = io.StringIO()
-    if mark:
-        buffer.write("\ufeff")
-    writer = csv.writer(buffer, lineterminator="\r\n")
-    writer.writerows([[excel_cell(value) for value in row] for row in rows] if excel else rows)
-    return buffer.getvalue().encode()

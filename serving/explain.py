@@ -21,6 +21,7 @@ from features.snapshot import Snapshot
 from serving import console
 from serving.present import RunView, item_numbers
 from serving.rows import HORIZONS_DAYS
+from serving.slot_choice import choose_lists
 from serving.sqlite_store import SqliteStore
 from serving.store import RunMeta
 from serving.wording import Wording
@@ -50,9 +51,9 @@ async def _explain(layout: Layout, customer_id: str) -> str:
             "ids count byte for byte"
         )
     view = RunView(run.meta, Wording())
-    slots = await run.get_recommendations(customer_id)
-    items = await run.get_items(item_numbers(slots, limit=_PLACES_SHOWN))
-    lists = view.lists(slots, items, limit=_PLACES_SHOWN, with_product=True)
+    chosen = (await choose_lists(run, customer_id, is_known=True, limit=_PLACES_SHOWN)).lists
+    items = await run.get_items(item_numbers(chosen, limit=_PLACES_SHOWN))
+    lists = view.lists(chosen, items, limit=_PLACES_SHOWN, with_product=True)
     score, meta = view.flat(row), run.meta
     run.close()
     orders = read_orders(layout, customer_id, until_days=Snapshot(meta.as_of, meta.time_zone).end_days)

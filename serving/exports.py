@@ -1,20 +1,27 @@
-"""A scoring run as files: `scores.parquet` with the flat names, `recommendations.parquet` in rows.
+"""A scoring run as files: `scores.parquet` with the flat names, `recommendations.parquet` and `.csv`.
 
 `bundles.parquet` holds the pairs of items that go together.
 """
 
+from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Self
+from typing import Final, Self
 
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from serving.present import run_constants
+from features.slots import PackedSlots
+from serving.csv_lines import csv_lines
+from serving.present import RunView, run_constants
 from serving.rows import BY_NAME, NAMES, RUN_NAMES
+from serving.slot_columns import item_cells, item_header
 from serving.sqlite_run import FALLBACK_CUSTOMER
-from serving.store import RunMeta
+from serving.store import Item, RunMeta
+
+MAIL_KIND: Final = "for_you"
+MAIL_ITEMS: Final = 4
 
 _RECOMMENDATIONS = pa.schema(
     [
@@ -24,6 +31,10 @@ _RECOMMENDATIONS = pa.schema(
         ("product_id", pa.string()),
         ("score", pa.float64()),
         ("reason", pa.string()),
+        ("source", pa.string()),
+        ("evidence_product_id", pa.string()),
+        ("value", pa.float64()),
+        ("spread", pa.float64()),
     ]
 )
 _BUNDLES = pa.schema(
@@ -99,3 +110,41 @@ class RecommendationFile:
         """Add the lists of some customers (columns of `models.recommender.contract.LIST_COLUMNS`)."""
         rows = table.loc[table["customer_id"] != FALLBACK_CUSTOMER, _RECOMMENDATIONS.names]
         self._writer.write_table(pa.Table.from_pandas(rows, schema=_RECOMMENDATIONS, preserve_index=False))
+
+
+class MailFile:
+    """Writes `recommendations.csv`: a wide row a customer with the first items of `for_you`.
+
+    `items` are the products by their number; an older file is replaced at the end.
+    """
+
+    def __init__(self, folder: Path, *, view: RunView, items: Mapping[int, Item]) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._view = view
+        self._items = items
+        self._path = folder / "recommendations.csv"
+        self._partial = folder / ".recommendations.csv.partial"
+        self._stream = self._partial.open("wb")
+        self._stream.write(csv_lines([("customer_id", *item_header(MAIL_ITEMS))], excel=False))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *details: object) -> None:
+        self._stream.close()
+        if kind is None:
+            self._partial.replace(self._path)
+        else:
+            self._partial.unlink(missing_ok=True)
+
+    def write(self, lists: Iterable[tuple[str, str, bytes]]) -> None:
+        """Add the lists of some customers: (customer_id, kind, packed slots)."""
+        rows = [
+            (
+                customer_id,
+                *item_cells(PackedSlots(packed)[:MAIL_ITEMS], self._items, self._view, count=MAIL_ITEMS),
+            )
+            for customer_id, kind, packed in lists
+            if kind == MAIL_KIND and customer_id != FALLBACK_CUSTOMER
+        ]
+        self._stream.write(csv_lines(rows, excel=False))

@@ -48,21 +48,26 @@ def id_in_query(query: bytes, name: str) -> str:
     >>> id_in_query(b"customer_id=00123", "customer_id")
     '00123'
     """
-    return ids_in_query(query, name)[0]
+    found = ids_in_query(query, name)
+    if not found:
+        raise _refused(f"/query/{name}", "missing", f"name a {name.removesuffix('_id')}")
+    return found[0]
 
 
-def ids_in_query(query: bytes, name: str) -> list[str]:
-    """Return all ids of a name in a query string, in its order; a 422 problem where one is missing or no id.
+def ids_in_query(query: bytes, name: str, *, count_max: int | None = None) -> tuple[str, ...]:
+    """Return every id that a query string gives a name, in its order.
 
-    >>> ids_in_query(b"product_id=a&limit=3&product_id=b", "product_id")
-    ['a', 'b']
+    Raises a 422 problem for what is no id, and for more than `count_max` of them.
+
+    >>> ids_in_query(b"exclude=00123&limit=3&exclude=a%2Fb", "exclude", count_max=10)
+    ('00123', 'a/b')
     """
     pointer = f"/query/{name}"
     pairs = (part.partition(b"=") for part in query.split(b"&"))
-    found = [value for key, _, value in pairs if key == name.encode()]
-    if not found:
-        raise _refused(pointer, "missing", f"name a {name.removesuffix('_id')}")
-    return [read_id(value.replace(b"+", b" "), pointer=pointer) for value in found]
+    values = [value for key, _, value in pairs if unquote_to_bytes(key) == name.encode()]
+    if count_max is not None and len(values) > count_max:
+        raise _refused(pointer, "too_many", f"at most {count_max} ids")
+    return tuple(read_id(value.replace(b"+", b" "), pointer=pointer) for value in values)
 
 
 def read_id(encoded: bytes, *, pointer: str) -> str:

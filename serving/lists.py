@@ -1,7 +1,10 @@
 """Recommendation lists of a whole shop, a bucket of customers at a time, and the products that they show."""
 
-from collections.abc import Iterator, Sequence
+import sqlite3
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -9,16 +12,26 @@ import polars as pl
 
 from features.history import MONEY_SCALE, History
 from features.interactions import build_interactions
-from features.settings import Settings
+from features.item_filter import compile_filter
+from features.owned import AGE_DAYS_MAX
+from features.settings import RecommenderSettings, Settings
 from features.slots import CUSTOMER_KINDS, KINDS
 from features.snapshot import Snapshot
 from models.recommender.contract import NO_CUSTOMER, CustomerKind, Recommender
 from models.recommender.packing import pack_lists
+from serving.sqlite_run import SCHEMA
 from serving.store import Item
 
 ITEM_LIST_DEPTH = 20
 _NO_PRODUCT = "no_product"
 _PRODUCTS_AT_ONCE = 5_000
+
+
+class MadeLists(NamedTuple):
+    """The lists of some customers, and (customer_id, packed purchases) of those who bought something."""
+
+    table: pd.DataFrame
+    owned: list[tuple[str, bytes]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +52,21 @@ class ListMaker:
         found = {kind: self.recommender.unavailable(kind) for kind in KINDS}
         return {kind: reason for kind, reason in found.items() if reason is not None}
 
-    def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[pd.DataFrame]:
+    @property
+    def unknown_denied(self) -> list[str]:
+        """Denied product ids and categories that nothing in the shop's data has, sorted."""
+        denied = self.settings.recommender
+        if not (denied.deny_product_ids or denied.deny_categories):
+            return []
+        products = self.history.read("products")
+        ids = {*products["product_id"], *(item.product_id for item in self.items)}
+        unknown = {*denied.deny_product_ids} - ids | {*denied.deny_categories} - {*products["category"]}
+        return sorted(unknown)
+
+    def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[MadeLists]:
         """Yield the lists of each bucket's customers, and at last those of nobody (customer "").
 
-        These are the shop's, and `for_you` of somebody unknown.
+        These are the shop's, and `for_you` of somebody unknown. What the settings deny is in none of them.
         """
         if self.recommender is None:
             return
@@ -50,8 +74,9 @@ class ListMaker:
             if customer_ids:
                 yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
         yield self._lists([0], [NO_CUSTOMER], ("for_you",))
-        depth = self.settings.recommender.stored_depth
-        yield self.recommender.shop_lists(snapshot=self.snapshot, depth=depth)
+        depth, denied = self._depth, self._denied
+        shop = self.recommender.shop_lists(snapshot=self.snapshot, depth=depth + min(len(denied), depth))
+        yield MadeLists(without(shop, denied, depth=depth), [])
 
     def item_tables(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of the shop's products, some products at a time."""
@@ -60,7 +85,8 @@ class ListMaker:
         product_ids = [item.product_id for item in self.items]
         for first in range(0, len(product_ids), _PRODUCTS_AT_ONCE):
             block = product_ids[first : first + _PRODUCTS_AT_ONCE]
-            yield self.recommender.item_lists(block, depth=ITEM_LIST_DEPTH)
+            made = self.recommender.item_lists(block, depth=ITEM_LIST_DEPTH)
+            yield without(made, self._denied, depth=ITEM_LIST_DEPTH)
 
     def pairs(self) -> pd.DataFrame:
         """Return the pairs that bundles rest on; without a recommender no row and no column."""
@@ -76,20 +102,31 @@ class ListMaker:
         """Yield (customer_id, kind, packed slots) of a table of lists."""
         return pack_lists(table, {item.product_id: item.item_no for item in self.items})
 
+    @property
+    def _depth(self) -> int:
+        return self.settings.recommender.stored_depth
+
+    @property
+    def _denied(self) -> set[str]:
+        return denied_ids(self.items, self.settings.recommender)
+
     def _lists(
         self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[CustomerKind]
-    ) -> pd.DataFrame:
+    ) -> MadeLists:
         assert self.recommender is not None  # noqa: S101 - `tables` asks first
-        interactions = build_interactions(
-            self.history, self.snapshot, settings=self.settings, buckets=buckets
-        )
-        return self.recommender.recommend(
-            interactions.filter(pl.col("customer_id").is_in(list(customer_ids))),
+        found = build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
+        interactions = found.filter(pl.col("customer_id").is_in(list(customer_ids)))
+        denied, depth = self._denied, self._depth
+        table = self.recommender.recommend(
+            interactions,
             customer_ids=customer_ids,
             snapshot=self.snapshot,
             kinds=kinds,
-            depth=self.settings.recommender.stored_depth,
+            # Deep enough that lists stay as long as they were in most shops; the rest is filled when served.
+            depth=depth + min(len(denied), depth),
         )
+        owned = self.recommender.owned(interactions, customer_ids=customer_ids, snapshot=self.snapshot)
+        return MadeLists(without(table, denied, depth=depth), list(pack_purchases(owned, customer_ids)))
 
 
 def make_lists(
@@ -100,15 +137,19 @@ def make_lists(
     settings: Settings,
 ) -> ListMaker:
     """Return a maker of lists for the customers of a snapshot."""
-    items = [] if recommender is None else build_item_cards(history, recommender.items())
+    items = (
+        []
+        if recommender is None
+        else build_item_cards(history, recommender.items(), settings=settings.recommender)
+    )
     return ListMaker(history, snapshot, settings, recommender, items)
 
 
-def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
-    """Return the products of a recommender as lists show them.
+def build_item_cards(history: History, items: pd.DataFrame, *, settings: RecommenderSettings) -> list[Item]:
+    """Return the products of a recommender as lists show them and as requests filter them.
 
-    The price is the list price, else the median price paid for one; `items` has the index item_no and at
-    least product_id, unit_price_minor and need_no (-1: not known).
+    The price is the list price, else the median price paid for one; `items` is `Recommender.items()`. What
+    the settings deny has no popular rank: it fills no list.
     """
     own = pl.DataFrame(
         {
@@ -116,11 +157,55 @@ def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
             "product_id": items["product_id"].astype(str).to_list(),
             "need_no": [None if number < 0 else int(number) for number in items["need_no"]],
             "paid_minor": pl.Series(items["unit_price_minor"].to_numpy(dtype=np.float64)).fill_nan(None),
+            "popular_rank": pl.Series(items["popular_rank"].to_numpy(dtype=np.float64)).fill_nan(None),
+            "recent_customer_count": items["recent_customer_count"].to_numpy(dtype=np.int64),
         }
     )
     known = history.read("products").unique("product_id", keep="last")
     price = pl.coalesce(pl.col("list_price_minor").cast(pl.Float64), "paid_minor") / MONEY_SCALE
-    cards = own.join(known, on="product_id", how="left").with_columns(price.round(2).alias("price"))
-    return [
-        Item(**row) for row in cards.select(list(Item.model_fields)).sort("item_no").iter_rows(named=True)
-    ]
+    cards = own.join(known, on="product_id", how="left").with_columns(
+        price.round(2).alias("price"), pl.col("popular_rank").cast(pl.Int64)
+    )
+    found = [Item(**row) for row in cards.select(list(Item._fields)).sort("item_no").iter_rows(named=True)]
+    denied = denied_ids(found, settings)
+    return [item._replace(popular_rank=None) if item.product_id in denied else item for item in found]
+
+
+def denied_ids(items: Sequence[Item], settings: RecommenderSettings) -> set[str]:
+    """Return the ids of the items that the settings keep out of every list."""
+    ids, categories = set(settings.deny_product_ids), set(settings.deny_categories)
+    named = {item.product_id for item in items if item.product_id in ids or item.category in categories}
+    return named | _failing(items, settings.offer_only) if settings.offer_only else named
+
+
+def _failing(items: Sequence[Item], filter_text: str) -> set[str]:
+    """Return the ids of the items that fail a filter, by the same database as requests are filtered by."""
+    condition = compile_filter(filter_text)
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.executescript(SCHEMA)
+        marks = ", ".join("?" * len(Item._fields))
+        connection.executemany(f"INSERT INTO items VALUES ({marks})", items)  # noqa: S608 - marks only
+        query = f"SELECT product_id FROM items WHERE NOT {condition.sql}"  # noqa: S608 - values are bound
+        return {row[0] for row in connection.execute(query, condition.values)}
+
+
+def without(table: pd.DataFrame, denied: Collection[str], *, depth: int) -> pd.DataFrame:
+    """Return lists (sorted by whose they are, kind, rank) without some products, ranked anew and cut."""
+    if not denied:
+        return table
+    kept = table[~table["product_id"].isin(list(denied))]
+    ranks = kept.groupby([kept.columns[0], "kind"], sort=False).cumcount() + 1
+    return kept.assign(rank=ranks)[ranks <= depth].reset_index(drop=True)
+
+
+def pack_purchases(owned: pd.DataFrame, customer_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield (customer_id, the bytes of `features.owned`) from `Recommender.owned`, in bulk."""
+    ordered = owned.sort_values(["row", "may_repeat", "age_days", "item_no"], kind="stable")
+    rows, numbers = ordered["row"].to_numpy(), ordered["item_no"].to_numpy(dtype="<u4").tobytes()
+    ages = ordered["age_days"].clip(0, AGE_DAYS_MAX).to_numpy(dtype="<u2").tobytes()
+    begins = np.flatnonzero(np.diff(rows, prepend=-1))
+    ends = np.append(begins, len(rows))[1:]
+    never = np.add.reduceat(~ordered["may_repeat"].to_numpy(), begins, dtype="<u4") if len(rows) else ()
+    for row, begin, end, count in zip(rows[begins], begins, ends, never, strict=True):
+        head = int(count).to_bytes(4, "little")
+        yield customer_ids[row], head + numbers[4 * begin : 4 * end] + ages[2 * begin : 2 * end]

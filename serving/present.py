@@ -84,17 +84,19 @@ class RunView:
             for kind, chosen in slots.items()
         }
 
+    def place_reason(self, slot: Slot, items: Mapping[int, Item]) -> str:
+        """Return the sentence that says why an item is in a list."""
+        words: dict[str, float | str] = {**_values_of(slot, self._meta)}
+        evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
+        if evidence is not None:
+            words["evidence"] = evidence.name or evidence.product_id
+        return self._wording.recommendation(slot.reason, words)
+
     def _place(
         self, rank: int, slot: Slot, items: Mapping[int, Item], *, with_product: bool
     ) -> dict[str, Any]:
         item = items[slot.item_no]
         evidence = None if slot.evidence_no is None else items.get(slot.evidence_no)
-        values = _values_of(slot)
-        if slot.reason in SHOP_KINDS and self._meta.popularity_days is not None:
-            values["window_days"] = self._meta.popularity_days
-        words: dict[str, Any] = dict(values)
-        if evidence:
-            words["evidence"] = evidence.name or evidence.product_id
         place: dict[str, Any] = {
             "rank": rank,
             "product_id": item.product_id,
@@ -102,9 +104,9 @@ class RunView:
             "source": slot.source,
             "reason": {
                 "code": slot.reason,
-                "values": values,
+                "values": _values_of(slot, self._meta),
                 "evidence_product_id": evidence.product_id if evidence else None,
-                "text": self._wording.recommendation(slot.reason, words),
+                "text": self.place_reason(slot, items),
             },
         }
         if with_product:
@@ -113,9 +115,10 @@ class RunView:
         return place
 
 
-def _values_of(slot: Slot) -> dict[str, float]:
+def _values_of(slot: Slot, meta: RunMeta) -> dict[str, float]:
     reason = REASONS[REASON_NUMBERS[slot.reason]]
-    named = {reason.value_name: slot.value, reason.spread_name: slot.spread}
+    window = meta.popularity_days if slot.reason in SHOP_KINDS else None
+    named = {reason.value_name: slot.value, reason.spread_name: slot.spread, "window_days": window}
     return {name: value for name, value in named.items() if name is not None and value is not None}
 
 

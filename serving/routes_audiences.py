@@ -3,9 +3,8 @@
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from fastapi.responses import StreamingResponse
 
-from serving.answers import json_answer
+from serving.answers import csv_answer, json_answer
 from serving.audiences import AUDIENCES
 from serving.context import context_of
 from serving.csv_export import stream_csv
@@ -13,6 +12,8 @@ from serving.cursor import Cursor
 from serving.openapi import PROBLEMS
 from serving.problems import FieldError, ProblemError, malformed
 from serving.schemas import Audiences, Members
+from serving.slot_columns import ITEMS_MAX
+from serving.slot_export import item_columns
 
 router = APIRouter(prefix="/v1/audiences", tags=["audiences"])
 
@@ -81,15 +82,18 @@ async def export_csv(
     slug: str,
     clv_min: ClvMin = None,
     form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
+    items: Annotated[
+        int, Query(ge=0, le=ITEMS_MAX, description="columns for so many items of for_you behind the others")
+    ] = 0,
 ) -> Response:
     """Stream the whole list as CSV in its order; `format=excel` for opening it in a spreadsheet."""
     _check_slug(slug)
     context = context_of(request)
     run = context.runs.current()
-    chunks = stream_csv(run, context.view(run), audience=slug, clv_min=clv_min, excel=form == "excel")
-    name = f"{slug}-{run.meta.as_of.isoformat()}.csv"
-    headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(chunks, 200, headers, "text/csv; charset=utf-8")
+    view = context.view(run)
+    columns = await item_columns(run, view, count=items)
+    chunks = stream_csv(run, view, audience=slug, clv_min=clv_min, excel=form == "excel", items=columns)
+    return csv_answer(chunks, f"{slug}-{run.meta.as_of.isoformat()}.csv")
 
 
 def _check_slug(slug: str) -> None:

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from features.slots import ITEM_KINDS, SHOP_KINDS
+from features.slots import CUSTOMER_KINDS, ITEM_KINDS, SHOP_KINDS
 from serving.answers import is_unchanged, private_answer, tag_of, unchanged_answer
 from serving.context import Context, context_of
 from serving.ids import id_in_path, id_in_query
@@ -12,6 +12,8 @@ from serving.openapi import PROBLEMS
 from serving.present import item_numbers
 from serving.problems import FieldError, malformed, unknown_customer
 from serving.schemas import Prediction, Recommendations
+from serving.slot_choice import Choice, choose_lists
+from serving.slot_query import AskedRules
 from serving.store import ScoreRun
 
 router = APIRouter(prefix="/v1", tags=["customers"])
@@ -26,6 +28,7 @@ Limit = Annotated[int, Query(ge=1, le=50, description="places a list")]
 _PREFIX = b"/v1/customers/"
 _IN_PREDICTIONS = ("recommendations", "reasons")
 _IN_RECOMMENDATIONS = ("product",)
+_PLACES_IN_PREDICTIONS = 10
 _PATH_ID = {
     "parameters": [
         {
@@ -69,12 +72,17 @@ async def get_predictions_by_query(
 async def get_recommendations(
     request: Request,
     customer_id: str,
+    rules: AskedRules,
     kind: Annotated[ListKind | None, Query(description="one kind; without it, all of them")] = None,
     limit: Limit = 10,
     include: Include = "",
     on_missing: Missing = "404",
 ) -> Response:
-    """Return one customer's lists, best first, each place with its score and reason; `include=product`."""
+    """Return one customer's lists, best first, each place with its score and reason; `include=product`.
+
+    What `filter`, `bought_within_days` and `exclude` leave out is left out before a list is cut to `limit`;
+    `for_you` and `popular` are then filled with popular items, and `short_fill` names lists that stay short.
+    """
     exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/recommendations")
     wanted = _included(include, _IN_RECOMMENDATIONS)
     context = context_of(request)
@@ -85,10 +93,18 @@ async def get_recommendations(
     is_known = await run.get_score(exact_id) is not None
     if not is_known and on_missing == "404":
         raise unknown_customer()
-    lists = await _lists(
-        context, run, exact_id, kind=kind, limit=limit, is_known=is_known, with_product="product" in wanted
+    choice = await choose_lists(
+        run,
+        exact_id,
+        is_known=is_known,
+        limit=limit,
+        kinds=(*CUSTOMER_KINDS, *SHOP_KINDS) if kind is None else (kind,),
+        rules=rules,
     )
-    return private_answer(_recommendations(run, exact_id, lists, kind=kind, is_known=is_known), tag)
+    lists = await _shown(context, run, choice, with_product="product" in wanted)
+    answer = _recommendations(run, exact_id, lists, kind=kind, is_known=is_known)
+    answer["short_fill"] = {name: short._asdict() for name, short in choice.short.items()}
+    return private_answer(answer, tag)
 
 
 async def _answer_predictions(
@@ -106,27 +122,17 @@ async def _answer_predictions(
     view = context.view(run)
     score = view.missing(customer_id) if row is None else view.flat(row)
     if row is None or "recommendations" in wanted:
-        score["recommendations"] = await _lists(context, run, customer_id, is_known=row is not None)
+        choice = await choose_lists(run, customer_id, is_known=row is not None, limit=_PLACES_IN_PREDICTIONS)
+        score["recommendations"] = await _shown(context, run, choice)
     return private_answer(score, tag)
 
 
-async def _lists(
-    context: Context,
-    run: ScoreRun,
-    customer_id: str,
-    *,
-    is_known: bool,
-    kind: str | None = None,
-    limit: int = 10,
-    with_product: bool = False,
+async def _shown(
+    context: Context, run: ScoreRun, choice: Choice, *, with_product: bool = False
 ) -> dict[str, Any]:
-    slots = await run.get_fallback()
-    if is_known:
-        shop = {name: places for name, places in slots.items() if name in SHOP_KINDS}
-        slots = {**await run.get_recommendations(customer_id), **shop}
-    chosen = {name: places for name, places in slots.items() if kind in (None, name)}
-    items = await run.get_items(item_numbers(chosen, limit=limit))
-    return context.view(run).lists(chosen, items, limit=limit, with_product=with_product)
+    longest = max(map(len, choice.lists.values()), default=0)
+    items = await run.get_items(item_numbers(choice.lists, limit=longest))
+    return context.view(run).lists(choice.lists, items, limit=longest, with_product=with_product)
 
 
 def _recommendations(

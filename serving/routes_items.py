@@ -91,9 +91,8 @@ async def get_bundle(
     include: Include = "",
 ) -> Response:
     """Return what goes with a basket or an order just placed, best first; no customer is needed."""
-    basket = list(dict.fromkeys(ids_in_query(request.scope["query_string"], "product_id")))
-    if len(basket) > BASKET_SIZE_MAX:
-        raise malformed(FieldError("/query/product_id", "length", f"at most {BASKET_SIZE_MAX} products"))
+    query = request.scope["query_string"]
+    basket = list(dict.fromkeys(ids_in_query(query, "product_id", count_max=BASKET_SIZE_MAX)))
     with_product = _wants_product(include)
     context = context_of(request)
     run = context.runs.current()

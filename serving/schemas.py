@@ -90,8 +90,19 @@ class Place(Schema):
     product: Product | None = None
 
 
+class ShortFill(Schema):
+    """A list with fewer places than were asked for: `wanted`, `got`, and the code of the reason."""
+
+    wanted: int
+    got: int
+    reason: str
+
+
 class Recommendations(Schema):
-    """A customer's lists by kind; `unavailable` says why a kind has none."""
+    """A customer's lists by kind; `unavailable` says why a kind has none in this shop.
+
+    Every kind that was asked for has `limit` places or an entry in `short_fill`.
+    """
 
     customer_id: str
     status: str
@@ -101,6 +112,7 @@ class Recommendations(Schema):
     recommender_model_version: int | None
     lists: dict[str, list[Place]]
     unavailable: dict[str, str]
+    short_fill: dict[str, ShortFill]
 
 
 class ItemList(Schema):

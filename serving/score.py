@@ -22,12 +22,14 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
-from serving.exports import RecommendationFile, write_bundles, write_scores
+from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
+from serving.present import RunView
 from serving.registry import RegistryError, load_champions
 from serving.scoring import ScoredRun, Scorers, score_shop
 from serving.sqlite_store import SqliteStore
 from serving.store import RunMeta, RunWriter
+from serving.wording import Wording
 
 
 class ScoreError(UserError):
@@ -94,14 +96,21 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
 
 
 def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> None:
-    """Make every list once, and write it to the run, the file, or both."""
+    """Make every list once, and write it to the run, the files, or both."""
+    items = {item.item_no: item for item in scored.lists.items}
     with ExitStack() as stack:
-        file = None if out is None else stack.enter_context(RecommendationFile(out))
-        for table in scored.list_tables():
+        rows, mails = None, None
+        if out is not None:
+            rows = stack.enter_context(RecommendationFile(out))
+            mails = stack.enter_context(MailFile(out, view=RunView(scored.meta, Wording()), items=items))
+        for made in scored.list_tables():
+            packed = list(scored.lists.pack(made.table))
             if writer is not None:
-                writer.write_recommendations(scored.lists.pack(table))
-            if file is not None:
-                file.write(table)
+                writer.write_recommendations(packed)
+                writer.write_owned(made.owned)
+            if rows is not None and mails is not None:
+                rows.write(made.table)
+                mails.write(packed)
     if out is not None:
         write_bundles(scored.lists.pairs(), out)
 
@@ -163,7 +172,7 @@ def _command(
     *,
     as_of: Annotated[str | None, typer.Option(help="as if that day were today (ISO date)")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="also write scores, recommendations and bundles as Parquet")
+        Path | None, typer.Option(help="also write scores, recommendations and bundles as Parquet and CSV")
     ] = None,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
         "var"

@@ -21,7 +21,7 @@ from features.settle import BasisNote
 from features.snapshot import Snapshot
 from serving.bucket_scores import Predictors, score_bucket
 from serving.facts import read_facts
-from serving.lists import ListMaker, make_lists
+from serving.lists import ListMaker, MadeLists, make_lists
 from serving.registry import Champion
 from serving.rows import STORED
 from serving.run_scores import RunLabels, RunScores, complete_scores
@@ -52,7 +52,7 @@ class ScoredRun:
         columns = [_stored_expression(column.name, column.kind) for column in STORED]
         return self.scores.rows.select(columns).iter_rows()
 
-    def list_tables(self) -> Iterator[pd.DataFrame]:
+    def list_tables(self) -> Iterator[MadeLists]:
         """Yield the recommendation lists, a bucket at a time."""
         return self.lists.tables(self.customers_by_bucket)
 
@@ -104,7 +104,8 @@ def score_shop(
             "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
         }
     )
-    warnings = run_warnings(scores.rows, meta, read_holes(history, snapshot), basis_note)
+    holes = read_holes(history, snapshot)
+    warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": warnings})
     return ScoredRun(scores, meta, lists, customers_by_bucket)
 

@@ -1,14 +1,27 @@
 """A published run as a read-only SQLite file."""
 
 import sqlite3
+from array import array
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from features.slots import SLOT, Slot, unpack_slots
+from features.item_filter import Condition
+from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
+from features.slots import SLOT, PackedSlots, Slot, unpack_slots
 from serving.rows import STORED, STORED_NAMES
-from serving.store import SCHEMA_VERSION, Item, ItemLists, Member, RunMeta, StoredRow, StoreError
+from serving.store import (
+    SCHEMA_VERSION,
+    CustomerList,
+    Item,
+    ItemLists,
+    MatchingItems,
+    Member,
+    RunMeta,
+    StoredRow,
+    StoreError,
+)
 
 FALLBACK_CUSTOMER = ""
 _ROW = ", ".join(f'"{name}"' for name in STORED_NAMES)
@@ -19,17 +32,33 @@ _SELECT_MEMBERS = f"""
 SELECT m.position, {_MEMBER_ROW} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
 WHERE m.audience = ? AND m.position > ? AND (?3 IS NULL OR s.predicted_clv >= ?3)
 ORDER BY m.position LIMIT ?4"""  # noqa: S608 - our own column names
-_ITEM_NAMES = tuple(Item.model_fields)
-_ITEM = ", ".join(f"i.{name}" for name in _ITEM_NAMES)
+_SELECT_MATCHING = """
+SELECT item_no, popular_rank, recent_customer_count FROM items WHERE {0}
+ORDER BY popular_rank IS NULL, popular_rank"""
+_SELECT_KIND = """
+SELECT s.customer_id, r.slots, o.items FROM scores s
+LEFT JOIN recommendations r ON r.customer_id = s.customer_id AND r.kind = ?
+LEFT JOIN owned o ON o.customer_id = s.customer_id WHERE s.customer_id IN ({0})"""
+_ITEM = ", ".join(f"i.{name}" for name in Item._fields)
+_SELECT_ITEMS = f"SELECT {_ITEM} FROM items i WHERE i.item_no IN ({{0}})"  # noqa: S608 - our own column names
+_SELECT_ITEM_LISTS = f"""
+SELECT {_ITEM}, l.kind, l.slots FROM items i LEFT JOIN item_lists l ON l.item_no = i.item_no
+WHERE i.product_id IN ({{0}})"""  # noqa: S608 - our own column names
+_IN_STOCK = Item._fields.index("in_stock")
+_BOOLEANS = {None: None, 0: False, 1: True}
 _IDS_AT_ONCE = 500
+# A mailing asks the same few filters for every customer.
+_CONDITIONS_KEPT = 32
 
 SCHEMA = f"""
 CREATE TABLE scores (row_number INTEGER PRIMARY KEY,
  {", ".join(f'"{c.name}" {c.sql_type}{"" if c.nullable else " NOT NULL"}' for c in STORED)});
 CREATE TABLE recommendations (customer_id TEXT NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
  PRIMARY KEY (customer_id, kind)) WITHOUT ROWID;
+CREATE TABLE owned (customer_id TEXT NOT NULL PRIMARY KEY, items BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (item_no INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, name TEXT,
- category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT, need_no INTEGER);
+ category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT, need_no INTEGER,
+ in_stock INTEGER, popular_rank INTEGER, recent_customer_count INTEGER NOT NULL);
 CREATE TABLE item_lists (item_no INTEGER NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
  PRIMARY KEY (item_no, kind)) WITHOUT ROWID;
 CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,
@@ -43,6 +72,7 @@ class SqliteRun:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._matching: dict[Condition | None, MatchingItems] = {}
         try:
             self._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
@@ -64,11 +94,48 @@ class SqliteRun:
 
     async def get_recommendations(self, customer_id: str) -> Mapping[str, Sequence[Slot]]:
         """Return a customer's lists by kind, best first; {} where there are none."""
-        return {kind: unpack_slots(packed) for kind, packed in self._read(_SELECT_LISTS, (customer_id,))}
+        return {kind: PackedSlots(packed) for kind, packed in self._read(_SELECT_LISTS, (customer_id,))}
 
     async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
         """Return the shop's lists and `for_you` of somebody unknown; {} without a recommender."""
         return await self.get_recommendations(FALLBACK_CUSTOMER)
+
+    async def get_owned(self, customer_id: str) -> OwnedItems:
+        """Return what a customer had bought; nothing where there is no such customer."""
+        rows = self._read("SELECT items FROM owned WHERE customer_id = ?", (customer_id,))
+        return unpack_owned(rows[0][0]) if rows else NOTHING_OWNED
+
+    async def match_items(self, condition: Condition | None) -> MatchingItems:
+        """Return the items that pass a condition (None: all of them); the newest conditions are kept."""
+        found = self._matching.pop(condition, None)
+        if found is None:
+            sql, values = condition or Condition("1", ())
+            found = _matching_items(self._read(_SELECT_MATCHING.format(sql), values))
+        self._matching[condition] = found
+        if len(self._matching) > _CONDITIONS_KEPT:
+            del self._matching[next(iter(self._matching))]
+        return found
+
+    async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
+        """Return the numbers of products; unknown ids are left out."""
+        wanted = sorted(set(product_ids))
+        query = f"SELECT item_no FROM items WHERE product_id IN ({_marks(wanted)})"  # noqa: S608 - marks only
+        return [row[0] for row in self._read(query, wanted)]
+
+    async def list_customers(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return the next (place, customer_id) of the run after a place; places count from 1."""
+        query = "SELECT row_number, customer_id FROM scores WHERE row_number > ? ORDER BY row_number LIMIT ?"
+        return [(row[0], row[1]) for row in self._read(query, (after, limit))]
+
+    async def list_kind(self, kind: str, customer_ids: Sequence[str]) -> Mapping[str, CustomerList]:
+        """Return one list of each customer, with what they had bought."""
+        found: dict[str, CustomerList] = {}
+        for start in range(0, len(customer_ids), _IDS_AT_ONCE):
+            part = customer_ids[start : start + _IDS_AT_ONCE]
+            for customer_id, packed, owned in self._read(_SELECT_KIND.format(_marks(part)), (kind, *part)):
+                bought = NOTHING_OWNED if owned is None else unpack_owned(owned)
+                found[customer_id] = CustomerList(PackedSlots(packed or b""), bought)
+        return found
 
     async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
         """Return products by their number; unknown numbers are left out."""
@@ -76,23 +143,19 @@ class SqliteRun:
         found: dict[int, Item] = {}
         for start in range(0, len(numbers), _IDS_AT_ONCE):
             part = numbers[start : start + _IDS_AT_ONCE]
-            query = f"SELECT {_ITEM} FROM items i WHERE i.item_no IN ({_marks(part)})"  # noqa: S608
-            for row in self._read(query, part):
+            for row in self._read(_SELECT_ITEMS.format(_marks(part)), part):
                 found[row[0]] = _item(row)
         return found
 
     async def get_item_lists(self, product_ids: Sequence[str]) -> Mapping[str, ItemLists]:
         """Return products with their lists by product_id; unknown ids are left out."""
-        query = (
-            f"SELECT {_ITEM}, l.kind, l.slots FROM items i LEFT JOIN item_lists l ON l.item_no = i.item_no "  # noqa: S608 - our own column names
-            f"WHERE i.product_id IN ({_marks(product_ids)})"
-        )
         found: dict[str, ItemLists] = {}
-        for *columns, kind, packed in self._read(query, product_ids):
+        rows = self._read(_SELECT_ITEM_LISTS.format(_marks(product_ids)), product_ids)
+        for *columns, kind, packed in rows:
             item = _item(columns)
             lists = found.setdefault(item.product_id, ItemLists(item, {})).lists
             if kind is not None:
-                lists[kind] = unpack_slots(packed)
+                lists[kind] = PackedSlots(packed)
         return found
 
     async def list_members(
@@ -142,7 +205,17 @@ class SqliteRun:
 
 
 def _item(row: Sequence[Any]) -> Item:
-    return Item.model_construct(**dict(zip(_ITEM_NAMES, row, strict=True)))
+    return Item._make((*row[:_IN_STOCK], _BOOLEANS[row[_IN_STOCK]], *row[_IN_STOCK + 1 :]))
+
+
+def _matching_items(rows: Sequence[StoredRow]) -> MatchingItems:
+    """Read (item_no, popular_rank, recent buyers), the popular first."""
+    passes = bytearray(1 + max((row[0] for row in rows), default=-1))
+    for row in rows:
+        passes[row[0]] = 1
+    popular = [row for row in rows if row[1] is not None]
+    buyers = array("I", (row[2] for row in popular))
+    return MatchingItems(bytes(passes), array("I", (row[0] for row in popular)), buyers)
 
 
 def _marks(values: Sequence[object]) -> str:

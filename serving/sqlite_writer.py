@@ -13,7 +13,7 @@ from serving.sqlite_run import SCHEMA
 from serving.store import Item, PublishError, RunMeta
 
 _INSERT_SCORE = f"INSERT INTO scores VALUES (NULL{', ?' * len(STORED_NAMES)})"  # noqa: S608 - marks only
-_INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item.model_fields) - 1)})"  # noqa: S608 - marks only
+_INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item._fields) - 1)})"  # noqa: S608 - marks only
 _UNEXPLAINED = "SELECT customer_id FROM scores WHERE {tests} LIMIT 1"
 _ONE_UNEXPLAINED = "(\"{0}\" IS NULL AND json_extract(null_reasons, '$.{0}') IS NULL)"
 
@@ -54,9 +54,13 @@ class SqliteRunWriter:
         """Add (customer_id, kind, packed slots); the customer "" holds the fallback."""
         self._connection.executemany("INSERT INTO recommendations VALUES (?, ?, ?)", lists)
 
+    def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
+        """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
+        self._connection.executemany("INSERT INTO owned VALUES (?, ?)", owned)
+
     def write_items(self, items: Iterable[Item]) -> None:
         """Add products."""
-        self._connection.executemany(_INSERT_ITEM, (tuple(item.model_dump().values()) for item in items))
+        self._connection.executemany(_INSERT_ITEM, items)
 
     def write_item_lists(self, lists: Iterable[tuple[int, str, bytes]]) -> None:
         """Add (item_no, kind, packed slots)."""

@@ -12,12 +12,14 @@ Reads are coroutines, because a networked store waits; the SQLite one never does
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Protocol, Self
+from typing import Any, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
 from features.basis import BasisName
 from features.errors import UserError
+from features.item_filter import Condition
+from features.owned import OwnedItems
 from features.slots import Slot
 
 SCHEMA_VERSION = 3
@@ -114,10 +116,12 @@ class RunMeta(_Record):
     inbox_sequence: int = 0
 
 
-class Item(_Record):
+class Item(NamedTuple):
     """A product as lists show it; money in major units.
 
-    Products of one `need_no` serve the same need; None where it is not known.
+    Products of one `need_no` serve the same need; None where it is not known. `popular_rank` counts from 1
+    the items that may fill a list, the most popular first; None for others. `in_stock` is None where the shop
+    does not say.
     """
 
     item_no: int
@@ -130,6 +134,9 @@ class Item(_Record):
     url: str | None = None
     image_url: str | None = None
     need_no: int | None = None
+    in_stock: bool | None = None
+    popular_rank: int | None = None
+    recent_customer_count: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,6 +145,22 @@ class ItemLists:
 
     item: Item
     lists: dict[str, Sequence[Slot]]
+
+
+@dataclass(frozen=True, slots=True)
+class MatchingItems:
+    """The items that pass a condition, or all of them.
+
+    `passes[item_no]` is 1 or 0; `popular` are the numbers of those that may fill a list, the most popular
+    first, and `buyers` how many bought each lately.
+    """
+
+    passes: bytes
+    popular: Sequence[int]
+    buyers: Sequence[int]
+
+    def __contains__(self, item_no: int) -> bool:
+        return item_no < len(self.passes) and self.passes[item_no] == 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,6 +182,14 @@ class Member:
     row: StoredRow
 
 
+@dataclass(frozen=True, slots=True)
+class CustomerList:
+    """A customer's list of one kind (empty without one), and what they had bought."""
+
+    slots: Sequence[Slot]
+    owned: OwnedItems
+
+
 class ScoreRun(Protocol):
     """One published run; nothing in it ever changes."""
 
@@ -174,6 +205,26 @@ class ScoreRun(Protocol):
 
     async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
         """Return the shop's lists and `for_you` of somebody unknown; {} without a recommender."""
+        ...
+
+    async def get_owned(self, customer_id: str) -> OwnedItems:
+        """Return what a customer had bought; nothing where there is no such customer."""
+        ...
+
+    async def match_items(self, condition: Condition | None) -> MatchingItems:
+        """Return the items that pass a condition (None: all of them)."""
+        ...
+
+    async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
+        """Return the numbers of products; unknown ids are left out."""
+        ...
+
+    async def list_customers(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return the next (place, customer_id) of the run after a place; places count from 1."""
+        ...
+
+    async def list_kind(self, kind: str, customer_ids: Sequence[str]) -> Mapping[str, CustomerList]:
+        """Return one list of each customer, with what they had bought."""
         ...
 
     async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
@@ -222,6 +273,10 @@ class RunWriter(Protocol):
 
     def write_recommendations(self, lists: Iterable[tuple[str, str, bytes]]) -> None:
         """Add (customer_id, kind, packed slots); the customer "" holds the fallback."""
+        ...
+
+    def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
+        """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
         ...
 
     def write_items(self, items: Iterable[Item]) -> None:

@@ -30,16 +30,29 @@ _SENTENCES: Final = {
     "there was left out of training, but silence through it still looks like churn",
     "first_season": "the shop has not lived through this time of the year yet: levels may be off, and "
     "intervals are wider",
+    "denied_unknown": "{name_count} of the names in deny_product_ids and deny_categories are not in the data "
+    "(the first is {first_name}), so they keep nothing out of the lists: check how they are written",
 }
 
 
 def run_warnings(
-    rows: pl.DataFrame, meta: RunMeta, holes: Sequence[Hole], basis_note: BasisNote | None = None
+    rows: pl.DataFrame,
+    meta: RunMeta,
+    holes: Sequence[Hole],
+    basis_note: BasisNote | None = None,
+    *,
+    unknown_denied: Sequence[str] = (),
 ) -> list[RunWarning]:
-    """Return what to warn of in a run, the gravest first and its money basis last; `rows` are its rows."""
+    """Return what to warn of in a run, the gravest first and its money basis last; `rows` are its rows.
+
+    `unknown_denied` are denied names that no product has.
+    """
+    found = list(_found(rows, meta, holes))
+    if unknown_denied:
+        values: dict[str, str | int] = {"name_count": len(unknown_denied), "first_name": unknown_denied[0]}
+        found.append(("denied_unknown", values))
     warnings = [
-        RunWarning(code=code, values=values, text=_SENTENCES[code].format(**values))
-        for code, values in _found(rows, meta, holes)
+        RunWarning(code=code, values=values, text=_SENTENCES[code].format(**values)) for code, values in found
     ]
     if basis_note is not None:
         note = RunWarning(code=basis_note.code, values=dict(basis_note.values), text=basis_note.text)

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from pydantic import BaseModel
 
-from features.settings import Settings, SettingsError, load_settings
+from features.settings import RecommenderSettings, Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parent.parent
 
@@ -44,6 +44,12 @@ def test_shipped_file_names_every_key() -> None:
         ("sed = 1", "sed"),
         ("[churn]\nhorizon_days = -5", "churn.horizon_days"),
         ('[shop]\ntime_zone = "Mars/Olympus"', "IANA"),
+        ('[recommender]\ndeny_product_ids = [""]', "recommender.deny_product_ids.0"),
+        (
+            '[recommender]\noffer_only = "price > name"',
+            "recommender.offer_only: .*this is no filter: a value is",
+        ),
+        ("[recommender]\ndeny_categories = 5", "recommender.deny_categories"),
         ("[churn", "not readable TOML"),
     ],
 )
@@ -73,3 +79,13 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.delenv("REGULARS_CONFIG", raising=False)
     monkeypatch.chdir(tmp_path)
     assert load_settings() == Settings()
+
+
+def test_a_recipe_does_not_depend_on_what_is_denied() -> None:
+    denied = Settings(
+        recommender=RecommenderSettings(
+            deny_product_ids=("p",), deny_categories=("c",), offer_only="in_stock"
+        )
+    )
+    assert denied.recipe_hash == Settings().recipe_hash
+    assert Settings(recommender=RecommenderSettings(alpha=2.0)).recipe_hash != Settings().recipe_hash

@@ -15,6 +15,7 @@ from features.slots import (
     SHOP_KINDS,
     SLOT,
     SOURCES,
+    PackedSlots,
     Slot,
     pack_slots,
     unpack_slots,
@@ -37,6 +38,15 @@ def test_what_is_packed_is_read_back(slots: list[Slot]) -> None:
     packed = pack_slots(slots)
     assert len(packed) == 18 * len(slots)
     assert unpack_slots(packed) == slots
+
+
+@given(slots=st.lists(SLOTS, max_size=20), first=st.integers(-25, 25), last=st.integers(-25, 25))
+def test_a_packed_list_reads_as_the_list_itself(slots: list[Slot], first: int, last: int) -> None:
+    packed = PackedSlots(pack_slots(slots))
+    assert list(packed) == slots
+    assert len(packed) == len(slots)
+    assert packed[first:last] == slots[first:last]
+    assert [packed[-1 - place] for place in range(len(slots))] == slots[::-1]
 
 
 def test_a_slot_is_18_bytes_of_known_order() -> None:

@@ -104,6 +104,28 @@ def test_what_was_sent_back_is_not_offered_again(tmp_path: Path) -> None:
     assert served(write_shop(tmp_path, lines), 50, kind="buy_again").empty
 
 
+def test_what_a_customer_owns_says_how_old_it_is_and_whether_it_may_repeat(rhythm: History) -> None:
+    recommender = Popular().fit(build_material(rhythm, day(90), settings=CHOSEN))
+    known = build_interactions(rhythm, day(90), settings=CHOSEN)
+    owned = recommender.owned(known, customer_ids=["nobody", "b3", "ann"], snapshot=day(90))
+    names = recommender.items()["product_id"]
+    rows = [(row.row, names[row.item_no], row.age_days, row.may_repeat) for row in owned.itertuples()]
+    # The last egg and soap were bought on day 80, both sofas at noon of day 3: 86.5 days before.
+    assert rows == [
+        (1, "sofa", 87, False),
+        (2, "egg", 10, True),
+        (2, "soap", 10, True),
+        (2, "sofa", 87, False),
+    ]
+
+
+def test_every_offered_item_has_a_place_among_the_popular(rhythm: History) -> None:
+    items = Popular().fit(build_material(rhythm, day(90), settings=CHOSEN)).items().set_index("product_id")
+    # Within 28 days: soap 21 buyers (day 80), sofas of day 62 to 79, one buyer of eggs.
+    assert items["popular_rank"].to_dict() == {"sofa": 1, "soap": 2, "egg": 3}
+    assert items["recent_customer_count"].to_dict() == {"sofa": 90, "soap": 21, "egg": 1}
+
+
 def test_the_more_often_an_item_is_bought_the_higher_it_stands(tmp_path: Path) -> None:
     shop = write_shop(tmp_path, every(7, "weekly", count=8) + every(25, "monthly", count=3))
     found = served(shop, 62, kind="buy_again")

@@ -12,7 +12,8 @@ from starlette.testclient import TestClient
 from test_serving_api import open_client
 
 from features.spreadsheet import excel_cell
-from serving.csv_export import CHUNK_ROWS, HEADER
+from serving.csv_export import HEADER
+from serving.csv_lines import CHUNK_ROWS
 
 URL = "/v1/audiences/at-risk/export.csv"
 

@@ -6,10 +6,11 @@ import pandas as pd
 from serving_shop import make_orders, write_history
 
 from features.history import MONEY_SCALE
-from features.settings import Settings
+from features.owned import Purchase, pack_owned, unpack_owned
+from features.settings import RecommenderSettings, Settings
 from features.slots import KINDS, Slot, pack_slots, unpack_slots
 from features.snapshot import Snapshot
-from serving.lists import ListMaker, build_item_cards, make_lists
+from serving.lists import ListMaker, build_item_cards, denied_ids, make_lists, pack_purchases, without
 from serving.store import Item
 
 TABLE = pd.DataFrame(
@@ -31,6 +32,15 @@ TABLE = pd.DataFrame(
         "value",
         "spread",
     ],
+)
+CARDS = pd.DataFrame(
+    {
+        "product_id": ["p0", "p1"],
+        "unit_price_minor": [4.5 * MONEY_SCALE, float("nan")],
+        "need_no": [3, -1],
+        "popular_rank": [float("nan"), 1.0],
+        "recent_customer_count": [3, 9],
+    }
 )
 ITEMS = [Item(item_no=number, product_id=f"p{number}") for number in range(3)]
 
@@ -63,13 +73,67 @@ def test_nothing_is_packed_of_nothing(tmp_path: Path) -> None:
 
 def test_a_card_has_the_price_paid_where_there_is_no_list_price(tmp_path: Path) -> None:
     history = write_history(tmp_path, make_orders(6))
-    prices = [4.5 * MONEY_SCALE, float("nan")]
-    items = pd.DataFrame({"product_id": ["p0", "p1"], "unit_price_minor": prices, "need_no": [3, -1]})
-    cards = build_item_cards(history, items)
+    cards = build_item_cards(history, CARDS, settings=RecommenderSettings())
     assert [(card.item_no, card.product_id, card.price, card.need_no) for card in cards] == [
         (0, "p0", 4.5, 3),
         (1, "p1", None, None),
     ]
+    assert [(card.popular_rank, card.recent_customer_count) for card in cards] == [(None, 3), (1, 9)]
+
+
+def test_a_denied_item_has_no_place_among_the_popular(tmp_path: Path) -> None:
+    history = write_history(tmp_path, make_orders(6))
+    denied = RecommenderSettings(deny_product_ids=("p1", "gone"))
+    assert [card.popular_rank for card in build_item_cards(history, CARDS, settings=denied)] == [None, None]
+
+
+def test_what_is_denied_by_name_category_or_filter_is_denied() -> None:
+    settings = RecommenderSettings(deny_product_ids=("p1",), deny_categories=("Wine",))
+    items = [
+        Item(item_no=0, product_id="p0", category="Wine"),
+        Item(item_no=1, product_id="p1"),
+        Item(item_no=2, product_id="p2", category="wine"),
+        Item(item_no=3, product_id="p3"),
+    ]
+    assert denied_ids(items, settings) == {"p0", "p1"}
+    only = RecommenderSettings(deny_product_ids=("p1",), offer_only='category is null or category == "Wine"')
+    assert denied_ids(items, only) == {"p1", "p2"}
+    assert denied_ids(items, RecommenderSettings(offer_only="not price < 20")) == set()
+    assert denied_ids(items, RecommenderSettings(offer_only="in_stock")) == {"p0", "p1", "p2", "p3"}
+
+
+def test_denied_names_that_nothing_has_are_found(tmp_path: Path) -> None:
+    history = write_history(tmp_path, make_orders(6), unit_cost_minor=1)
+    denied = RecommenderSettings(deny_product_ids=("p00", "P00"), deny_categories=("Wine",))
+    snapshot = Snapshot(pd.Timestamp("2026-07-01").date())
+    lists = make_lists(history, snapshot, None, settings=Settings(recommender=denied))
+    assert lists.unknown_denied == ["P00", "Wine"]
+    assert make_lists(history, snapshot, None, settings=Settings()).unknown_denied == []
+
+
+def test_lists_close_up_over_what_is_denied_and_keep_their_depth() -> None:
+    kept = without(TABLE, {"p1"}, depth=50)
+    assert kept[["customer_id", "kind", "rank", "product_id"]].to_records(index=False).tolist() == [
+        ("b", "for_you", 1, "p0"),
+        ("b", "upsell", 1, "p2"),
+        ("a", "upsell", 1, "p2"),
+    ]
+    assert without(TABLE, {"p9"}, depth=1)["product_id"].to_list() == ["p1", "p2", "p2"]
+
+
+def test_purchases_are_packed_in_bulk_as_one_by_one() -> None:
+    owned = pd.DataFrame(
+        [(0, 1, 3, True), (0, 5, 90_000, False), (0, 9, 2, True), (2, 4, 1, True), (2, 7, 0, False)],
+        columns=["row", "item_no", "age_days", "may_repeat"],
+    )
+    packed = dict(pack_purchases(owned, ["a", "b", "c"]))
+    assert packed == {
+        "a": pack_owned([Purchase(1, 3, True), Purchase(5, 90_000, False), Purchase(9, 2, True)]),
+        "c": pack_owned([Purchase(7, 0, False), Purchase(4, 1, True)]),
+    }
+    assert unpack_owned(packed["a"]).never_again() == (5,)
+    assert unpack_owned(packed["a"]).bought_within(2) == (9,)
+    assert dict(pack_purchases(owned.iloc[:0], [])) == {}
 
 
 def test_without_a_recommender_every_kind_says_why(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ import polars as pl
 import pytest
 from serving_runs import explained
 from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
+from starlette.testclient import TestClient
 
 from features.basis import Basis
 from features.build import build_features
@@ -20,6 +21,9 @@ from features.settings import Layout, Settings, ShopSettings
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
+from models.recommender.contract import LIST_COLUMNS
+from serving.api import create_app
+from serving.environment import Environment
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
 from serving.registry import RegistryError
@@ -104,9 +108,23 @@ def test_files_hold_the_flat_names_and_the_lists(shop: Path) -> None:
     assert scores["as_of"].unique().to_list() == [AS_OF]
     assert scores["customer_id"].n_unique() == scores.height
     lists = pl.read_parquet(shop / "out/recommendations.parquet")
-    assert lists.columns == ["customer_id", "kind", "rank", "product_id", "score", "reason"]
+    assert tuple(lists.columns) == LIST_COLUMNS
+    sources = {reason: set(rows["source"]) for (reason,), rows in lists.group_by("reason")}
+    assert sources == {"popular": {"popular"}, "due_again": {"personalised"}}
+    assert lists["value"].null_count() == 0
+    assert lists["evidence_product_id"].null_count() == lists.height
     firsts = lists.filter((pl.col("kind") == "for_you") & (pl.col("rank") == 1))
     assert set(firsts["customer_id"]) == set(scores["customer_id"])
+
+
+def test_the_file_for_mails_is_what_the_run_answers(shop: Path) -> None:
+    run = live(shop)
+    with TestClient(create_app(Environment(var=shop)), base_url="http://127.0.0.1:8000") as client:
+        answer = client.get("/v1/recommendations/export.csv")
+    rows = answer.content.splitlines()
+    assert sorted((shop / "out/recommendations.csv").read_bytes().splitlines()) == sorted(rows)
+    assert rows[0].startswith(b"customer_id,item1_product_id,")
+    assert len(rows) == 1 + run.meta.customer_count
 
 
 def test_bands_follow_the_printed_cut_points(shop: Path) -> None:

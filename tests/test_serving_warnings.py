@@ -69,3 +69,11 @@ def test_a_money_basis_that_was_not_asked_for_is_told_last() -> None:
     *_, told = run_warnings(rows, meta, [], BasisNote("revenue_basis", {}))
     assert (told.code, told.values) == ("revenue_basis", {})
     assert told.text.startswith("revenue basis: no sold product has a unit_cost")
+
+
+def test_a_denied_name_that_no_product_has_is_told() -> None:
+    rows = pl.DataFrame({"lapsed": [False] * FEW_CUSTOMERS})
+    (told,) = run_warnings(rows, run_meta(), [], unknown_denied=["Whine", "p9"])
+    assert (told.code, told.values) == ("denied_unknown", {"name_count": 2, "first_name": "Whine"})
+    assert "2 of the names" in told.text
+    assert "Whine" in told.text

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+import numpy as np
 import pandas as pd
 import polars as pl
 from numpy.typing import NDArray
@@ -35,7 +36,16 @@ from models.recommender.shoppers import Shoppers, read_shoppers
 from models.recommender.upsell import UpsellTable
 
 _BLOCK_ROWS = 256
-_SHOWN_ATTRIBUTES = ["product_id", "name", "category", "subcategory", "brand", "unit_price_minor", "in_stock"]
+_SHOWN_ATTRIBUTES = [
+    "product_id",
+    "name",
+    "category",
+    "subcategory",
+    "brand",
+    "unit_price_minor",
+    "in_stock",
+    "recent_customer_count",
+]
 
 
 class ListRecommender(ABC):
@@ -123,9 +133,21 @@ class ListRecommender(ABC):
         return self._unavailable_of_sold(kind)
 
     def items(self) -> pd.DataFrame:
-        """Return the items that can appear: index item_no, product_id, attributes, need_no (-1: unknown)."""
-        table = self.catalogue_.items.select("item_no", *_SHOWN_ATTRIBUTES).to_pandas()
+        """Return the items that can appear; see `models.recommender.contract.Recommender`."""
+        popular = self.catalogue_.popular
+        ranks = pl.DataFrame({"item_no": popular, "popular_rank": np.arange(1, len(popular) + 1)})
+        shown = self.catalogue_.items.select("item_no", *_SHOWN_ATTRIBUTES)
+        table = shown.join(ranks, on="item_no", how="left", maintain_order="left").to_pandas()
         return table.assign(need_no=self.catalogue_.need_nos).set_index("item_no")
+
+    def owned(
+        self, interactions: pl.DataFrame, *, customer_ids: Sequence[str], snapshot: Snapshot
+    ) -> pd.DataFrame:
+        """Return what customers bought; see `models.recommender.contract.Recommender`."""
+        shoppers = read_shoppers(interactions, customer_ids, catalogue=self.catalogue_, snapshot=snapshot)
+        ages = np.ceil(shoppers.ages_days).astype(np.int64)
+        columns = {"row": shoppers.rows, "item_no": shoppers.items, "age_days": ages}
+        return pd.DataFrame(columns | {"may_repeat": shoppers.repeats})
 
     @abstractmethod
     def params(self) -> dict[str, Scalar]:

@@ -155,5 +155,19 @@ class Recommender(Model, Protocol):
         ...
 
     def items(self) -> pd.DataFrame:
-        """Return the items that can appear: item_no (dense from 0, the index), product_id and attributes."""
+        """Return the items that can appear: item_no (dense from 0, the index), product_id and attributes.
+
+        `popular_rank` counts the offered items from 1, the most popular first; missing where not offered.
+        """
+        ...
+
+    def owned(
+        self, interactions: pl.DataFrame, *, customer_ids: Sequence[str], snapshot: Snapshot
+    ) -> pd.DataFrame:
+        """Return what customers bought of these items: one row per (row, item_no), sorted so.
+
+        `row` is the place in `customer_ids`, `age_days` the whole days since the last purchase, rounded up.
+        `may_repeat` is false for what was sent back (half or more of it) and for a durable that this
+        customer did not buy again: neither is ever offered to them.
+        """
         ...

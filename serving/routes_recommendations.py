@@ -1,0 +1,31 @@
+"""The lists of everybody at once, as CSV for mail templates."""
+
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query, Request, Response
+
+from serving.answers import csv_answer
+from serving.context import context_of
+from serving.openapi import PROBLEMS
+from serving.routes_customers import ListKind
+from serving.slot_columns import ITEMS_MAX
+from serving.slot_export import item_columns, stream_lists
+from serving.slot_query import AskedRules
+
+router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
+
+
+@router.get("/export.csv", responses={200: {"content": {"text/csv": {}}}, **PROBLEMS})
+async def export_csv(
+    request: Request,
+    rules: AskedRules,
+    kind: Annotated[ListKind, Query(description="which list")] = "for_you",
+    items: Annotated[int, Query(ge=1, le=ITEMS_MAX, description="items a customer")] = 4,
+    form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
+) -> Response:
+    """Stream one wide row a customer; `filter`, `bought_within_days` and `exclude` hold for everybody."""
+    context = context_of(request)
+    run = context.runs.current()
+    columns = await item_columns(run, context.view(run), count=items, kind=kind, rules=rules)
+    name = f"recommendations-{kind}-{run.meta.as_of.isoformat()}.csv"
+    return csv_answer(stream_lists(run, columns, excel=form == "excel"), name)
