@@ -25,7 +25,10 @@ SHOP_KINDS: Final = ("popular", "trending", "new")
 ITEM_KINDS: Final = ("similar", "bundle")
 """The lists of an item."""
 
-KINDS: Final = (*CUSTOMER_KINDS, *SHOP_KINDS, *ITEM_KINDS)
+SHOWN_KINDS: Final = (*CUSTOMER_KINDS, *SHOP_KINDS)
+"""What a customer can be shown: their own lists, then the shop's."""
+
+KINDS: Final = (*SHOWN_KINDS, *ITEM_KINDS)
 
 SOURCES: Final = ("personalised", "segment", "popular", "fallback", "item")
 """What speaks: the customer's behaviour, the segment's, the shop's (`fallback`: to the unknown), an item."""

@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
-from features.slots import CUSTOMER_KINDS, ITEM_KINDS, SHOP_KINDS
+from features.slots import SHOWN_KINDS
 from serving.answers import is_unchanged, private_answer, tag_of, unchanged_answer
 from serving.context import Context, context_of
 from serving.ids import id_in_path, id_in_query
@@ -98,7 +98,7 @@ async def get_recommendations(
         exact_id,
         is_known=is_known,
         limit=limit,
-        kinds=(*CUSTOMER_KINDS, *SHOP_KINDS) if kind is None else (kind,),
+        kinds=SHOWN_KINDS if kind is None else (kind,),
         rules=rules,
     )
     lists = await _shown(context, run, choice, with_product="product" in wanted)
@@ -143,7 +143,7 @@ def _recommendations(
     unavailable = {
         name: why
         for name, why in meta.unavailable_kinds.items()
-        if name not in ITEM_KINDS and kind in (None, name)
+        if name in SHOWN_KINDS and kind in (None, name)
     }
     return {
         "customer_id": customer_id,

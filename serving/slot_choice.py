@@ -11,10 +11,9 @@ from typing import Final, NamedTuple
 
 from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems
-from features.slots import KINDS, Slot
+from features.slots import CUSTOMER_KINDS, SHOP_KINDS, SHOWN_KINDS, Slot
 from serving.store import MatchingItems, ScoreRun
 
-PERSONAL_KINDS: Final = frozenset({"for_you", "buy_again", "cross_sell", "upsell"})
 FILLED_KINDS: Final = frozenset({"for_you", "popular"})
 FILTERED: Final = "filter_leaves_fewer"
 _SHORT_BY_NATURE: Final = {
@@ -89,8 +88,8 @@ class Chooser:
         self, kind: str, slots: Sequence[Slot], left: Left, *, limit: int, is_known: bool = True
     ) -> tuple[list[Slot], Shortfall | None]:
         """Return the places of one list, best first, and why there are fewer than `limit`, if there are."""
-        if is_known and not slots and kind not in PERSONAL_KINDS:
-            slots = [_spoken_by_shop(slot) for slot in self.shop_lists.get(kind, ())]
+        if kind in SHOP_KINDS:
+            slots = self.shop_lists.get(kind, ())
         places, is_filtered = self._keep(slots, left, limit)
         if kind in FILLED_KINDS and len(places) < limit:
             taken = {slot.item_no for slot in places}
@@ -137,7 +136,7 @@ class Chooser:
         unavailable = self.run.meta.unavailable_kinds.get(kind)
         if unavailable is not None:
             return unavailable
-        if not is_known and kind in PERSONAL_KINDS and kind not in FILLED_KINDS:
+        if not is_known and kind in CUSTOMER_KINDS and kind not in FILLED_KINDS:
             return _UNKNOWN
         return _SHORT_BY_NATURE.get(kind, _NO_MORE)
 
@@ -162,7 +161,7 @@ async def choose_lists(
     *,
     is_known: bool,
     limit: int,
-    kinds: Sequence[str] = KINDS,
+    kinds: Sequence[str] = SHOWN_KINDS,
     rules: Rules = NO_RULES,
     bought_since: Sequence[str] = (),
 ) -> Choice:
@@ -185,16 +184,11 @@ async def choose_lists(
     return choice
 
 
-def _spoken_by_shop(slot: Slot) -> Slot:
-    """Return a place of a list that all share, as a known customer has it."""
-    return slot._replace(source="popular") if slot.source == "fallback" else slot
-
-
 def _follow(
     places: Sequence[Slot], fillers: Sequence[tuple[int, int]], *, by_buyers: bool, is_known: bool
 ) -> list[Slot]:
     """Return popular items as the places after others; scores fall on, or count buyers."""
-    source = "popular" if is_known else "fallback"
+    source = "popular" if is_known or by_buyers else "fallback"
     if by_buyers or not places:
         return [Slot(item, buyers, "popular", source, value=buyers) for item, buyers in fillers]
     last = places[-1].score

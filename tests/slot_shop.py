@@ -16,7 +16,7 @@ from features.history import MONEY_SCALE, bucket_of
 from features.interactions import build_interactions
 from features.items import build_items
 from features.settings import Layout, RecommenderSettings, Settings
-from features.slots import KINDS
+from features.slots import CUSTOMER_KINDS
 from models.recommender.baselines import TopFrequent
 from models.recommender.catalogue import REPURCHASE_RATE_MIN
 from models.recommender.material import build_material
@@ -74,6 +74,7 @@ def make_products(dice: random.Random) -> list[Product]:
             "brand": dice.choice(BRANDS),
             "list_price_minor": None if price is None else price * MONEY_SCALE // 100,
             "in_stock": dice.choice([True, True, True, None, False]),
+            "launched_on": None if number % 4 else day(END_DAY - 1 - number % 20).date,
         }
         category = "Sofas" if number in DURABLES else dice.choice(CATEGORIES)
         sub = None if category is None else dice.choice([None, "a", "b"])
@@ -124,9 +125,10 @@ def make_slot_shop(root: Path, *, seed: int = 20261122) -> SlotShop:
         build_interactions(history, snapshot, settings=SETTINGS),
         customer_ids=[*CUSTOMERS, ""],
         snapshot=snapshot,
-        kinds=KINDS,
+        kinds=CUSTOMER_KINDS,
         depth=60,
     )
+    everything = pd.concat([everything, recommender.shop_lists(snapshot=snapshot, depth=60)])
     cards = {item.product_id: item for item in lists.items}
     return SlotShop(
         var=root,

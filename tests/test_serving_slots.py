@@ -14,8 +14,8 @@ from slot_shop import CUSTOMERS, DENIED_BRAND, DENIED_CATEGORY, DENIED_IDS, Slot
 from features.item_filter import compile_filter
 from features.owned import Purchase, pack_owned
 from features.settings import Layout
-from features.slots import KINDS, Slot, pack_slots
-from serving.slot_choice import FILLED_KINDS, PERSONAL_KINDS, Rules, choose_lists
+from features.slots import CUSTOMER_KINDS, SHOWN_KINDS, Slot, pack_slots
+from serving.slot_choice import FILLED_KINDS, Rules, choose_lists
 from serving.sqlite_store import SqliteStore
 from serving.store import Item
 
@@ -29,7 +29,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> SlotShop:
 
 def test_the_shop_has_what_the_rules_are_about(shop: SlotShop) -> None:
     assert all(len(shop.never[customer]) >= 2 for customer in CUSTOMERS)
-    assert {kind for _, kind in shop.tables} >= PERSONAL_KINDS
+    assert {kind for _, kind in shop.tables} >= {*CUSTOMER_KINDS, "popular", "new"}
     assert 20 < len(shop.popular) < len(shop.products) - 5
     assert {product["in_stock"] for product in shop.products.values()} == {True, False, None}
     assert {product["price"] is None for product in shop.products.values()} == {False}
@@ -62,7 +62,7 @@ async def check(shop: SlotShop, *, count: int, seed: int) -> None:
             "bought_since": asked.bought_since,
         }
         choice = await choose_lists(shop.run, asked.customer, **options)
-        for kind in KINDS:
+        for kind in SHOWN_KINDS:
             found = [product_of(shop)[slot.item_no] for slot in choice.lists.get(kind, ())]
             short = choice.short.get(kind)
             told = (number, text, asked.__dict__, kind)
@@ -79,7 +79,7 @@ async def check(shop: SlotShop, *, count: int, seed: int) -> None:
 
 
 def test_a_kind_that_all_customers_share_leaves_out_what_each_has(tmp_path: Path) -> None:
-    shared = [Slot(number, 9.0 - number, "popular", "fallback", value=9 - number) for number in range(4)]
+    shared = [Slot(number, 9.0 - number, "popular", "popular", value=9 - number) for number in range(4)]
     items = [
         Item(item_no=n, product_id=f"p{n}", popular_rank=n + 1, recent_customer_count=9 - n) for n in range(6)
     ]
@@ -103,7 +103,7 @@ def test_a_kind_that_all_customers_share_leaves_out_what_each_has(tmp_path: Path
     assert chosen("c1", rules=lately, **known) == [(n, "popular", 9 - n) for n in (0, 3, 4, 5)]
     assert chosen("c1", bought_since=["p0", "p4"], **known) == [(n, "popular", 9 - n) for n in (2, 3, 5)]
     unknown = chosen("nobody", is_known=False, limit=5)
-    assert unknown == [(n, "fallback", 9 - n) for n in (0, 1, 2, 3, 4)]
+    assert unknown == [(n, "popular", 9 - n) for n in (0, 1, 2, 3, 4)]
 
 
 class Asked:
@@ -129,9 +129,9 @@ class Asked:
         return not bought and product not in self.excluded and self.holds(self.shop.products[product])
 
     def expected(self, kind: str, *, by_request: bool = True) -> list[str]:
-        owner = "" if self.customer == NOBODY or kind not in PERSONAL_KINDS else self.customer
+        owner = "" if self.customer == NOBODY or kind not in CUSTOMER_KINDS else self.customer
         stored = self.shop.tables.get((owner, kind), [])
-        if self.customer == NOBODY and kind in PERSONAL_KINDS - FILLED_KINDS:
+        if self.customer == NOBODY and kind in {*CUSTOMER_KINDS} - FILLED_KINDS:
             stored = []
         kept = [product for product in stored if self.may(product, by_request=by_request)]
         if kind in FILLED_KINDS:
@@ -144,6 +144,8 @@ class Asked:
             return "filter_leaves_fewer"
         if kind in FILLED_KINDS:
             return "no_more_items"
+        if kind not in CUSTOMER_KINDS:
+            return self.shop.run.meta.unavailable_kinds.get(kind, "no_more_items")
         if self.customer == NOBODY:
             return "unknown_customer"
         return {
