@@ -13,6 +13,7 @@ import polars as pl
 from features.history import MONEY_SCALE, History
 from features.interactions import build_interactions
 from features.item_filter import compile_filter
+from features.margin import known_costs
 from features.owned import AGE_DAYS_MAX
 from features.settings import RecommenderSettings, Settings
 from features.slots import CUSTOMER_KINDS, KINDS
@@ -163,8 +164,11 @@ def build_item_cards(history: History, items: pd.DataFrame, *, settings: Recomme
     )
     known = history.read("products").unique("product_id", keep="last")
     price = pl.coalesce(pl.col("list_price_minor").cast(pl.Float64), "paid_minor") / MONEY_SCALE
+    cost = known_costs() / MONEY_SCALE
     cards = own.join(known, on="product_id", how="left").with_columns(
-        price.round(2).alias("price"), pl.col("popular_rank").cast(pl.Int64)
+        price.round(2).alias("price"),
+        (price - cost).round(2).alias("unit_margin"),
+        pl.col("popular_rank").cast(pl.Int64),
     )
     found = [Item(**row) for row in cards.select(list(Item._fields)).sort("item_no").iter_rows(named=True)]
     denied = denied_ids(found, settings)

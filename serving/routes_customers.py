@@ -11,9 +11,10 @@ from serving.ids import id_in_path, id_in_query
 from serving.openapi import PROBLEMS
 from serving.present import item_numbers
 from serving.problems import FieldError, malformed, unknown_customer
+from serving.rerank import DEPTH, STORED_ORDER, reorder_lists
 from serving.schemas import Prediction, Recommendations
 from serving.slot_choice import Choice, choose_lists
-from serving.slot_query import AskedRules
+from serving.slot_query import AskedOrder, AskedRules
 from serving.store import ScoreRun
 
 router = APIRouter(prefix="/v1", tags=["customers"])
@@ -73,6 +74,7 @@ async def get_recommendations(
     request: Request,
     customer_id: str,
     rules: AskedRules,
+    order: AskedOrder,
     kind: Annotated[ListKind | None, Query(description="one kind; without it, all of them")] = None,
     limit: Limit = 10,
     include: Include = "",
@@ -82,6 +84,7 @@ async def get_recommendations(
 
     What `filter`, `bought_within_days` and `exclude` leave out is left out before a list is cut to `limit`;
     `for_you` and `popular` are then filled with popular items, and `short_fill` names lists that stay short.
+    `objective` and `diversity` order what is left before it is cut.
     """
     exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/recommendations")
     wanted = _included(include, _IN_RECOMMENDATIONS)
@@ -97,12 +100,16 @@ async def get_recommendations(
         run,
         exact_id,
         is_known=is_known,
-        limit=limit,
+        limit=limit if order == STORED_ORDER else DEPTH,
         kinds=SHOWN_KINDS if kind is None else (kind,),
         rules=rules,
     )
+    objective = order.objective
+    if order != STORED_ORDER:
+        choice, objective = await reorder_lists(run, choice, order, limit=limit)
     lists = await _shown(context, run, choice, with_product="product" in wanted)
     answer = _recommendations(run, exact_id, lists, kind=kind, is_known=is_known)
+    answer["objective"] = objective
     answer["short_fill"] = {name: short._asdict() for name, short in choice.short.items()}
     return private_answer(answer, tag)
 

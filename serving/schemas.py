@@ -101,7 +101,8 @@ class ShortFill(Schema):
 class Recommendations(Schema):
     """A customer's lists by kind; `unavailable` says why a kind has none in this shop.
 
-    Every kind that was asked for has `limit` places or an entry in `short_fill`.
+    Every kind that was asked for has `limit` places or an entry in `short_fill`. `objective` is what the
+    lists are ranked by: `purchase` where no item of theirs has a price or a margin.
     """
 
     customer_id: str
@@ -110,6 +111,7 @@ class Recommendations(Schema):
     scored_at: datetime
     score_run_id: str
     recommender_model_version: int | None
+    objective: str
     lists: dict[str, list[Place]]
     unavailable: dict[str, str]
     short_fill: dict[str, ShortFill]

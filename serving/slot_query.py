@@ -1,4 +1,4 @@
-"""The rules of a recommendation request, from its address: `filter`, `bought_within_days`, `exclude`."""
+"""The rules and the order of a recommendation request, from its address."""
 
 from typing import Annotated, Final
 
@@ -7,6 +7,7 @@ from fastapi import Depends, Query, Request
 from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
 from serving.ids import ids_in_query
 from serving.problems import FieldError, malformed
+from serving.rerank import Objective, Order
 from serving.slot_choice import NO_RULES, Rules
 
 EXCLUDED_MAX: Final = 100
@@ -54,3 +55,19 @@ async def read_rules(
 
 
 AskedRules = Annotated[Rules, Depends(read_rules)]
+
+AskedObjective = Annotated[
+    Objective,
+    Query(description="rank by the chance of a purchase, or by it times the price or the margin"),
+]
+Diversity = Annotated[
+    float, Query(ge=0, le=1, description="weight of variety: other needs and categories than those above")
+]
+
+
+async def read_order(objective: AskedObjective = "purchase", diversity: Diversity = 0.0) -> Order:
+    """Return how a request wants its lists ordered."""
+    return Order(objective, diversity)
+
+
+AskedOrder = Annotated[Order, Depends(read_order)]

@@ -57,8 +57,8 @@ CREATE TABLE recommendations (customer_id TEXT NOT NULL, kind TEXT NOT NULL, slo
  PRIMARY KEY (customer_id, kind)) WITHOUT ROWID;
 CREATE TABLE owned (customer_id TEXT NOT NULL PRIMARY KEY, items BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE items (item_no INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, name TEXT,
- category TEXT, subcategory TEXT, brand TEXT, price REAL, url TEXT, image_url TEXT, need_no INTEGER,
- in_stock INTEGER, popular_rank INTEGER, recent_customer_count INTEGER NOT NULL);
+ category TEXT, subcategory TEXT, brand TEXT, price REAL, unit_margin REAL, url TEXT, image_url TEXT,
+ need_no INTEGER, in_stock INTEGER, popular_rank INTEGER, recent_customer_count INTEGER NOT NULL);
 CREATE TABLE item_lists (item_no INTEGER NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
  PRIMARY KEY (item_no, kind)) WITHOUT ROWID;
 CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,

@@ -119,6 +119,7 @@ class RunMeta(_Record):
 class Item(NamedTuple):
     """A product as lists show it; money in major units.
 
+    `unit_margin` is what is left of the price after the cost of the goods: for ranking, never shown.
     Products of one `need_no` serve the same need; None where it is not known. `popular_rank` counts from 1
     the items that may fill a list, the most popular first; None for others. `in_stock` is None where the shop
     does not say.
@@ -131,6 +132,7 @@ class Item(NamedTuple):
     subcategory: str | None = None
     brand: str | None = None
     price: float | None = None
+    unit_margin: float | None = None
     url: str | None = None
     image_url: str | None = None
     need_no: int | None = None
