@@ -66,11 +66,15 @@ class BundleTable:
         counts, total = table.basket_counts, table.basket_total
         is_often, is_everywhere = counts >= JOINT_COUNT_MIN, counts > BASKET_SHARE_MAX * total
         partners, chosen = np.flatnonzero(is_often & catalogue.is_offered), np.flatnonzero(is_often)
+        with_partners = found.by_item[:, partners].tocsr()
         companions = [table.companions]
         for first in range(0, len(chosen), _BLOCK_ITEMS):
-            rows, items, joint = found.between(chosen[first : first + _BLOCK_ITEMS], partners)
-            above_chance = (joint >= JOINT_COUNT_MIN) & (rows != items)
-            above_chance &= table._bounds(rows, items, joint)[1] > 1.0
+            block = chosen[first : first + _BLOCK_ITEMS]
+            met = (found.by_item[:, block].T.tocsr() @ with_partners).tocoo()
+            rows, items, joint = block[met.row], partners[met.col], met.data.astype(np.int64)
+            often = (joint >= JOINT_COUNT_MIN) & (rows != items)
+            rows, items, joint = rows[often], items[often], joint[often]
+            above_chance = table._bounds(rows, items, joint)[1] > 1.0
             alike = may_be_substitutes(catalogue, rows, items)
             is_partner = above_chance & ~alike & ~is_everywhere[rows] & ~is_everywhere[items]
             is_companion = above_chance & alike & (not catalogue.has_subcategories)
@@ -181,11 +185,6 @@ class _Joint:
     def basket_counts(self) -> Ints:
         counts: Ints = np.diff(self.by_item.indptr).astype(np.int64)
         return counts
-
-    def between(self, rows: Ints, partners: Ints) -> tuple[Ints, Ints, Ints]:
-        """Return (row, partner, baskets with both) of all that ever met, sorted by row."""
-        met = (self.by_item[:, rows].T.tocsr() @ self.by_item[:, partners].tocsr()).tocoo()
-        return rows[met.row], partners[met.col], met.data.astype(np.int64)
 
     def customer_counts(self, rows: Ints, items: Ints) -> Ints:
         """Return by how many different customers both of each pair were bought together; rows are in runs."""
