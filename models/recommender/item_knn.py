@@ -13,8 +13,8 @@ from models.plain import read_arrays
 from models.recommender.base import ListRecommender
 from models.recommender.catalogue import Bools, Floats, Ints
 from models.recommender.contract import RecommenderMaterial
-from models.recommender.for_you import drop_unwanted, explain
-from models.recommender.lists import NO_ITEM, Picks
+from models.recommender.for_you import explain
+from models.recommender.lists import NO_ITEM, Picks, find_pairs, pair_keys
 from models.recommender.material import learnt_neighbours
 from models.recommender.neighbours import ItemNeighbours
 from models.recommender.shoppers import Shoppers
@@ -63,11 +63,18 @@ class ItemKnn(ListRecommender):
         scores = sparse.csr_array(owned @ self._spread)
         scores.sort_indices()
         rows = np.repeat(np.arange(shoppers.count), np.diff(scores.indptr))
-        items = scores.indices.astype(np.int64)
-        picks = Picks.of(rows, items, scores.data, reason="buyers_also_bought", source="personalised")
-        picks = picks.take(self.catalogue_.is_offered[items] & (scores.data > 0))
-        picks = drop_unwanted(picks, shoppers, item_count=len(self.catalogue_))
-        picks = picks.take(_among_best(picks.rows, picks.scores, count=depth)).best(depth)
+        items, values = scores.indices.astype(np.int64), scores.data
+        values[~self.catalogue_.is_offered[items]] = 0.0
+        keys = pair_keys(rows, items, item_count=len(self.catalogue_))
+        unwanted = ~shoppers.repeats
+        never = pair_keys(shoppers.rows[unwanted], shoppers.items[unwanted], item_count=len(self.catalogue_))
+        places = find_pairs(never, keys)
+        values[places[places >= 0]] = 0.0
+        kept = np.flatnonzero(values > 0)
+        kept = kept[_among_best(rows[kept], values[kept], count=depth)]
+        picks = Picks.of(
+            rows[kept], items[kept], values[kept], reason="buyers_also_bought", source="personalised"
+        ).best(depth)
         return explain(picks, shoppers, self.catalogue_, neighbours=self.neighbours_)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
