@@ -5,6 +5,8 @@ python -m benchmarks.readme [--base http://127.0.0.1:8000] [--var var]
 
 import json
 import re
+import subprocess
+import sys
 import urllib.request
 from pathlib import Path
 from typing import Annotated
@@ -54,6 +56,20 @@ def wrapped(body: str) -> str:
     return "\n".join(lines)
 
 
+def own_lists(explanation: str) -> str:
+    r"""Return the part of `make explain` that holds the lists that are the customer's own.
+
+    >>> own_lists("curve\n\nfor you:\n  1. a\n\nupsell:\n  1. b\n\npopular:\n  1. c")
+    'for you:\n  1. a\n\nupsell:\n  1. b'
+    """
+    return explanation[explanation.index("for you:") : explanation.index("popular:")].rstrip()
+
+
+def _explanation(customer_id: str, var: Path) -> str:
+    command = [sys.executable, "-m", "serving.explain", "--id", customer_id, "--var", str(var)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout  # noqa: S603 - our own module
+
+
 def _get(url: str) -> str:
     with urllib.request.urlopen(url) as answer:  # noqa: S310 - our own server
         body: bytes = answer.read()
@@ -74,6 +90,7 @@ def _command(
     csv_lines = _get(f"{base}/v1/audiences/at-risk/export.csv").splitlines()[:CSV_LINES]
     blocks = {
         "customer": ("json", wrapped(customer)),
+        "lists": ("text", own_lists(_explanation(customer_id, var))),
         "csv": ("csv", "\n".join(csv_lines)),
         "scorecard": ("text", beginnings((var / "reports" / "scorecard.txt").read_text(encoding="utf-8"))),
     }
