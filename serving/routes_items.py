@@ -1,7 +1,7 @@
 """A product's lists, and what goes with a basket: nobody's, so they need no customer."""
 
 from collections.abc import Sequence
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -14,6 +14,8 @@ from serving.openapi import PROBLEMS
 from serving.present import item_numbers
 from serving.problems import FieldError, malformed, unknown_product
 from serving.schemas import Bundle, ItemList
+from serving.slot_choice import Rules, filter_slots
+from serving.slot_query import AskedItemRules
 from serving.store import ScoreRun
 
 router = APIRouter(prefix="/v1", tags=["items"])
@@ -30,6 +32,7 @@ _RUN_EXAMPLE: Final[dict[str, Any]] = {
     "score_run_id": "s_0042",
     "recommender_model_version": 3,
     "unavailable": None,
+    "short_fill": {"wanted": 10, "got": 1, "reason": "no_more_items"},
 }
 
 
@@ -64,11 +67,11 @@ def _answers(model: type, example: dict[str, Any]) -> dict[int | str, dict[str, 
     responses=_answers(ItemList, {**_LIST_EXAMPLE, "kind": _SIMILAR, "places": [_SIMILAR_PLACE]}),
 )
 async def get_similar(
-    request: Request, product_id: str, limit: Limit = 10, include: Include = ""
+    request: Request, product_id: str, rules: AskedItemRules, limit: Limit = 10, include: Include = ""
 ) -> Response:
     """Return the substitutes of a product, best first; also of one that was never sold."""
     exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/similar", name="product_id")
-    return await _answer_list(request, exact_id, kind=_SIMILAR, limit=limit, include=include)
+    return await _answer_list(request, exact_id, _SIMILAR, _Asked(rules, limit, _wants_product(include)))
 
 
 @router.get(
@@ -76,24 +79,25 @@ async def get_similar(
     responses=_answers(ItemList, {**_LIST_EXAMPLE, "kind": BUNDLE, "places": [_BUNDLE_PLACE]}),
 )
 async def get_item_bundle(
-    request: Request, product_id: str, limit: Limit = 10, include: Include = ""
+    request: Request, product_id: str, rules: AskedItemRules, limit: Limit = 10, include: Include = ""
 ) -> Response:
     """Return what is bought in one basket with a product above chance, best first."""
     exact_id = id_in_path(request.scope["raw_path"], before=_PREFIX, after=b"/bundle", name="product_id")
-    return await _answer_list(request, exact_id, kind=BUNDLE, limit=limit, include=include)
+    return await _answer_list(request, exact_id, BUNDLE, _Asked(rules, limit, _wants_product(include)))
 
 
 @router.get("/bundle", responses=_answers(Bundle, _BASKET_EXAMPLE))
 async def get_bundle(
     request: Request,
     product_id: Annotated[list[str], Query(description="a product of the basket; repeat it for each")],
+    rules: AskedItemRules,
     limit: Limit = 10,
     include: Include = "",
 ) -> Response:
     """Return what goes with a basket or an order just placed, best first; no customer is needed."""
     query = request.scope["query_string"]
     basket = list(dict.fromkeys(ids_in_query(query, "product_id", count_max=BASKET_SIZE_MAX)))
-    with_product = _wants_product(include)
+    asked = _Asked(rules, limit, _wants_product(include))
     context = context_of(request)
     run = context.runs.current()
     tag = tag_of(run.meta.score_run_id)
@@ -109,13 +113,18 @@ async def get_bundle(
     answer = {
         "product_ids": [product for product in basket if product in held],
         "unknown_product_ids": [product for product in basket if product not in held],
-        **await _run_and_places(context, run, BUNDLE, merged, limit=limit, with_product=with_product),
+        **await _run_and_places(context, run, BUNDLE, merged, asked),
     }
     return private_answer(answer, tag)
 
 
-async def _answer_list(request: Request, product_id: str, *, kind: str, limit: int, include: str) -> Response:
-    with_product = _wants_product(include)
+class _Asked(NamedTuple):
+    rules: Rules
+    limit: int
+    with_product: bool
+
+
+async def _answer_list(request: Request, product_id: str, kind: str, asked: _Asked) -> Response:
     context = context_of(request)
     run = context.runs.current()
     tag = tag_of(run.meta.score_run_id)
@@ -125,17 +134,18 @@ async def _answer_list(request: Request, product_id: str, *, kind: str, limit: i
     if held is None:
         raise unknown_product()
     slots = held.lists.get(kind, ())
-    rest = await _run_and_places(context, run, kind, slots, limit=limit, with_product=with_product)
+    rest = await _run_and_places(context, run, kind, slots, asked)
     return private_answer({"product_id": product_id, "kind": kind, **rest}, tag)
 
 
 async def _run_and_places(
-    context: Context, run: ScoreRun, kind: str, slots: Sequence[Slot], *, limit: int, with_product: bool
+    context: Context, run: ScoreRun, kind: str, slots: Sequence[Slot], asked: _Asked
 ) -> dict[str, Any]:
     meta = run.meta
     recommender = meta.models.get("recommender")
-    items = await run.get_items(item_numbers({kind: slots}, limit=limit))
-    lists = context.view(run).lists({kind: slots}, items, limit=limit, with_product=with_product)
+    kept, short = await filter_slots(run, slots, asked.rules, limit=asked.limit)
+    items = await run.get_items(item_numbers({kind: kept}, limit=asked.limit))
+    lists = context.view(run).lists({kind: kept}, items, limit=asked.limit, with_product=asked.with_product)
     return {
         "as_of": meta.as_of,
         "scored_at": meta.scored_at,
@@ -143,6 +153,7 @@ async def _run_and_places(
         "recommender_model_version": recommender.version if recommender else None,
         "places": lists[kind],
         "unavailable": None if slots else meta.unavailable_kinds.get(kind, _EMPTY[kind]),
+        "short_fill": None if short is None or not slots else short._asdict(),
     }
 
 

@@ -118,7 +118,7 @@ class Recommendations(Schema):
 
 
 class ItemList(Schema):
-    """A list of a product; `unavailable` says why it is empty."""
+    """A list of a product; `unavailable` says why it is empty, `short_fill` why it is shorter than asked."""
 
     product_id: str
     kind: str
@@ -128,6 +128,7 @@ class ItemList(Schema):
     recommender_model_version: int | None
     places: list[Place]
     unavailable: str | None
+    short_fill: ShortFill | None
 
 
 class Bundle(Schema):
@@ -141,6 +142,7 @@ class Bundle(Schema):
     recommender_model_version: int | None
     places: list[Place]
     unavailable: str | None
+    short_fill: ShortFill | None
 
 
 class AudienceSummary(Schema):

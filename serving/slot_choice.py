@@ -155,6 +155,23 @@ async def prepare(run: ScoreRun, rules: Rules = NO_RULES) -> Chooser:
     )
 
 
+async def filter_slots(
+    run: ScoreRun, slots: Sequence[Slot], rules: Rules, *, limit: int
+) -> tuple[list[Slot], Shortfall | None]:
+    """Return the first places of a list that is nobody's which pass a request's rules; nothing fills it."""
+    if rules == NO_RULES:
+        kept = list(slots[:limit])
+    else:
+        matching = await run.match_items(rules.condition)
+        excluded = set(await run.item_numbers(rules.excluded_ids))
+        passing = (slot for slot in slots if slot.item_no in matching and slot.item_no not in excluded)
+        kept = list(islice(passing, limit))
+    if len(kept) == limit:
+        return kept, None
+    reason = FILTERED if len(kept) < min(limit, len(slots)) else _NO_MORE
+    return kept, Shortfall(limit, len(kept), reason)
+
+
 async def choose_lists(
     run: ScoreRun,
     customer_id: str,

@@ -33,16 +33,29 @@ Excluded = Annotated[
 ]
 
 
+async def read_item_rules(request: Request, filter_text: Filter = None, exclude: Excluded = None) -> Rules:
+    """Return the rules of a request that is about no customer; raises a 422 problem."""
+    return _rules(request, filter_text, exclude, bought_within_days=None)
+
+
 async def read_rules(
     request: Request,
     filter_text: Filter = None,
     bought_within_days: BoughtWithin = None,
     exclude: Excluded = None,
 ) -> Rules:
-    """Return the rules of a request; raises a 422 problem.
+    """Return the rules of a request; raises a 422 problem."""
+    return _rules(request, filter_text, exclude, bought_within_days=bought_within_days)
 
-    Excluded ids are read from the address itself, byte for byte; the parameter only describes them.
-    """
+
+def _rules(
+    request: Request,
+    filter_text: str | None,
+    exclude: list[str] | None,
+    *,
+    bought_within_days: int | None,
+) -> Rules:
+    """Excluded ids are read from the address itself, byte for byte; the parameter only describes them."""
     query: bytes = request.scope["query_string"]
     excluded = () if exclude is None else ids_in_query(query, "exclude", count_max=EXCLUDED_MAX)
     if filter_text is None and not excluded and bought_within_days is None:
@@ -55,6 +68,7 @@ async def read_rules(
 
 
 AskedRules = Annotated[Rules, Depends(read_rules)]
+AskedItemRules = Annotated[Rules, Depends(read_item_rules)]
 
 AskedObjective = Annotated[
     Objective,

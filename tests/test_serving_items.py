@@ -124,6 +124,22 @@ def test_a_basket_names_what_the_run_does_not_hold(client: TestClient) -> None:
     assert [place["product_id"] for place in found["places"]] == ["spare"]
 
 
+def test_a_products_list_and_a_baskets_are_filtered_before_they_are_cut(client: TestClient) -> None:
+    def asked(query: str) -> tuple[list[str], dict[str, object] | None]:
+        answer = client.get(f"/v1/{query}").json()
+        return [place["product_id"] for place in answer["places"]], answer["short_fill"]
+
+    assert asked("items/beans/bundle?limit=1") == (["filter"], None)
+    assert asked("items/beans/bundle?limit=1&exclude=filter") == (["cup"], None)
+    short = {"wanted": 10, "got": 1, "reason": "filter_leaves_fewer"}
+    only_cup, no_cup = quote("product_id == 'cup'"), quote("product_id != 'cup'")
+    assert asked(f"items/beans/bundle?filter={only_cup}") == (["cup"], short)
+    assert asked("items/beans/similar") == (["spare"], {**short, "reason": "no_more_items"})
+    assert asked("items/beans/similar?exclude=spare") == ([], {**short, "got": 0})
+    basket = "bundle?product_id=filter&product_id=beans"
+    assert asked(f"{basket}&limit=2&filter={no_cup}") == (["mug", "spare"], None)
+
+
 @pytest.mark.parametrize(
     "path", ["/v1/items/nothing/similar", "/v1/items/nothing/bundle", "/v1/bundle?product_id=nothing"]
 )
@@ -141,6 +157,8 @@ def test_an_unknown_product_is_a_problem(client: TestClient, path: str) -> None:
         "/v1/items/%ff/bundle",
         "/v1/items/beans/similar?limit=21",
         "/v1/items/beans/similar?include=secrets",
+        "/v1/items/beans/similar?filter=secrets",
+        "/v1/bundle?product_id=beans&exclude=",
         "/v1/bundle",
         "/v1/bundle?product_id=",
         "/v1/bundle?product_id=beans&product_id=%00",
