@@ -100,7 +100,7 @@ class PackedSlots(Sequence[Slot]):
     """A packed list that is unpacked as far as it is read: a reader of ten places pays for ten.
 
     >>> PackedSlots(pack_slots([Slot(7, 0.5, "popular", "popular"), Slot(8, 0.25, "popular", "popular")]))[1]
-    Slot(item_no=8, score=0.25, reason='popular', source='popular', evidence_no=None, value=None)
+    Slot(item_no=8, score=0.25, reason='popular', source='popular', evidence_no=None, value=None, spread=None)
     """
 
     def __init__(self, packed: bytes) -> None:

@@ -11,6 +11,7 @@ from scipy.stats import chi2
 from features.baskets import build_baskets
 from features.history import History
 from features.ingest import load
+from features.interactions import build_interactions
 from features.items import build_items
 from features.settings import Layout
 from features.snapshot import Snapshot, instant_of
@@ -178,10 +179,8 @@ SPEC = ShopSpec(customer_count=12_000, day_count=600)
 
 
 @pytest.fixture(scope="module")
-def made_up(
-    tmp_path_factory: pytest.TempPathFactory,
-) -> tuple[SyntheticShop, Catalogue, BundleTable, pl.DataFrame]:
-    """The generated shop, loaded as a user would, and what its baskets teach."""
+def loaded(tmp_path_factory: pytest.TempPathFactory) -> tuple[SyntheticShop, History, Snapshot]:
+    """The generated shop, loaded as a user would, and the day after its newest order."""
     folder = tmp_path_factory.mktemp("made-up")
     shop = SyntheticShop(SPEC)
     write_made_up(shop, folder / "shop")
@@ -192,7 +191,15 @@ def made_up(
     load(files, layout=Layout(folder), time_zone="UTC")
     history = History.open(Layout(folder).history)
     assert history.manifest.last_order_days is not None
-    at = Snapshot(instant_of(history.manifest.last_order_days + 1).date())
+    return shop, history, Snapshot(instant_of(history.manifest.last_order_days + 1).date())
+
+
+@pytest.fixture(scope="module")
+def made_up(
+    loaded: tuple[SyntheticShop, History, Snapshot],
+) -> tuple[SyntheticShop, Catalogue, BundleTable, pl.DataFrame]:
+    """What the baskets of the generated shop teach."""
+    shop, history, at = loaded
     catalogue = Catalogue(build_items(history, at, settings=settings()))
     counted = build_baskets(history, at, items=catalogue.items)
     return shop, catalogue, BundleTable.fit(counted, catalogue), counted
@@ -226,6 +233,23 @@ def test_no_bundle_holds_an_item_of_the_same_need(
             needs[catalogue.product_ids[int(row)]]
             != needs[catalogue.product_ids[int(bundles.items[row, place])]]
         )
+
+
+def test_no_cross_sell_is_a_substitute_of_what_the_customer_has(
+    loaded: tuple[SyntheticShop, History, Snapshot],
+) -> None:
+    shop, history, at = loaded
+    recommender = Popular().fit(build_material(history, at, settings=settings()))
+    known = build_interactions(history, at, settings=settings())
+    ids = known["customer_id"].unique().sort().to_list()[:1_000]
+    lists = recommender.recommend(known, customer_ids=ids, snapshot=at, kinds=["cross_sell"], depth=20)
+    needs = pl.DataFrame(
+        {"product_id": shop.assortment.products()["product_id"], "need": shop.assortment.needs}
+    )
+    offered = pl.from_pandas(lists[["customer_id", "product_id"]]).join(needs, on="product_id")
+    owned = known.join(needs, on="product_id").select("customer_id", "need").unique()
+    assert len(offered) > 10_000
+    assert offered.join(owned, on=["customer_id", "need"], how="semi").is_empty()
 
 
 def test_joint_baskets_are_counted_exactly(
