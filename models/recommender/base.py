@@ -35,7 +35,8 @@ from models.recommender.shop_shelf import Trends, new_picks, popular_picks
 from models.recommender.shoppers import Shoppers, read_shoppers
 from models.recommender.upsell import UpsellTable
 
-_BLOCK_ROWS = 256
+# Scores by neighbours reach thousands of items a customer: few customers at a time.
+_BLOCK_ROWS = 128
 _SHOWN_ATTRIBUTES = [
     "product_id",
     "name",

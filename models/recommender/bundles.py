@@ -51,16 +51,16 @@ class BundleTable:
         self.companions = companions
 
     @classmethod
-    def none(cls, item_count: int) -> Self:
-        """Return a table in which nothing goes with anything."""
-        empty = np.full((item_count, BUNDLE_DEPTH), NO_ITEM, np.int64)
+    def none(cls, item_count: int, *, depth: int = 0) -> Self:
+        """Return a table in which nothing goes with anything, with room for so many partners."""
+        empty = np.full((item_count, depth), NO_ITEM, np.int64)
         nothing = np.zeros(0, np.int64)
         return cls(empty, np.zeros_like(empty), np.zeros(item_count, np.int64), 0, nothing)
 
     @classmethod
     def fit(cls, baskets: pl.DataFrame, catalogue: Catalogue) -> Self:
         """Count joint baskets (`features.baskets.build_baskets`) a block of items at a time."""
-        table = cls.none(len(catalogue))
+        table = cls.none(len(catalogue), depth=BUNDLE_DEPTH)
         found = _Joint.of(baskets, len(catalogue))
         table.basket_counts[:], table.basket_total = found.basket_counts, found.basket_total
         counts, total = table.basket_counts, table.basket_total

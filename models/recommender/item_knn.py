@@ -14,13 +14,15 @@ from models.recommender.base import ListRecommender
 from models.recommender.catalogue import Bools, Floats, Ints
 from models.recommender.contract import RecommenderMaterial
 from models.recommender.for_you import explain
-from models.recommender.lists import NO_ITEM, Picks, find_pairs, pair_keys
+from models.recommender.lists import NO_ITEM, Picks, concat, find_pairs, pair_keys
 from models.recommender.material import learnt_neighbours
 from models.recommender.neighbours import ItemNeighbours
 from models.recommender.shoppers import Shoppers
 
 # What an owned item says for all its neighbours together, beside 1 for itself.
 _NEIGHBOURS_WEIGHT = 0.3
+# Scores reach most of the catalogue: few rows at a time.
+_BLOCK_ROWS = 64
 
 
 class ItemKnn(ListRecommender):
@@ -56,6 +58,11 @@ class ItemKnn(ListRecommender):
         self._spread = _shares(neighbours) * _NEIGHBOURS_WEIGHT + sparse.eye_array(len(self.catalogue_))
 
     def _rank(self, shoppers: Shoppers, depth: int) -> Picks:
+        blocks = shoppers.blocks(_BLOCK_ROWS)
+        picks = concat([Picks.none(), *(self._best(block, depth).shifted(first) for first, block in blocks)])
+        return explain(picks, shoppers, self.catalogue_, neighbours=self.neighbours_)
+
+    def _best(self, shoppers: Shoppers, depth: int) -> Picks:
         weights = np.log1p(shoppers.order_weights[:, -1])
         shape = (shoppers.count, len(self.catalogue_))
         owned = sparse.csr_array((weights, (shoppers.rows, shoppers.items)), shape=shape)
@@ -72,10 +79,9 @@ class ItemKnn(ListRecommender):
         values[places[places >= 0]] = 0.0
         kept = np.flatnonzero(values > 0)
         kept = kept[_among_best(rows[kept], values[kept], count=depth)]
-        picks = Picks.of(
+        return Picks.of(
             rows[kept], items[kept], values[kept], reason="buyers_also_bought", source="personalised"
         ).best(depth)
-        return explain(picks, shoppers, self.catalogue_, neighbours=self.neighbours_)
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return self.neighbours_.arrays()

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
@@ -101,7 +101,7 @@ def places_in_runs(values: Ints) -> Ints:
     return np.arange(len(values)) - np.repeat(starts, lengths)
 
 
-def pair_keys(rows: Ints, items: Ints, *, item_count: int) -> Ints:
+def pair_keys(rows: Ints, items: NDArray[np.integer[Any]], *, item_count: int) -> Ints:
     """Return one number a (row, item) pair: equal for equal pairs, sorted as (row, item)."""
     return rows.astype(np.int64) * max(item_count, 1) + items
 

@@ -27,6 +27,8 @@ _EVIDENCE_PLACES = 30
 _EVIDENCE_CUSTOMERS_MIN = 5
 _LIFT_MIN = 1.5
 
+Counts = NDArray[np.int32]
+
 
 class ItemNeighbours:
     """For every item its nearest items, and how many customers bought both.
@@ -36,7 +38,7 @@ class ItemNeighbours:
     `customer_counts`  customers who bought the item; `customer_total`  customers in all
     """
 
-    def __init__(self, items: Ints, joint: Ints, customer_counts: Ints, customer_total: int) -> None:
+    def __init__(self, items: Counts, joint: Counts, customer_counts: Ints, customer_total: int) -> None:
         self.items = items
         self.joint = joint
         self.customer_counts = customer_counts
@@ -76,6 +78,7 @@ class ItemNeighbours:
         likeness[slots] = joint / (norms[rows] * norms[near])
         nearest = np.argsort(-likeness, axis=1, kind="stable")[:, :_KEPT_COUNT]
         table, counted = (np.take_along_axis(part, nearest, axis=1) for part in (table, counted))
+        table, counted = table.astype(np.int32), counted.astype(np.int32)
         return cls(table, counted, counts.astype(np.int64), owned.shape[0])
 
     def scores(self, shoppers: Shoppers) -> sparse.csr_matrix:
@@ -113,8 +116,8 @@ class ItemNeighbours:
     def arrays(self) -> dict[str, NDArray[Any]]:
         """Return what `.npz` keeps."""
         return {
-            "neighbour_items": self.items.astype(np.int32),
-            "neighbour_joint": self.joint.astype(np.int32),
+            "neighbour_items": self.items,
+            "neighbour_joint": self.joint,
             "neighbour_customers": self.customer_counts,
             "neighbour_customer_total": np.array(self.customer_total),
         }
@@ -122,7 +125,7 @@ class ItemNeighbours:
     @classmethod
     def restore(cls, arrays: Mapping[str, NDArray[Any]]) -> Self:
         """Rebuild from what `arrays` returned."""
-        items, joint = (arrays[name].astype(np.int64) for name in ("neighbour_items", "neighbour_joint"))
+        items, joint = arrays["neighbour_items"], arrays["neighbour_joint"]
         total = int(arrays["neighbour_customer_total"])
         return cls(items, joint, arrays["neighbour_customers"].astype(np.int64), total)
 

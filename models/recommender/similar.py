@@ -47,15 +47,15 @@ class SimilarTable:
         self.scores = scores
 
     @classmethod
-    def none(cls, item_count: int) -> Self:
-        """Return a table in which nothing is like anything."""
-        shape = (item_count, SIMILAR_DEPTH)
+    def none(cls, item_count: int, *, depth: int = 0) -> Self:
+        """Return a table in which nothing is like anything, with room for so many items."""
+        shape = (item_count, depth)
         return cls(np.full(shape, NO_ITEM, np.int64), np.zeros(shape))
 
     @classmethod
     def fit(cls, catalogue: Catalogue, neighbours: ItemNeighbours, bundles: BundleTable) -> Self:
         """Learn from the catalogue and from who buys what; `bundles` are no substitutes."""
-        table = cls.none(len(catalogue))
+        table = cls.none(len(catalogue), depth=SIMILAR_DEPTH)
         likeness = _Likeness.of(catalogue, neighbours, bundles)
         popular = _available_by_popularity(catalogue)
         for rows, pool in _groups(catalogue.need_nos, popular):
