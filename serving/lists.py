@@ -37,13 +37,17 @@ class MadeLists(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class ListMaker:
-    """Makes lists with a fitted recommender, or none where the shop has no such champion."""
+    """Makes lists with a fitted recommender, or none where the shop has no such champion.
+
+    `denied` are the products that the settings keep out of every list.
+    """
 
     history: History
     snapshot: Snapshot
     settings: Settings
     recommender: Recommender | None
     items: list[Item] = field(default_factory=list)
+    denied: frozenset[str] = frozenset()
 
     @property
     def unavailable(self) -> dict[str, str]:
@@ -75,7 +79,7 @@ class ListMaker:
             if customer_ids:
                 yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
         yield self._lists([0], [NO_CUSTOMER], ("for_you",))
-        depth, denied = self._depth, self._denied
+        depth, denied = self._depth, self.denied
         shop = self.recommender.shop_lists(snapshot=self.snapshot, depth=depth + min(len(denied), depth))
         yield MadeLists(without(shop, denied, depth=depth), [])
 
@@ -87,7 +91,7 @@ class ListMaker:
         for first in range(0, len(product_ids), _PRODUCTS_AT_ONCE):
             block = product_ids[first : first + _PRODUCTS_AT_ONCE]
             made = self.recommender.item_lists(block, depth=ITEM_LIST_DEPTH)
-            yield without(made, self._denied, depth=ITEM_LIST_DEPTH)
+            yield without(made, self.denied, depth=ITEM_LIST_DEPTH)
 
     def pairs(self) -> pd.DataFrame:
         """Return the pairs that bundles rest on; without a recommender no row and no column."""
@@ -107,17 +111,13 @@ class ListMaker:
     def _depth(self) -> int:
         return self.settings.recommender.stored_depth
 
-    @property
-    def _denied(self) -> set[str]:
-        return denied_ids(self.items, self.settings.recommender)
-
     def _lists(
         self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[CustomerKind]
     ) -> MadeLists:
         assert self.recommender is not None  # noqa: S101 - `tables` asks first
         found = build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
         interactions = found.filter(pl.col("customer_id").is_in(list(customer_ids)))
-        denied, depth = self._denied, self._depth
+        denied, depth = self.denied, self._depth
         table = self.recommender.recommend(
             interactions,
             customer_ids=customer_ids,
@@ -143,7 +143,8 @@ def make_lists(
         if recommender is None
         else build_item_cards(history, recommender.items(), settings=settings.recommender)
     )
-    return ListMaker(history, snapshot, settings, recommender, items)
+    denied = frozenset(denied_ids(items, settings.recommender))
+    return ListMaker(history, snapshot, settings, recommender, items, denied)
 
 
 def build_item_cards(history: History, items: pd.DataFrame, *, settings: RecommenderSettings) -> list[Item]:
