@@ -39,7 +39,7 @@ class MadeLists(NamedTuple):
 class ListMaker:
     """Makes lists with a fitted recommender, or none where the shop has no such champion.
 
-    `denied` are the products that the settings keep out of every list.
+    `denied` are the products that no list may hold: out of stock by now, or kept out by the settings.
     """
 
     history: History
@@ -80,7 +80,7 @@ class ListMaker:
                 yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
         yield self._lists([0], [NO_CUSTOMER], ("for_you",))
         depth, denied = self._depth, self.denied
-        shop = self.recommender.shop_lists(snapshot=self.snapshot, depth=depth + min(len(denied), depth))
+        shop = self.recommender.shop_lists(snapshot=self.snapshot, depth=max(len(self.items), 1))
         yield MadeLists(without(shop, denied, depth=depth), [])
 
     def item_tables(self) -> Iterator[pd.DataFrame]:
@@ -95,7 +95,10 @@ class ListMaker:
 
     def pairs(self) -> pd.DataFrame:
         """Return the pairs that bundles rest on; without a recommender no row and no column."""
-        return pd.DataFrame() if self.recommender is None else self.recommender.item_pairs()
+        if self.recommender is None:
+            return pd.DataFrame()
+        pairs = self.recommender.item_pairs()
+        return pairs[~pairs["partner_product_id"].isin(list(self.denied))].reset_index(drop=True)
 
     def pack_items(self, table: pd.DataFrame) -> Iterator[tuple[int, str, bytes]]:
         """Yield (item_no, kind, packed slots) of a table of products' lists."""
@@ -177,9 +180,13 @@ def build_item_cards(history: History, items: pd.DataFrame, *, settings: Recomme
 
 
 def denied_ids(items: Sequence[Item], settings: RecommenderSettings) -> set[str]:
-    """Return the ids of the items that the settings keep out of every list."""
+    """Return the ids of the items that no list may hold: out of stock by now, or kept out by the settings."""
     ids, categories = set(settings.deny_product_ids), set(settings.deny_categories)
-    named = {item.product_id for item in items if item.product_id in ids or item.category in categories}
+    named = {
+        item.product_id
+        for item in items
+        if item.in_stock is False or item.product_id in ids or item.category in categories
+    }
     return named | _failing(items, settings.offer_only) if settings.offer_only else named
 
 
@@ -196,7 +203,7 @@ def _failing(items: Sequence[Item], filter_text: str) -> set[str]:
 
 def without(table: pd.DataFrame, denied: Collection[str], *, depth: int) -> pd.DataFrame:
     """Return lists (sorted by whose they are, kind, rank) without some products, ranked anew and cut."""
-    if not denied:
+    if not denied and table["rank"].max() <= depth:
         return table
     kept = table[~table["product_id"].isin(list(denied))]
     ranks = kept.groupby([kept.columns[0], "kind"], sort=False).cumcount() + 1

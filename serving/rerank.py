@@ -1,7 +1,8 @@
 """Another order of a list at request time: for the money that it brings, or for variety.
 
 The stored score ranks by the chance of a purchase. `revenue` multiplies it by the item's price, `margin` by
-what is left of the price after the cost of the goods; an item without that figure follows those that have it.
+what is left of the price after the cost of the goods; an item without that figure follows those that have it,
+and popular items follow what speaks of the customer.
 `diversity` between 0 and 1 is the weight of variety in a maximal marginal relevance (Carbonell & Goldstein,
 "The use of MMR", 1998): the next item is the one with the largest (1 - diversity) × worth - diversity ×
 likeness to the most alike item above it. Worth is scaled to [0, 1] within the list; likeness is 1 for the
@@ -19,6 +20,7 @@ Objective = Literal["purchase", "revenue", "margin"]
 # As deep as lists are stored by default: what is ranked anew is everything that there is.
 DEPTH = 50
 _SAME_CATEGORY = 0.5
+_FILLS = ("popular", "fallback")
 
 
 class Order(NamedTuple):
@@ -43,7 +45,11 @@ async def reorder_lists(
     if all(_worth(1.0, item, objective) is None for item in items.values()):
         objective = "purchase"
     lists = {
-        kind: reorder(slots, items, objective=objective, diversity=order.diversity)[:limit]
+        kind: [
+            slot
+            for part in _parts(slots)
+            for slot in reorder(part, items, objective=objective, diversity=order.diversity)
+        ][:limit]
         for kind, slots in choice.lists.items()
     }
     short = {
@@ -52,6 +58,15 @@ async def reorder_lists(
         if shortfall.got < limit
     }
     return Choice(lists, short), objective
+
+
+def _parts(slots: Sequence[Slot]) -> tuple[list[Slot], list[Slot]]:
+    """Return the places that speak of the customer, and the popular ones, whose score may be no chance."""
+    fills = [slot.source in _FILLS for slot in slots]
+    return (
+        [slot for slot, is_fill in zip(slots, fills, strict=True) if not is_fill],
+        [slot for slot, is_fill in zip(slots, fills, strict=True) if is_fill],
+    )
 
 
 def reorder(
@@ -77,7 +92,7 @@ def _worth(score: float, item: Item, objective: Objective) -> float | None:
     if objective == "purchase":
         return score
     figure = item.price if objective == "revenue" else item.unit_margin
-    return None if figure is None else score * figure
+    return None if figure is None else max(score, 0.0) * figure
 
 
 def _scaled(worths: Sequence[float]) -> list[float]:

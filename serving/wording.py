@@ -127,7 +127,7 @@ ENGLISH = Language(
             "one step up from {evidence}",
         ),
         "categories_bought_together": (
-            "{buyer_share} of those who buy {evidence} also buy this kind of thing",
+            "{buyer_share} of those who buy things like {evidence} also buy this kind of thing",
             "a new kind of thing that customers like this one buy",
         ),
     },

@@ -11,6 +11,7 @@ from recommender_shop import Line, Product, day, settings, write_shop
 from features.history import History
 from features.interactions import Engine, build_interactions
 from features.items import ITEM_SCHEMA, build_items
+from features.snapshot import Snapshot
 
 # Ann and bob come back for tea after 10 and 20 days, cyd does not; nobody comes back for the sofa.
 LINES: list[Line] = [
@@ -208,6 +209,16 @@ def test_the_day_of_launch_is_read_where_it_is_known(tmp_path: Path) -> None:
     found = build_items(write_shop(tmp_path, LINES, [tea]), day(60), settings=settings())
     launched = dict(found.select("product_id", "launched_days").rows())
     assert launched == {"gift": None, "sofa": None, "tea": day(0).end_days}
+
+
+@pytest.mark.parametrize("zone", ["UTC", "Europe/Amsterdam", "America/New_York", "Asia/Seoul"])
+def test_a_launch_is_whole_days_ago_in_every_time_zone(tmp_path: Path, zone: str) -> None:
+    tea: Product = ("tea", None, None, {"launched_on": date(2026, 2, 14)})
+    shop = write_shop(tmp_path, LINES, [tea])
+    at = Snapshot(date(2026, 2, 15), zone)
+    found = build_items(shop, at, settings=settings())
+    launched = dict(found.select("product_id", "launched_days").rows())
+    assert at.end_days - launched["tea"] == 1.0
 
 
 def test_a_catalogue_without_any_sale_is_no_item_table(tmp_path: Path) -> None:

@@ -118,6 +118,19 @@ def test_what_is_bought_together_is_no_substitute(tmp_path: Path) -> None:
     assert dict(found.groupby("kind")["product_id"].apply(list)) == {"bundle": ["p"], "similar": ["b"]}
 
 
+def test_an_accessory_of_the_same_category_is_not_more_alike(tmp_path: Path) -> None:
+    """Without subcategories: the kit goes into one basket with the shoe, the boot is bought after it."""
+    lines: list[Line] = []
+    for number in range(20):
+        lines += [(f"x{number}", "shoe", 1.0, 1, 5.0), (f"x{number}", "kit", 1.0, 1, 5.0)]
+        lines += [(f"x{number}", "boot", 9.0, 1, 5.0)]
+        lines += [(f"z{number}{place}", "other", 3.0, 1, 1.0) for place in range(8)]
+    products: list[Product] = [(name, "shoes", None) for name in ("shoe", "kit", "boot")]
+    found = likes(write_shop(tmp_path, lines, products), "shoe")
+    assert found.index.tolist()[0] == "boot"
+    assert found.loc["boot", "score"] > found.loc["kit", "score"] + 0.05
+
+
 @pytest.mark.parametrize("prices", [{"a": 1.0}, {"a": 1.0, "b": 1.0}])
 def test_where_nothing_is_known_nothing_is_alike_and_said_so(
     tmp_path: Path, prices: dict[str, float]

@@ -3,13 +3,16 @@
 from pathlib import Path
 
 import pandas as pd
+from recommender_shop import Product, day, write_shop
 from serving_shop import make_orders, write_history
 
-from features.history import MONEY_SCALE
+from features.history import MONEY_SCALE, History
 from features.owned import Purchase, pack_owned, unpack_owned
 from features.settings import RecommenderSettings, Settings
 from features.slots import KINDS, Slot, pack_slots, unpack_slots
 from features.snapshot import Snapshot
+from models.recommender.baselines import Popular
+from models.recommender.material import build_material
 from serving.lists import ListMaker, build_item_cards, denied_ids, make_lists, pack_purchases, without
 from serving.store import Item
 
@@ -100,6 +103,23 @@ def test_what_is_denied_by_name_category_or_filter_is_denied() -> None:
     assert denied_ids(items, only) == {"p1", "p2"}
     assert denied_ids(items, RecommenderSettings(offer_only="not price < 20")) == set()
     assert denied_ids(items, RecommenderSettings(offer_only="in_stock")) == {"p0", "p1", "p2", "p3"}
+
+
+def test_what_sold_out_since_the_training_is_in_no_list(tmp_path: Path) -> None:
+    lines = [(f"c{n}", f"p{n % 3}", float(n), 1.0, 5.0) for n in range(30)]
+
+    def shop(*, in_stock: bool) -> History:
+        products: list[Product] = [(f"p{n}", "k", None, {"in_stock": in_stock}) for n in range(3)]
+        return write_shop(tmp_path / str(in_stock), lines, products)
+
+    stocked, sold_out = shop(in_stock=True), shop(in_stock=False)
+    settings = Settings(recommender=RecommenderSettings(stored_depth=5))
+    recommender = Popular().fit(build_material(stocked, day(31), settings=settings))
+    for history, expected in ((stocked, {"p0", "p1", "p2"}), (sold_out, set())):
+        lists = make_lists(history, day(31), recommender, settings=settings)
+        made = list(lists.tables([["c0", "c1"], [], []]))
+        assert {product for part in made for product in part.table["product_id"]} == expected
+        assert {card.popular_rank is None for card in lists.items} == {not expected}
 
 
 def test_denied_names_that_nothing_has_are_found(tmp_path: Path) -> None:

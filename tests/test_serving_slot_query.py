@@ -115,8 +115,12 @@ def test_revenue_ranks_what_is_left_by_score_times_price(client: TestClient, sho
     url = "/v1/customers/c1/recommendations?kind=for_you&include=product&filter=price+is+not+null"
     stored = client.get(f"{url}&limit=50").json()["lists"]["for_you"]
     answer = client.get(f"{url}&limit=4&objective=revenue").json()
-    worths = {place["product_id"]: place["score"] * place["product"]["price"] for place in stored}
-    best = sorted(worths, key=lambda product: -worths[product])[:4]
+    worths = {
+        place["product_id"]: (place["source"] == "popular", -place["score"] * place["product"]["price"])
+        for place in stored
+    }
+    assert {is_fill for is_fill, _ in worths.values()} == {True, False}
+    best = sorted(worths, key=worths.__getitem__)[:4]
     assert [place["product_id"] for place in answer["lists"]["for_you"]] == best
     assert [place["rank"] for place in answer["lists"]["for_you"]] == [1, 2, 3, 4]
     assert answer["objective"] == "revenue"

@@ -69,7 +69,8 @@ class ListRecommender(ABC):
         self.outcome_days_ = material.outcome_days
         self.popularity_days_ = material.popularity_days
         self._origin_days = material.origin.end_days
-        self._hold(*material.once("shelves", lambda: _shelves(material)))
+        with one_blas_thread():
+            self._hold(*material.once("shelves", lambda: _shelves(material)))
         self.trends_ = material.once("trends", lambda: _trends(material, self.catalogue_))
         with one_blas_thread():
             self._learn(material)
@@ -178,7 +179,8 @@ class ListRecommender(ABC):
         loaded._origin_days = float(state["origin_days"])
         loaded.trends_, item_shelf = Trends.restore(arrays), ItemShelf.restore(arrays)
         catalogue = Catalogue.restore(state["items"], arrays)
-        cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
+        with one_blas_thread():
+            cross_sell = CrossSellTable.restore(state["cross_sell"], arrays)
         cross_sell.place(catalogue)
         upsell = UpsellTable(catalogue, item_shelf.bundles.companions)
         loaded._hold(catalogue, cross_sell, item_shelf, upsell)

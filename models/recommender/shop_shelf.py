@@ -11,6 +11,8 @@ from models.recommender.bounds import rate_ratio_low
 from models.recommender.catalogue import Catalogue, Floats, Ints
 from models.recommender.lists import Picks
 
+# Launches are whole days ago, also where the clock was changed between.
+_CLOCK_CHANGE_DAYS = 1 / 12
 _RECENT_ORDERS_MIN = 10
 _RECENT_CUSTOMERS_MIN = 5
 # What sold once before has no usual to be compared with.
@@ -95,12 +97,11 @@ def new_picks(catalogue: Catalogue, *, end_days: float, window_days: int, depth:
     nobody knows how long the item had been sold. Recent buyers decide, then the later launch. Score = those
     buyers plus a fraction that falls with the age; `value` = days since the launch.
     """
-    launched = np.where(
-        np.isnan(catalogue.launched_days), _surely_first_sold(catalogue, window_days), catalogue.launched_days
-    )
+    named, sold = catalogue.launched_days - _CLOCK_CHANGE_DAYS, _surely_first_sold(catalogue, window_days)
+    launched = np.where(np.isnan(named), sold, named)
     with np.errstate(invalid="ignore"):
         ages = end_days - launched
-        is_new = catalogue.is_available & (ages >= 0) & (ages <= window_days)
+        is_new = catalogue.is_available & (ages >= 0) & (np.floor(ages) <= window_days)
     items = np.flatnonzero(is_new)
     scores = catalogue.recent_customer_counts[items] + 1 - ages[items] / (window_days + 1)
     picks = Picks.of(np.zeros_like(items), items, scores, reason="new", source="popular")

@@ -67,15 +67,16 @@ class SimilarTable:
 
     def _fill(self, rows: Ints, pool: Ints, likeness: "_Likeness", *, level: str) -> None:
         """Follow the lists of rows by the best of a pool (most popular first), where they are short."""
-        filled = (self.items != NO_ITEM).sum(axis=1)
-        rows, pool = rows[filled[rows] < SIMILAR_DEPTH], pool[:_POOL_ITEMS_MAX]
+        lengths = (self.items[rows] != NO_ITEM).sum(axis=1)
+        is_short = lengths < SIMILAR_DEPTH
+        rows, lengths, pool = rows[is_short], lengths[is_short], pool[:_POOL_ITEMS_MAX]
         for first in range(0, len(rows) if len(pool) else 0, _BLOCK_ITEMS):
             block = rows[first : first + _BLOCK_ITEMS]
             values = likeness.between(block, pool, level=level)
             ranked = values - _TIE_STEP * np.arange(len(pool))
             best = np.argsort(-ranked, axis=1, kind="stable") if len(pool) <= SIMILAR_DEPTH else _top(ranked)
             found = np.take_along_axis(values, best, axis=1)
-            places = filled[block][:, None] + np.arange(best.shape[1])
+            places = lengths[first : first + _BLOCK_ITEMS, None] + np.arange(best.shape[1])
             at, kept = np.nonzero((found >= 0) & (places < SIMILAR_DEPTH))
             self.items[block[at], places[at, kept]] = pool[best[at, kept]]
             self.scores[block[at], places[at, kept]] = (_LEVELS[level] + found[at, kept]) / len(_LEVELS)
@@ -148,13 +149,14 @@ def _name_vectors(names: pl.Series) -> sparse.csr_matrix:
 
 
 def _same_customers(neighbours: ItemNeighbours, bundles: BundleTable) -> sparse.csr_matrix:
-    """Return items × items: likeness of neighbours over the row's largest, 0 for its bundle."""
+    """Return items × items: likeness of neighbours over the row's largest, 0 for what goes with it."""
     size = len(neighbours.items)
     rows, columns = np.nonzero(neighbours.items != NO_ITEM)
     near, norms = neighbours.items[rows, columns], np.sqrt(neighbours.customer_counts + _SHRINKAGE_CUSTOMERS)
     values = neighbours.joint[rows, columns] / (norms[rows] * norms[near])
     owners, places = np.nonzero(bundles.items != NO_ITEM)
-    together = np.sort(pair_keys(owners, bundles.items[owners, places], item_count=size))
+    partners = pair_keys(owners, bundles.items[owners, places], item_count=size)
+    together = np.union1d(partners, bundles.companions)
     kept = find_pairs(pair_keys(rows, near, item_count=size), together) < 0
     rows, near, values = rows[kept], near[kept], values[kept]
     largest = np.zeros(size)
