@@ -36,6 +36,7 @@ class ItemNeighbours:
     `items`  items × places, nearest first, -1 where there are fewer
     `joint`  the same shape: customers who bought both
     `customer_counts`  customers who bought the item; `customer_total`  customers in all
+    `likeness`  items × items, sparse: the cosine with shrinkage of each item's nearest
     """
 
     def __init__(self, items: Counts, joint: Counts, customer_counts: Ints, customer_total: int) -> None:
@@ -48,7 +49,7 @@ class ItemNeighbours:
         near = items[known]
         norms = _norms(customer_counts)
         weights = joint[known] / (norms[rows] * norms[near])
-        self._likeness = sparse.csr_matrix((weights, (rows, near)), shape=(len(items), len(items)))
+        self.likeness = sparse.csr_matrix((weights, (rows, near)), shape=(len(items), len(items)))
 
     @classmethod
     def fit(cls, owned: sparse.csr_matrix) -> Self:
@@ -89,7 +90,7 @@ class ItemNeighbours:
         owned = sparse.csr_matrix(
             (weights, (shoppers.rows[chosen], shoppers.items[chosen])), shape=(shoppers.count, item_count)
         )
-        found = sparse.csr_matrix(owned @ self._likeness)
+        found = sparse.csr_matrix(owned @ self.likeness)
         found.sort_indices()
         return found
 

@@ -30,7 +30,6 @@ _NAME_LIKENESS_MIN = 0.2
 _POOL_ITEMS_MAX = 5_000
 _WORD = r"(?u)\w+"
 _BLOCK_ITEMS = 256
-_SHRINKAGE_CUSTOMERS = 20.0
 # Equal likeness: the more popular item first, by steps too small to matter.
 _TIE_STEP = 1e-9
 
@@ -150,10 +149,8 @@ def _name_vectors(names: pl.Series) -> sparse.csr_matrix:
 
 def _same_customers(neighbours: ItemNeighbours, bundles: BundleTable) -> sparse.csr_matrix:
     """Return items × items: likeness of neighbours over the row's largest, 0 for what goes with it."""
-    size = len(neighbours.items)
-    rows, columns = np.nonzero(neighbours.items != NO_ITEM)
-    near, norms = neighbours.items[rows, columns], np.sqrt(neighbours.customer_counts + _SHRINKAGE_CUSTOMERS)
-    values = neighbours.joint[rows, columns] / (norms[rows] * norms[near])
+    size, near_ones = len(neighbours.items), neighbours.likeness.tocoo()
+    rows, near, values = near_ones.row, near_ones.col, near_ones.data
     owners, places = np.nonzero(bundles.items != NO_ITEM)
     partners = pair_keys(owners, bundles.items[owners, places], item_count=size)
     together = np.union1d(partners, bundles.companions)
