@@ -117,11 +117,9 @@ class Recommendations(Schema):
     short_fill: dict[str, ShortFill]
 
 
-class ItemList(Schema):
-    """A list of a product; `unavailable` says why it is empty, `short_fill` why it is shorter than asked."""
+class SharedList(Schema):
+    """A list that is nobody's: `unavailable` says why it is empty, `short_fill` why it is short."""
 
-    product_id: str
-    kind: str
     as_of: date
     scored_at: datetime
     score_run_id: str
@@ -131,18 +129,18 @@ class ItemList(Schema):
     short_fill: ShortFill | None
 
 
-class Bundle(Schema):
+class ItemList(SharedList):
+    """A list of a product."""
+
+    product_id: str
+    kind: str
+
+
+class Bundle(SharedList):
     """What goes with the products of a basket; those that the run does not hold are named."""
 
     product_ids: list[str]
     unknown_product_ids: list[str]
-    as_of: date
-    scored_at: datetime
-    score_run_id: str
-    recommender_model_version: int | None
-    places: list[Place]
-    unavailable: str | None
-    short_fill: ShortFill | None
 
 
 class AudienceSummary(Schema):

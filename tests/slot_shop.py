@@ -20,7 +20,7 @@ from features.slots import CUSTOMER_KINDS
 from models.recommender.baselines import TopFrequent
 from models.recommender.catalogue import REPURCHASE_RATE_MIN
 from models.recommender.material import build_material
-from serving.lists import make_lists
+from serving.lists import ListMaker, MadeLists, make_lists
 from serving.sqlite_run import SqliteRun
 from serving.sqlite_store import SqliteStore
 
@@ -108,15 +108,7 @@ def make_slot_shop(root: Path, *, seed: int = 20261122) -> SlotShop:
     lists = make_lists(history, snapshot, recommender, settings=SETTINGS)
     buckets = [[c for c in CUSTOMERS if bucket_of(c, 3) == bucket] for bucket in range(3)]
     made = list(lists.tables(buckets))
-    with SqliteStore.of(Layout(root)).begin_run() as writer:
-        writer.write_scores(stored_row(customer) for customer in CUSTOMERS)
-        for part in made:
-            writer.write_recommendations(lists.pack(part.table))
-            writer.write_owned(part.owned)
-        writer.write_items(lists.items)
-        writer.write_audience("at-risk", CUSTOMERS[:4])
-        writer.publish(meta(unavailable_kinds=lists.unavailable))
-    store = SqliteStore.of(Layout(root))
+    store = _publish(root, lists, made)
     interactions = build_interactions(history, snapshot, settings=SETTINGS).to_pandas()
     items = build_items(history, snapshot, settings=SETTINGS).to_pandas()
     denied = {p[0] for p in products if p[1] == DENIED_CATEGORY} | set(DENIED_IDS)
@@ -129,29 +121,45 @@ def make_slot_shop(root: Path, *, seed: int = 20261122) -> SlotShop:
         depth=60,
     )
     everything = pd.concat([everything, recommender.shop_lists(snapshot=snapshot, depth=60)])
-    cards = {item.product_id: item for item in lists.items}
     return SlotShop(
         var=root,
         run=store.open_run(store.live_run_id()),
         numbers={item.product_id: item.item_no for item in lists.items},
-        products={
-            p[0]: {
-                "product_id": p[0],
-                "category": p[1],
-                "subcategory": p[2],
-                "name": p[3]["name"],  # type: ignore[misc]
-                "brand": p[3]["brand"],  # type: ignore[misc]
-                "in_stock": p[3]["in_stock"],  # type: ignore[misc]
-                "price": cards[p[0]].price,
-            }
-            for p in products
-            if p[0] in cards
-        },
+        products=_attributes(products, {item.product_id: item.price for item in lists.items}),
         popular=_popular(items, denied),
         ages_days=_ages(lines),
         never=_never(interactions, items),
         tables=_tables(everything, denied),
     )
+
+
+def _publish(root: Path, lists: ListMaker, made: list[MadeLists]) -> SqliteStore:
+    with SqliteStore.of(Layout(root)).begin_run() as writer:
+        writer.write_scores(stored_row(customer) for customer in CUSTOMERS)
+        for part in made:
+            writer.write_recommendations(lists.pack(part.table))
+            writer.write_owned(part.owned)
+        writer.write_items(lists.items)
+        writer.write_audience("at-risk", CUSTOMERS[:4])
+        writer.publish(meta(unavailable_kinds=lists.unavailable))
+    return SqliteStore.of(Layout(root))
+
+
+def _attributes(products: list[Product], prices: dict[str, float | None]) -> dict[str, dict[str, object]]:
+    """Return what a filter may ask of every product that has a card."""
+    return {
+        p[0]: {
+            "product_id": p[0],
+            "category": p[1],
+            "subcategory": p[2],
+            "name": p[3]["name"],  # type: ignore[misc]
+            "brand": p[3]["brand"],  # type: ignore[misc]
+            "in_stock": p[3]["in_stock"],  # type: ignore[misc]
+            "price": prices[p[0]],
+        }
+        for p in products
+        if p[0] in prices
+    }
 
 
 def _popular(items: pd.DataFrame, denied: set[str]) -> list[tuple[str, int]]:
