@@ -7,7 +7,7 @@ attaches scorecard, metrics and plots to the challengers' MLflow runs.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -36,7 +36,7 @@ from training.pages import draw_figures, write_scorecard
 from training.parallel import side_by_side
 from training.recommender_rounds import RecommenderRound, recommender_round
 from training.rounds import Backtest, churn_round, clv_round, pivot
-from training.scorecard import Scorecard
+from training.scorecard import Scorecard, TaskResult
 from training.texts import scorecard_text
 from training.tracking import connect, git_revision
 
@@ -179,18 +179,24 @@ def build_scorecard(context: Context, result: Backtest) -> Scorecard:
         currency=context.history.manifest.currency,
         clv_basis=context.settings.shop.clv_basis,
         created_at=datetime.now(UTC),
-        tasks={
-            "churn": verdicts.churn_result(context, result.churn, result.left_out["churn"]),
-            "clv": verdicts.clv_result(context, result.clv, result.left_out["clv"]),
-            "recommender": verdicts.recommender_result(
-                context,
-                result.recommender,
-                result.left_out["recommender"],
-                exposures=result.exposures,
-                undefined=result.undefined,
-            ),
-        },
+        tasks=_results(context, result),
     )
+
+
+def _results(context: Context, result: Backtest) -> dict[Task, TaskResult]:
+    left_out = result.left_out
+    judges: dict[Task, Callable[[], TaskResult]] = {
+        "churn": lambda: verdicts.churn_result(context, result.churn, left_out["churn"]),
+        "clv": lambda: verdicts.clv_result(context, result.clv, left_out["clv"]),
+        "recommender": lambda: verdicts.recommender_result(
+            context,
+            result.recommender,
+            left_out["recommender"],
+            exposures=result.exposures,
+            undefined=result.undefined,
+        ),
+    }
+    return dict(zip(judges, side_by_side(lambda judge: judge(), judges.values()), strict=True))
 
 
 def store_predictions(layout: Layout, result: Backtest) -> None:

@@ -4,6 +4,7 @@ python -m training.train [--as-of 2011-09-10] [--horizon 90] [--var var]
 """
 
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,6 +17,7 @@ from features.examples import Examples
 from features.settings import Layout, Settings, load_settings
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
 from models.contract import NotEnoughDataError
+from models.recommender.contract import RecommenderMaterial
 from models.recommender.material import build_material
 from models.registry_names import Task
 from training.cards import model_card
@@ -31,12 +33,7 @@ def train(
 
     Raises `UserError` where not even a simple rule of churn or value can be fitted.
     """
-    announce("features at the past snapshots")
-    material: dict[Task, Any] = dict.fromkeys(
-        ("churn", "clv"), context.builder.examples(context.as_of, headline_days=context.headline_days)
-    )
-    announce("purchases by customer and item")
-    material["recommender"] = build_material(context.history, context.as_of, settings=context.settings)
+    material = _read_material(context, announce)
     training = _training(context, material["churn"])
 
     def fit(candidate: tuple[Task, Any]) -> NotEnoughDataError | None:
@@ -49,9 +46,12 @@ def train(
         return None
 
     found = [(task, model) for task, models in all_candidates(context.settings).items() for model in models]
+    places = by_turns([task for task, _ in found])
+    errors = dict(zip(places, side_by_side(fit, [found[place] for place in places]), strict=True))
     registered: list[Challenger] = []
     left_out: dict[str, str] = {}
-    for (task, model), error in zip(found, side_by_side(fit, found), strict=True):
+    for place, (task, model) in enumerate(found):
+        error = errors[place]
         if error is not None:
             left_out[f"{task}/{model.name}"] = str(error)
             continue
@@ -59,6 +59,34 @@ def train(
         registered.append(register(client, task, model, training=training, card=card))
     _check_something_answers(registered, left_out)
     return registered, left_out
+
+
+def _read_material(context: Context, announce: Announce) -> dict[Task, Any]:
+    """Read what the candidates of each task learn from."""
+
+    def customers() -> Examples:
+        announce("features at the past snapshots")
+        return context.builder.examples(context.as_of, headline_days=context.headline_days)
+
+    def purchases() -> RecommenderMaterial:
+        announce("purchases by customer and item")
+        return build_material(context.history, context.as_of, settings=context.settings)
+
+    examples, material = side_by_side(lambda read: read(), (customers, purchases))
+    return {"churn": examples, "clv": examples, "recommender": material}
+
+
+def by_turns(tasks: Sequence[Task]) -> list[int]:
+    """Return in which order candidates are fitted, two at a time: one of each task in turn.
+
+    Candidates of one task share what they learn, so that one would wait for the other; and the recommender
+    takes longest, so that begun last it would leave a core idle.
+
+    >>> by_turns(["churn", "churn", "recommender", "recommender"])
+    [2, 0, 3, 1]
+    """
+    turns = [tasks[:place].count(task) for place, task in enumerate(tasks)]
+    return sorted(range(len(tasks)), key=lambda place: (turns[place], tasks[place] != "recommender"))
 
 
 def all_candidates(settings: Settings) -> dict[Task, list[Any]]:

@@ -20,7 +20,7 @@ from models.recommender.shoppers import Shoppers
 _KEPT_COUNT = 100
 _SHRINKAGE_CUSTOMERS = 20.0
 # What a customer buys most speaks for them; the rest of a long history only takes time.
-_OWNED_MAX = 200
+OWNED_MAX = 200
 # Evidence is looked for among an item's nearest; it must rest on several customers and say more than that
 # everybody buys the item.
 _EVIDENCE_PLACES = 30
@@ -85,7 +85,7 @@ class ItemNeighbours:
     def scores(self, shoppers: Shoppers) -> sparse.csr_matrix:
         """Return rows × items: Σ over owned items of log(1 + its orders, halved per 90 days) × likeness."""
         item_count = len(self.items)
-        chosen = shoppers.most_ordered(_OWNED_MAX)
+        chosen = shoppers.most_ordered(OWNED_MAX)
         weights = np.log1p(shoppers.order_weights[chosen, -1])
         owned = sparse.csr_matrix(
             (weights, (shoppers.rows[chosen], shoppers.items[chosen])), shape=(shoppers.count, item_count)
@@ -135,7 +135,7 @@ def _most_ordered(owned: sparse.csr_matrix) -> sparse.csr_matrix:
     """Return 1 for the most ordered items of each row, indices sorted."""
     rows = np.repeat(np.arange(owned.shape[0]), np.diff(owned.indptr))
     order = np.lexsort((owned.indices, -owned.data, rows))
-    kept = np.sort(order[places_in_runs(rows[order]) < _OWNED_MAX])
+    kept = np.sort(order[places_in_runs(rows[order]) < OWNED_MAX])
     cells = (np.ones(len(kept)), (rows[kept], owned.indices[kept]))
     return sparse.csr_matrix(cells, shape=owned.shape)
 
