@@ -23,7 +23,6 @@ from models.recommender.packing import pack_lists
 from serving.sqlite_run import SCHEMA
 from serving.store import Item
 
-ITEM_LIST_DEPTH = 20
 _NO_PRODUCT = "no_product"
 _PRODUCTS_AT_ONCE = 5_000
 
@@ -39,7 +38,8 @@ class MadeLists(NamedTuple):
 class ListMaker:
     """Makes lists with a fitted recommender, or none where the shop has no such champion.
 
-    `denied` are the products that no list may hold: out of stock by now, or kept out by the settings.
+    `denied` are the products that the settings name or whose category they name: no list holds them, and no
+    reason speaks of them.
     """
 
     history: History
@@ -71,7 +71,7 @@ class ListMaker:
     def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[MadeLists]:
         """Yield the lists of each bucket's customers, and at last those of nobody (customer "").
 
-        These are the shop's, and `for_you` of somebody unknown. What the settings deny is in none of them.
+        These are the shop's, and `for_you` of somebody unknown.
         """
         if self.recommender is None:
             return
@@ -79,9 +79,7 @@ class ListMaker:
             if customer_ids:
                 yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
         yield self._lists([0], [NO_CUSTOMER], ("for_you",))
-        depth, denied = self._depth, self.denied
-        shop = self.recommender.shop_lists(snapshot=self.snapshot, depth=max(len(self.items), 1))
-        yield MadeLists(without(shop, denied, depth=depth), [])
+        yield MadeLists(self.recommender.shop_lists(snapshot=self.snapshot, depth=self._depth), [])
 
     def item_tables(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of the shop's products, some products at a time."""
@@ -90,15 +88,13 @@ class ListMaker:
         product_ids = [item.product_id for item in self.items]
         for first in range(0, len(product_ids), _PRODUCTS_AT_ONCE):
             block = product_ids[first : first + _PRODUCTS_AT_ONCE]
-            made = self.recommender.item_lists(block, depth=ITEM_LIST_DEPTH)
-            yield without(made, self.denied, depth=ITEM_LIST_DEPTH)
+            yield self.recommender.item_lists(block, depth=self._depth)
 
     def pairs(self) -> pd.DataFrame:
         """Return the pairs that bundles rest on; without a recommender no row and no column."""
         if self.recommender is None:
             return pd.DataFrame()
-        pairs = self.recommender.item_pairs()
-        return pairs[~pairs["partner_product_id"].isin(list(self.denied))].reset_index(drop=True)
+        return self.recommender.item_pairs()
 
     def pack_items(self, table: pd.DataFrame) -> Iterator[tuple[int, str, bytes]]:
         """Yield (item_no, kind, packed slots) of a table of products' lists."""
@@ -120,17 +116,15 @@ class ListMaker:
         assert self.recommender is not None  # noqa: S101 - `tables` asks first
         found = build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
         interactions = found.filter(pl.col("customer_id").is_in(list(customer_ids)))
-        denied, depth = self.denied, self._depth
         table = self.recommender.recommend(
             interactions,
             customer_ids=customer_ids,
             snapshot=self.snapshot,
             kinds=kinds,
-            # Deep enough that lists stay as long as they were in most shops; the rest is filled when served.
-            depth=depth + min(len(denied), depth),
+            depth=self._depth,
         )
         owned = self.recommender.owned(interactions, customer_ids=customer_ids, snapshot=self.snapshot)
-        return MadeLists(without(table, denied, depth=depth), list(pack_purchases(owned, customer_ids)))
+        return MadeLists(unnamed(table, self.denied), list(pack_purchases(owned, customer_ids)))
 
 
 def make_lists(
@@ -141,20 +135,20 @@ def make_lists(
     settings: Settings,
 ) -> ListMaker:
     """Return a maker of lists for the customers of a snapshot."""
-    items = (
-        []
-        if recommender is None
-        else build_item_cards(history, recommender.items(), settings=settings.recommender)
-    )
-    denied = frozenset(denied_ids(items, settings.recommender))
+    if recommender is None:
+        return ListMaker(history, snapshot, settings, None)
+    cards, chosen = build_item_cards(history, recommender.items()), settings.recommender
+    denied = denied_ids(cards, chosen)
+    hidden = denied | not_offered(cards, chosen)
+    recommender.hide(hidden)
+    items = [card._replace(popular_rank=None) if card.product_id in hidden else card for card in cards]
     return ListMaker(history, snapshot, settings, recommender, items, denied)
 
 
-def build_item_cards(history: History, items: pd.DataFrame, *, settings: RecommenderSettings) -> list[Item]:
+def build_item_cards(history: History, items: pd.DataFrame) -> list[Item]:
     """Return the products of a recommender as lists show them and as requests filter them.
 
-    The price is the list price, else the median price paid for one; `items` is `Recommender.items()`. What
-    the settings deny has no popular rank: it fills no list.
+    The price is the list price, else the median price paid for one; `items` is `Recommender.items()`.
     """
     own = pl.DataFrame(
         {
@@ -174,20 +168,21 @@ def build_item_cards(history: History, items: pd.DataFrame, *, settings: Recomme
         (price - cost).round(2).alias("unit_margin"),
         pl.col("popular_rank").cast(pl.Int64),
     )
-    found = [Item(**row) for row in cards.select(list(Item._fields)).sort("item_no").iter_rows(named=True)]
-    denied = denied_ids(found, settings)
-    return [item._replace(popular_rank=None) if item.product_id in denied else item for item in found]
+    return [Item(**row) for row in cards.select(list(Item._fields)).sort("item_no").iter_rows(named=True)]
 
 
-def denied_ids(items: Sequence[Item], settings: RecommenderSettings) -> set[str]:
-    """Return the ids of the items that no list may hold: out of stock by now, or kept out by the settings."""
+def denied_ids(items: Sequence[Item], settings: RecommenderSettings) -> frozenset[str]:
+    """Return the ids of the items that the settings name, or whose category they name."""
     ids, categories = set(settings.deny_product_ids), set(settings.deny_categories)
-    named = {
-        item.product_id
-        for item in items
-        if item.in_stock is False or item.product_id in ids or item.category in categories
-    }
-    return named | _failing(items, settings.offer_only) if settings.offer_only else named
+    return frozenset(
+        item.product_id for item in items if item.product_id in ids or item.category in categories
+    )
+
+
+def not_offered(items: Sequence[Item], settings: RecommenderSettings) -> set[str]:
+    """Return the ids of the items that are out of stock by now or fail `offer_only`."""
+    sold_out = {item.product_id for item in items if item.in_stock is False}
+    return sold_out | _failing(items, settings.offer_only) if settings.offer_only else sold_out
 
 
 def _failing(items: Sequence[Item], filter_text: str) -> set[str]:
@@ -201,13 +196,14 @@ def _failing(items: Sequence[Item], filter_text: str) -> set[str]:
         return {row[0] for row in connection.execute(query, condition.values)}
 
 
-def without(table: pd.DataFrame, denied: Collection[str], *, depth: int) -> pd.DataFrame:
-    """Return lists (sorted by whose they are, kind, rank) without some products, ranked anew and cut."""
-    if not denied and table["rank"].max() <= depth:
+def unnamed(table: pd.DataFrame, denied: Collection[str]) -> pd.DataFrame:
+    """Return lists whose reasons name none of some products, nor a number that would need the name."""
+    named = table["evidence_product_id"].isin(list(denied))
+    if not named.any():
         return table
-    kept = table[~table["product_id"].isin(list(denied))]
-    ranks = kept.groupby([kept.columns[0], "kind"], sort=False).cumcount() + 1
-    return kept.assign(rank=ranks)[ranks <= depth].reset_index(drop=True)
+    return table.assign(
+        evidence_product_id=table["evidence_product_id"].mask(named), value=table["value"].mask(named)
+    )
 
 
 def pack_purchases(owned: pd.DataFrame, customer_ids: Sequence[str]) -> Iterator[tuple[str, bytes]]:

@@ -125,6 +125,7 @@ ENGLISH = Language(
         "same_need_one_tier_up": (
             "one step up from {evidence}, {price_rise_share} dearer",
             "one step up from {evidence}",
+            "one step up from what this customer has",
         ),
         "categories_bought_together": (
             "{buyer_share} of those who buy things like {evidence} also buy this kind of thing",

@@ -13,7 +13,15 @@ from features.slots import KINDS, Slot, pack_slots, unpack_slots
 from features.snapshot import Snapshot
 from models.recommender.baselines import Popular
 from models.recommender.material import build_material
-from serving.lists import ListMaker, build_item_cards, denied_ids, make_lists, pack_purchases, without
+from serving.lists import (
+    ListMaker,
+    build_item_cards,
+    denied_ids,
+    make_lists,
+    not_offered,
+    pack_purchases,
+    unnamed,
+)
 from serving.store import Item
 
 TABLE = pd.DataFrame(
@@ -76,7 +84,7 @@ def test_nothing_is_packed_of_nothing(tmp_path: Path) -> None:
 
 def test_a_card_has_the_price_paid_where_there_is_no_list_price(tmp_path: Path) -> None:
     history = write_history(tmp_path, make_orders(6))
-    cards = build_item_cards(history, CARDS, settings=RecommenderSettings())
+    cards = build_item_cards(history, CARDS)
     assert [(card.item_no, card.product_id, card.price, card.need_no) for card in cards] == [
         (0, "p0", 4.5, 3),
         (1, "p1", None, None),
@@ -84,14 +92,8 @@ def test_a_card_has_the_price_paid_where_there_is_no_list_price(tmp_path: Path) 
     assert [(card.popular_rank, card.recent_customer_count) for card in cards] == [(None, 3), (1, 9)]
 
 
-def test_a_denied_item_has_no_place_among_the_popular(tmp_path: Path) -> None:
-    history = write_history(tmp_path, make_orders(6))
-    denied = RecommenderSettings(deny_product_ids=("p1", "gone"))
-    assert [card.popular_rank for card in build_item_cards(history, CARDS, settings=denied)] == [None, None]
-
-
-def test_what_is_denied_by_name_category_or_filter_is_denied() -> None:
-    settings = RecommenderSettings(deny_product_ids=("p1",), deny_categories=("Wine",))
+def test_what_is_denied_is_named_or_of_a_named_category() -> None:
+    settings = RecommenderSettings(deny_product_ids=("p1", "gone"), deny_categories=("Wine",))
     items = [
         Item(item_no=0, product_id="p0", category="Wine"),
         Item(item_no=1, product_id="p1"),
@@ -99,10 +101,18 @@ def test_what_is_denied_by_name_category_or_filter_is_denied() -> None:
         Item(item_no=3, product_id="p3"),
     ]
     assert denied_ids(items, settings) == {"p0", "p1"}
-    only = RecommenderSettings(deny_product_ids=("p1",), offer_only='category is null or category == "Wine"')
-    assert denied_ids(items, only) == {"p1", "p2"}
-    assert denied_ids(items, RecommenderSettings(offer_only="not price < 20")) == set()
-    assert denied_ids(items, RecommenderSettings(offer_only="in_stock")) == {"p0", "p1", "p2", "p3"}
+
+
+def test_what_is_sold_out_or_fails_the_shops_filter_is_not_offered() -> None:
+    items = [
+        Item(item_no=0, product_id="p0", category="Wine", in_stock=True),
+        Item(item_no=1, product_id="p1", category="wine"),
+        Item(item_no=2, product_id="p2", in_stock=False),
+    ]
+    assert not_offered(items, RecommenderSettings()) == {"p2"}
+    assert not_offered(items, RecommenderSettings(offer_only='category == "Wine"')) == {"p1", "p2"}
+    assert not_offered(items, RecommenderSettings(offer_only="not price < 20")) == {"p2"}
+    assert not_offered(items, RecommenderSettings(offer_only="in_stock")) == {"p1", "p2"}
 
 
 def test_what_sold_out_since_the_training_is_in_no_list(tmp_path: Path) -> None:
@@ -131,14 +141,12 @@ def test_denied_names_that_nothing_has_are_found(tmp_path: Path) -> None:
     assert make_lists(history, snapshot, None, settings=Settings()).unknown_denied == []
 
 
-def test_lists_close_up_over_what_is_denied_and_keep_their_depth() -> None:
-    kept = without(TABLE, {"p1"}, depth=50)
-    assert kept[["customer_id", "kind", "rank", "product_id"]].to_records(index=False).tolist() == [
-        ("b", "for_you", 1, "p0"),
-        ("b", "upsell", 1, "p2"),
-        ("a", "upsell", 1, "p2"),
-    ]
-    assert without(TABLE, {"p9"}, depth=1)["product_id"].to_list() == ["p1", "p2", "p2"]
+def test_no_reason_names_what_is_denied() -> None:
+    told = unnamed(TABLE, {"p1"})
+    assert told["product_id"].equals(TABLE["product_id"])
+    assert told["evidence_product_id"].fillna("").to_list() == ["", "", "", "p0"]
+    assert told["value"].fillna(-1.0).to_list() == [3.0, -1.0, -4.0, -1.0]
+    assert unnamed(TABLE, {"p2"}).equals(TABLE)
 
 
 def test_purchases_are_packed_in_bulk_as_one_by_one() -> None:

@@ -2,7 +2,7 @@
 
 import os
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -76,6 +76,12 @@ class ListRecommender(ABC):
             self._learn(material)
         return self
 
+    def hide(self, product_ids: Collection[str]) -> None:
+        """Keep products out of every list; see `models.recommender.contract.Recommender`."""
+        self.catalogue_.hide(product_ids)
+        self.cross_sell_.place(self.catalogue_)
+        self._upsell = UpsellTable(self.catalogue_, self.item_shelf_.bundles.companions)
+
     def recommend(
         self,
         interactions: pl.DataFrame,
@@ -108,7 +114,7 @@ class ListRecommender(ABC):
         """Return `LIST_COLUMNS`; see `models.recommender.contract.Recommender`."""
         lists = [
             ("popular", popular_picks(self.catalogue_, depth=depth)),
-            ("trending", self.trends_.picks(depth)),
+            ("trending", self.trends_.picks(self.catalogue_, depth=depth)),
             ("new", self._new(snapshot.end_days, depth)),
         ]
         return to_frame(lists, customer_ids=[NO_CUSTOMER], catalogue=self.catalogue_)
@@ -116,7 +122,9 @@ class ListRecommender(ABC):
     def item_lists(self, product_ids: Sequence[str], *, depth: int) -> pd.DataFrame:
         """Return `ITEM_LIST_COLUMNS`; see `models.recommender.contract.Recommender`."""
         asked = self.catalogue_.item_nos(product_ids)
-        lists = [(kind, self.item_shelf_.picks(kind, asked, depth=depth)) for kind in ITEM_KINDS]
+        lists = [
+            (kind, self.item_shelf_.picks(kind, asked, self.catalogue_, depth=depth)) for kind in ITEM_KINDS
+        ]
         found = to_frame(lists, customer_ids=product_ids, catalogue=self.catalogue_)
         return found.set_axis(list(ITEM_LIST_COLUMNS), axis="columns")
 
@@ -129,7 +137,7 @@ class ListRecommender(ABC):
         if not self.catalogue_.is_available.any():
             return "no_product"
         if kind in ITEM_KINDS:
-            return self.item_shelf_.unavailable(kind)
+            return self.item_shelf_.unavailable(kind, self.catalogue_)
         if kind == "new":
             return None if len(self._new(self._origin_days, 1)) else "nothing_new"
         return self._unavailable_of_sold(kind)
@@ -210,7 +218,7 @@ class ListRecommender(ABC):
         if not len(self.catalogue_.popular):
             return "no_product"
         if kind == "trending":
-            return None if len(self.trends_.items) else "nothing_rises"
+            return None if len(self.trends_.picks(self.catalogue_, depth=1)) else "nothing_rises"
         if kind == "buy_again":
             return None if self.catalogue_.repurchase_rates.any() else "no_repurchase"
         if kind == "cross_sell":

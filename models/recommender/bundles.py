@@ -20,9 +20,9 @@ from scipy import sparse
 from features.baskets import BASKET_SCHEMA
 from models.recommender.bounds import poisson_bounds
 from models.recommender.catalogue import Bools, Catalogue, Floats, Ints
-from models.recommender.lists import NO_ITEM, Picks, pair_keys, places_in_runs
+from models.recommender.lists import NO_ITEM, Picks, listed_places, pair_keys, places_in_runs
 
-BUNDLE_DEPTH = 20
+BUNDLE_DEPTH = 50
 JOINT_COUNT_MIN = 5
 # The habit of a few households is no pair.
 JOINT_CUSTOMERS_MIN = 5
@@ -34,7 +34,7 @@ _BLOCK_ITEMS = 256
 class BundleTable:
     """For every item the partners that it is bought with; holds counts of baskets, no customer.
 
-    `items`          items × 20, best first, -1 where there are fewer
+    `items`          items × 50, best first, -1 where there are fewer
     `joint`          the same shape: baskets with both
     `basket_counts`  baskets with the item; `basket_total` baskets in all
     `companions`     sorted `pair_keys` of items of one need that go together all the same, in a shop without
@@ -103,15 +103,15 @@ class BundleTable:
         low, high = poisson_bounds(joint)
         return joint / expected, low / expected, high / expected
 
-    def picks(self, asked: Ints, *, depth: int) -> Picks:
+    def picks(self, asked: Ints, catalogue: Catalogue, *, depth: int) -> Picks:
         """Return the partners of the items asked for, one row each.
 
         Score = the lower bound of lift, the evidence is the item, `value` the share of its baskets that hold
         the partner.
         """
-        found = self.items[asked, :depth]
-        rows, places = np.nonzero(found != NO_ITEM)
-        items, joint, owners = found[rows, places], self.joint[asked[rows], places], asked[rows]
+        rows, places = listed_places(self.items[asked], catalogue, depth=depth)
+        owners = asked[rows]
+        items, joint = self.items[owners, places], self.joint[owners, places]
         low = self._bounds(owners, items, joint)[1]
         picks = Picks.of(rows, items, low, reason="bought_together", source="item")
         picks.evidence[:] = owners
@@ -119,12 +119,12 @@ class BundleTable:
         return picks
 
     def pairs(self, catalogue: Catalogue) -> pd.DataFrame:
-        """Return the table behind the lists, one row an item and partner, best first within an item.
+        """Return the table behind the lists, one row an item and available partner, best first in an item.
 
         `joint_count` baskets with both, `support_share` of all baskets, `basket_share` of the item's,
         `lift` with its 95 % bounds `lift_low` and `lift_high`.
         """
-        rows, places = np.nonzero(self.items != NO_ITEM)
+        rows, places = listed_places(self.items, catalogue, depth=BUNDLE_DEPTH)
         items, joint = self.items[rows, places], self.joint[rows, places]
         lift, low, high = self._bounds(rows, items, joint)
         products = pd.array(catalogue.product_ids.to_list(), dtype="str")

@@ -1,6 +1,6 @@
 """The items of a shop as arrays by item number: the only table that a recommender's bundle holds."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -50,10 +50,8 @@ class Catalogue:
         self.recent_order_counts = items["recent_order_count"].to_numpy().astype(np.int64)
         self.customer_counts = items["customer_count"].to_numpy().astype(np.int64)
         self.order_counts = items["order_count"].to_numpy().astype(np.int64)
-        self.is_available: Bools = (items["is_active"] & items["in_stock"].fill_null(value=True)).to_numpy()
-        self.is_offered: Bools = self.is_available & (self.customer_counts > 0)
         self.is_repeatable: Bools = self.repurchase_rates >= REPURCHASE_RATE_MIN
-        self.popular: Ints = self._by_popularity()
+        self.hide(())
         self.first_days = _floats(items["first_days"])
         self.launched_days = _floats(items["launched_days"])
         self.order_weights = np.column_stack([_floats(items[name]) for name in ORDER_WEIGHTS])
@@ -77,6 +75,13 @@ class Catalogue:
         """Return the numbers of products of the catalogue; raises `KeyError` for another."""
         numbers = {product_id: number for number, product_id in enumerate(self.product_ids)}
         return np.array([numbers[product_id] for product_id in product_ids], dtype=np.int64)
+
+    def hide(self, product_ids: Collection[str]) -> None:
+        """Propose these products no more, and those that were hidden before again."""
+        is_sold = (self.items["is_active"] & self.items["in_stock"].fill_null(value=True)).to_numpy()
+        self.is_available: Bools = is_sold & ~self.product_ids.is_in(list(product_ids)).to_numpy()
+        self.is_offered: Bools = self.is_available & (self.customer_counts > 0)
+        self.popular: Ints = self._by_popularity()
 
     def _by_popularity(self) -> Ints:
         order = np.lexsort(

@@ -5,7 +5,7 @@ customer. To serve one it reads that one's interactions (`features.interactions`
 was unknown at the time of fitting is served like any other.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from typing import Literal, Protocol, Self
 
@@ -113,6 +113,14 @@ class Recommender(Model, Protocol):
 
     def fit(self, material: RecommenderMaterial) -> Self:
         """Learn from purchases; raises `NotEnoughDataError` where no line names a product."""
+        ...
+
+    def hide(self, product_ids: Collection[str]) -> None:
+        """Keep products out of every list, and no others any more: what comes next takes their places.
+
+        Ids that are not among the items are left alone. That a hidden product was bought still speaks for
+        others, and `save` writes what it would have written before.
+        """
         ...
 
     def recommend(

@@ -1,5 +1,6 @@
 """Item k-nearest-neighbours alone: what one owns, and what the same customers buy with it."""
 
+from collections.abc import Collection
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, ClassVar, Self
@@ -49,6 +50,11 @@ class ItemKnn(ListRecommender):
         loaded = super().load(folder)
         loaded._know(ItemNeighbours.restore(read_arrays(folder)))
         return loaded
+
+    def hide(self, product_ids: Collection[str]) -> None:
+        """Keep products out of every list; see `models.recommender.contract.Recommender`."""
+        super().hide(product_ids)
+        self._know(self.neighbours_)
 
     def _learn(self, material: RecommenderMaterial) -> None:
         self._know(learnt_neighbours(material, self.catalogue_))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-import numpy as np
 from numpy.typing import NDArray
 
 from models.recommender.bundles import BundleTable
@@ -31,15 +30,15 @@ class ItemShelf:
         neighbours = learnt_neighbours(material, catalogue)
         return cls(SimilarTable.fit(catalogue, neighbours, bundles), bundles)
 
-    def picks(self, kind: ItemKind, asked: Ints, *, depth: int) -> Picks:
+    def picks(self, kind: ItemKind, asked: Ints, catalogue: Catalogue, *, depth: int) -> Picks:
         """Return a list of each item asked for."""
         table = self.similar if kind == "similar" else self.bundles
-        return table.picks(asked, depth=depth)
+        return table.picks(asked, catalogue, depth=depth)
 
-    def unavailable(self, kind: ItemKind) -> Unavailable | None:
+    def unavailable(self, kind: ItemKind, catalogue: Catalogue) -> Unavailable | None:
         """Say why no item can have a list of this kind in this shop, or None where one can."""
         table = self.similar if kind == "similar" else self.bundles
-        if np.any(table.items != NO_ITEM):
+        if catalogue.is_available[table.items[table.items != NO_ITEM]].any():
             return None
         return "nothing_alike" if kind == "similar" else "nothing_bought_together"
 

@@ -114,6 +114,14 @@ def find_pairs(wanted: Ints, known: Ints) -> Ints:
     return np.where(known[places] == wanted, places, -1)
 
 
+def listed_places(items: Ints, catalogue: Catalogue, *, depth: int) -> tuple[Ints, Ints]:
+    """Return (row, place) of the first `depth` available items of each row of a table, -1 being none."""
+    is_listed = (items != NO_ITEM) & catalogue.is_available[items]
+    is_listed &= np.cumsum(is_listed, axis=1) <= depth
+    rows, places = np.nonzero(is_listed)
+    return rows, places
+
+
 def to_frame(
     lists: Sequence[tuple[str, Picks]], *, customer_ids: Sequence[str], catalogue: Catalogue
 ) -> pd.DataFrame:

@@ -64,11 +64,12 @@ class Trends:
         ratios = (recent / shop_now) / (earlier / shop_before)
         return cls(items[order], ratios[order], lows[order])
 
-    def picks(self, depth: int) -> Picks:
+    def picks(self, catalogue: Catalogue, *, depth: int) -> Picks:
         """Return the list; score = the lower bound, `value` = how many times the usual."""
-        items = self.items[:depth]
-        picks = Picks.of(np.zeros_like(items), items, self.lows[:depth], reason="trending", source="popular")
-        picks.values[:] = self.ratios[:depth]
+        kept = np.flatnonzero(catalogue.is_offered[self.items])[:depth]
+        items = self.items[kept]
+        picks = Picks.of(np.zeros_like(items), items, self.lows[kept], reason="trending", source="popular")
+        picks.values[:] = self.ratios[kept]
         return picks
 
     def arrays(self) -> dict[str, NDArray[Any]]:

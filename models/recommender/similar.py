@@ -18,10 +18,10 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 
 from models.recommender.bundles import BundleTable
 from models.recommender.catalogue import Catalogue, Floats, Ints
-from models.recommender.lists import NO_ITEM, Picks, find_pairs, pair_keys
+from models.recommender.lists import NO_ITEM, Picks, find_pairs, listed_places, pair_keys
 from models.recommender.neighbours import ItemNeighbours
 
-SIMILAR_DEPTH = 20
+SIMILAR_DEPTH = 50
 _NAME_WEIGHT, _PRICE_WEIGHT, _BRAND_WEIGHT, _CUSTOMER_WEIGHT = 0.4, 0.2, 0.1, 0.3
 _LEVELS = {"need": 2, "category": 1, "name": 0}
 # Names alone say little: a fifth of the angle's cosine is one rare word or two usual ones.
@@ -37,7 +37,7 @@ _TIE_STEP = 1e-9
 class SimilarTable:
     """For every item the items most like it.
 
-    `items` items × 20, best first, -1 where there are fewer; `scores` the same shape, in [0, 1]: a third each
+    `items` items × 50, best first, -1 where there are fewer; `scores` the same shape, in [0, 1]: a third each
     for the same category and the same need, the rest is likeness.
     """
 
@@ -80,13 +80,13 @@ class SimilarTable:
             self.items[block[at], places[at, kept]] = pool[best[at, kept]]
             self.scores[block[at], places[at, kept]] = (_LEVELS[level] + found[at, kept]) / len(_LEVELS)
 
-    def picks(self, asked: Ints, *, depth: int) -> Picks:
+    def picks(self, asked: Ints, catalogue: Catalogue, *, depth: int) -> Picks:
         """Return the items most like those asked for, one row each; the evidence is the item asked for."""
-        found = self.items[asked, :depth]
-        rows, places = np.nonzero(found != NO_ITEM)
-        scores = self.scores[asked[rows], places]
-        picks = Picks.of(rows, found[rows, places], scores, reason="similar_to", source="item")
-        picks.evidence[:] = asked[rows]
+        rows, places = listed_places(self.items[asked], catalogue, depth=depth)
+        owners = asked[rows]
+        items, scores = self.items[owners, places], self.scores[owners, places]
+        picks = Picks.of(rows, items, scores, reason="similar_to", source="item")
+        picks.evidence[:] = owners
         return picks
 
     def arrays(self) -> dict[str, NDArray[Any]]:
