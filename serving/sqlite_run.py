@@ -1,8 +1,10 @@
 """A published run as a read-only SQLite file."""
 
+import asyncio
 import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -68,13 +70,17 @@ CREATE TABLE meta (document TEXT NOT NULL);
 
 
 class SqliteRun:
-    """One run file, opened read-only; belongs to the thread that opened it."""
+    """One run file, opened read-only; belongs to the thread that opened it.
+
+    What takes long in a large shop, a filter over all its items, is read by a thread of its own.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._matching: dict[Condition | None, MatchingItems] = {}
+        self._being_matched: dict[Condition | None, asyncio.Task[MatchingItems]] = {}
         try:
-            self._connection = sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+            self._connection = _connect(path)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
             self.meta = RunMeta.model_validate_json(document)
         except (sqlite3.Error, TypeError, ValueError) as error:
@@ -109,12 +115,30 @@ class SqliteRun:
         """Return the items that pass a condition (None: all of them); the newest conditions are kept."""
         found = self._matching.pop(condition, None)
         if found is None:
-            sql, values = condition or Condition("1", ())
-            found = _matching_items(self._read(_SELECT_MATCHING.format(sql), values))
+            # One request may be cancelled while another waits for the same answer.
+            found = await asyncio.shield(self._match_once(condition))
         self._matching[condition] = found
         if len(self._matching) > _CONDITIONS_KEPT:
             del self._matching[next(iter(self._matching))]
         return found
+
+    def _match_once(self, condition: Condition | None) -> "asyncio.Task[MatchingItems]":
+        """Return the reading of a condition, begun now or by an earlier request."""
+        task = self._being_matched.get(condition)
+        if task is None:
+            task = asyncio.create_task(asyncio.to_thread(self._match, condition))
+            self._being_matched[condition] = task
+            task.add_done_callback(lambda _: self._being_matched.pop(condition))
+        return task
+
+    def _match(self, condition: Condition | None) -> MatchingItems:
+        sql, values = condition or Condition("1", ())
+        try:
+            with closing(_connect(self._path)) as connection:
+                rows = connection.execute(_SELECT_MATCHING.format(sql), values).fetchall()
+        except sqlite3.Error as error:
+            raise self._unreadable(error) from None
+        return _matching_items(rows)
 
     async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
         """Return the numbers of products; unknown ids are left out."""
@@ -201,7 +225,14 @@ class SqliteRun:
         try:
             return self._connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
-            raise StoreError(f"the score run {self._path.name} cannot be read ({error})") from None
+            raise self._unreadable(error) from None
+
+    def _unreadable(self, error: sqlite3.Error) -> StoreError:
+        return StoreError(f"the score run {self._path.name} cannot be read ({error})")
+
+
+def _connect(path: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
 
 
 def _item(row: Sequence[Any]) -> Item:

@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from contextlib import suppress
 from pathlib import Path
@@ -14,11 +15,22 @@ from typing import Any
 import pytest
 from serving_runs import LIST, NASTY_IDS, meta, publish, stored_row
 
+from features.item_filter import Condition, compile_filter
 from features.settings import Layout
 from features.slots import pack_slots
 from serving.rows import STORED_NAMES
+from serving.sqlite_run import SqliteRun
 from serving.sqlite_store import SqliteStore
-from serving.store import Item, NoRunError, PublishError, RunGoneError, ScoreRun, ScoreStore, StoreError
+from serving.store import (
+    Item,
+    MatchingItems,
+    NoRunError,
+    PublishError,
+    RunGoneError,
+    ScoreRun,
+    ScoreStore,
+    StoreError,
+)
 
 
 @pytest.fixture(params=["sqlite"])
@@ -28,6 +40,11 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ScoreStore:
 
 
 def live(store: ScoreStore) -> ScoreRun:
+    return store.open_run(store.live_run_id())
+
+
+def live_file(folder: Path) -> SqliteRun:
+    store = SqliteStore.of(Layout(folder))
     return store.open_run(store.live_run_id())
 
 
@@ -59,6 +76,44 @@ def test_items_are_found_by_number(store: ScoreStore, tmp_path: Path) -> None:
     assert asyncio.run(live(store).first_customer_id()) == " lead"
     items = asyncio.run(live(store).get_items([1, 0, 99]))
     assert {number: item.product_id for number, item in items.items()} == {0: "p/0", 1: "00007"}
+
+
+def test_a_filter_is_read_once_and_holds_up_nobody(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While one reading lasts, others are answered; two wait for it, and one gives up."""
+    publish(tmp_path)
+    begun, may_end, match = threading.Event(), threading.Event(), SqliteRun._match
+    readings: list[Condition | None] = []
+
+    def slow(run: SqliteRun, condition: Condition | None) -> MatchingItems:
+        readings.append(condition)
+        begun.set()
+        assert may_end.wait(timeout=30)
+        return match(run, condition)
+
+    async def ask(run: SqliteRun) -> None:
+        wanted = compile_filter("price < 1000000 or price is null")
+        given_up, waiting = (asyncio.create_task(run.match_items(wanted)) for _ in range(2))
+        assert await asyncio.to_thread(begun.wait, 30)
+        assert await run.get_score("c1") is not None
+        given_up.cancel()
+        may_end.set()
+        assert list((await waiting).popular) == list((await run.match_items(None)).popular)
+        assert given_up.cancelled()
+        await run.match_items(wanted)
+        assert readings == [wanted, None]
+
+    monkeypatch.setattr(SqliteRun, "_match", slow)
+    asyncio.run(ask(live_file(tmp_path)))
+
+
+def test_a_filter_of_a_damaged_run_is_an_error_each_time(tmp_path: Path) -> None:
+    publish(tmp_path)
+    run = live_file(tmp_path)
+    (run_path := next((tmp_path / "scores" / "runs").glob("*.sqlite"))).chmod(0o644)
+    run_path.unlink()
+    for _ in range(2):
+        with pytest.raises(StoreError, match="cannot be read"):
+            asyncio.run(run.match_items(compile_filter("price < 5")))
 
 
 def test_members_come_in_order_and_pages_join(store: ScoreStore, tmp_path: Path) -> None:
