@@ -14,6 +14,7 @@ from serving.wording import Wording
 _ORDER = itemgetter(*((*STORED_NAMES, *RUN_NAMES).index(name) for name in NAMES))
 _BOOLEANS = tuple(name for name in STORED_NAMES if BY_NAME[name].kind == "boolean")
 _AT = {name: index for index, name in enumerate(STORED_NAMES)}
+_COUNTED_AT_TRAINING = frozenset({"popular", "trending"})
 PRODUCT_NAMES = ("name", "category", "subcategory", "brand", "price", "url", "image_url")
 
 
@@ -117,9 +118,18 @@ class RunView:
 
 def _values_of(slot: Slot, meta: RunMeta) -> dict[str, float]:
     reason = REASONS[REASON_NUMBERS[slot.reason]]
-    window = meta.popularity_days if slot.reason in SHOP_KINDS else None
-    named = {reason.value_name: slot.value, reason.spread_name: slot.spread, "window_days": window}
+    named = {reason.value_name: slot.value, reason.spread_name: slot.spread}
+    if slot.reason in SHOP_KINDS:
+        named["window_days"] = meta.popularity_days
+    if slot.reason in _COUNTED_AT_TRAINING:
+        # What the recommender counted ends with its training; today's run may be days younger.
+        named["window_ended_days_ago"] = _training_age_days(meta) or None
     return {name: value for name, value in named.items() if name is not None and value is not None}
+
+
+def _training_age_days(meta: RunMeta) -> int:
+    card = meta.models.get("recommender")
+    return 0 if card is None or card.data_until is None else (meta.as_of - card.data_until).days
 
 
 def item_numbers(slots: Mapping[str, Sequence[Slot]], *, limit: int) -> Iterable[int]:

@@ -92,11 +92,14 @@ ENGLISH = Language(
     },
     recommendations={
         "popular": (
+            "bought by {recent_customer_count:customer|customers} in {window_days:day|days}, until "
+            "{window_ended_days_ago:day|days} ago",
             "bought by {recent_customer_count:customer|customers} in the last {window_days:day|days}",
             "bought by {recent_customer_count:customer|customers} lately",
             "popular in the shop",
         ),
         "trending": (
+            "{times_usual} x its usual in {window_days:day|days}, until {window_ended_days_ago:day|days} ago",
             "{times_usual} x its usual in the last {window_days:day|days}",
             "{times_usual} x its usual",
             "sells more than usual",

@@ -47,6 +47,8 @@ def test_every_number_in_a_recommendation_is_the_stored_one() -> None:
     assert WORDING.recommendation("categories_bought_together", {}).startswith("a new kind of thing")
     trend = {"times_usual": 3.14, "window_days": 14}
     assert WORDING.recommendation("trending", trend) == "3.1 x its usual in the last 14 days"
+    older = trend | {"window_ended_days_ago": 1}
+    assert WORDING.recommendation("trending", older) == "3.1 x its usual in 14 days, until 1 day ago"
     assert WORDING.recommendation("new", {"launched_days_ago": 1.0}) == "launched 1 day ago"
     assert WORDING.recommendation("similar_to", {"evidence": "Mug"}) == "similar to Mug"
     share = {"basket_share": 0.31, "evidence": "Mug"}
@@ -54,8 +56,11 @@ def test_every_number_in_a_recommendation_is_the_stored_one() -> None:
     assert WORDING.recommendation("unheard_of", {}) == "unheard of"
 
 
+OTHERS = {"evidence", "overdue_days", "window_days", "window_ended_days_ago"}
+
+
 def test_values_are_named_alike_in_slots_and_sentences() -> None:
     for reason in REASONS:
         sentences = " ".join(ENGLISH.recommendations[reason.code])
-        named = set(re.findall(r"{(\w+)", sentences)) - {"evidence", "overdue_days", "window_days"}
+        named = set(re.findall(r"{(\w+)", sentences)) - OTHERS
         assert named == {name for name in (reason.value_name, reason.spread_name) if name}
