@@ -43,6 +43,8 @@ def note_advice(lines: pl.DataFrame, drafts: Sequence[Draft], *, report: Report)
 
 def _note_absent(lines: pl.DataFrame, report: Report) -> None:
     bought = lines.filter(~pl.col("is_return"))
+    # Returns often lack what purchases have; where there is nothing else, they tell what the file has.
+    bought = lines if bought.is_empty() else bought
     for name, (consequence, mend) in _ABSENT.items():
         column = name if name in lines.columns else f"{name}_minor"
         count = bought[column].null_count()

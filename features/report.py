@@ -170,7 +170,8 @@ class Report(BaseModel):
     def _history_line(self) -> str:
         h = self.history
         counts = f"{h['orders']:,} orders of {h['customers']:,} customers, {h['lines']:,} lines"
-        return f"history: {counts}, {h['first']} to {h['last']}, {h['currency']}"
+        days = f"{h['first']} to {h['last']}" if h["first"] else "no order yet"
+        return f"history: {counts}, {days}, {h['currency']}"
 
     def _finding_lines(self, severity: Severity) -> list[str]:
         lines = []

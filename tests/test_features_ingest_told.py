@@ -108,3 +108,13 @@ def test_one_customer_and_one_order_each_are_advice(run: Ingest, saved: Callable
     each = run("--file", saved(HEAD + "c,2026-01-01,1\nd,2026-01-02,1\n"), var="each")
     assert "one_customer" in names(one, "advice")
     assert "one_order_each" in names(each, "advice")
+
+
+def test_of_returns_alone_only_what_they_lack_is_missed(run: Ingest, saved: Callable[..., Path]) -> None:
+    head = "customer_id,order_id,ordered_at,product_id,quantity,amount,is_return\n"
+    done = run("--file", saved(head + "c,1,2026-01-01,p,1,-3,true\nd,2,2026-01-02,q,1,-4,true\n"))
+    assert done.code == 0
+    assert "every line is a return: there is no order" in done.out
+    assert "0 orders of 0 customers, 2 lines, no order yet, " in done.out
+    missed = {f["column"] for f in done.report["findings"] if f["name"] == "absent_column"}  # type: ignore[index]
+    assert missed == {"discount"}
