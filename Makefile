@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -84,6 +84,9 @@ rollback: .venv/.training ## the previous champions back: [TASK=churn|clv|recomm
 
 mlflow: .venv/.training ## MLflow's own page on 127.0.0.1:5000
 	@$(RUN) training.tracking --serve
+
+key: .venv/.serving ## API keys: list, or NAME=… SCOPES=predictions:read,… [DAYS=365] creates, or REVOKE=k_…
+	@$(RUN) serving.keys $(call given,name,$(NAME)) $(call given,scopes,$(SCOPES)) $(call given,days,$(DAYS)) $(call given,revoke,$(REVOKE))
 
 explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
 	@$(RUN) serving.explain $(call given,id,$(ID))

@@ -240,6 +240,11 @@ class Layout:
         return self.root / "scores"
 
     @property
+    def state(self) -> Path:
+        """What outlives score runs: API keys; mode 0700."""
+        return self.root / "state"
+
+    @property
     def ledger(self) -> Path:
         """What every published run said of every customer, until it is graded."""
         return self.root / "ledger"

@@ -1,6 +1,5 @@
 """Serve API and console: `python -m serving [--port 8000] [--workers 1] [--var var]`."""
 
-import ipaddress
 import os
 import socket
 import sys
@@ -15,6 +14,9 @@ from features.console import run_command
 from features.errors import UserError
 from serving.environment import Environment
 from serving.sqlite_store import SqliteStore
+from serving.state.database import State
+from serving.state.keys import Keys
+from serving.state.migrate import migrate
 
 
 class ServeError(UserError):
@@ -23,22 +25,21 @@ class ServeError(UserError):
 
 def check_start(environment: Environment) -> None:
     """Raise `ServeError` or `NoRunError` where it cannot answer: no run, a busy port, an open door."""
-    _check_loopback(environment.host)
+    state = State.of(environment.layout)
+    if state.exists():
+        migrate(state)
+    _check_door(environment, Keys(state))
     store = SqliteStore.of(environment.layout)
     store.open_run(store.live_run_id()).close()
     check_port(environment.host, environment.port)
 
 
-def _check_loopback(host: str) -> None:
-    """Without keys the door stays shut: only this machine may call."""
-    try:
-        is_loopback = host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        is_loopback = False
-    if not is_loopback:
+def _check_door(environment: Environment, keys: Keys) -> None:
+    """Without keys only this machine may call."""
+    if not environment.is_loopback and not keys.list_all():
         raise ServeError(
-            f"host {host!r} would open the scores to the network and there are no API keys; use 127.0.0.1, "
-            "and a proxy that checks who calls in front of it"
+            f"host {environment.host!r} would open the scores to the network and there are no API keys; make "
+            "one first (make key NAME=… SCOPES=…), or use 127.0.0.1"
         )
 
 

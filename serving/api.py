@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from serving import (
+    openapi,
     routes_audiences,
     routes_console,
     routes_customers,
@@ -20,9 +21,13 @@ from serving.context import Context
 from serving.cursor import CursorSigner, load_secret
 from serving.edge import Edge
 from serving.environment import Environment
+from serving.guard import Guard
 from serving.live import LiveRuns
 from serving.problems import install_problem_handlers
+from serving.scopes import Guarded
 from serving.sqlite_store import SqliteStore
+from serving.state.database import State
+from serving.state.keys import Keys
 from serving.wording import Wording
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -38,7 +43,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         redirect_slashes=False,
         docs_url=None,
         redoc_url=None,
-        openapi_url="/v1/openapi.json",
+        openapi_url=None,
         lifespan=_lifespan,
     )
     app.state.environment = settings
@@ -49,9 +54,10 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_audiences,
         routes_models,
         routes_console,
+        openapi,
     ):
         app.include_router(module.router)
-    app.mount("/assets", StaticFiles(directory=_ASSETS))
+    app.mount("/assets", Guarded(StaticFiles(directory=_ASSETS), "audiences:read"))
     install_problem_handlers(app)
     app.add_middleware(
         Edge, host_names=[n.strip().lower() for n in settings.host_names.split(",") if n.strip()]
@@ -64,13 +70,20 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Environment = app.state.environment
     runs = LiveRuns(SqliteStore.of(settings.layout))
     runs.refresh()
+    guard = Guard(Keys(State.of(settings.layout)), may_be_open=settings.is_loopback)
+    guard.refresh()
     secret = load_secret(settings.layout.private)
-    app.state.context = Context(settings, runs, Wording(), CursorSigner(secret), {})
-    follower = asyncio.create_task(runs.follow(poll_seconds=settings.poll_seconds))
+    app.state.context = Context(settings, runs, Wording(), CursorSigner(secret), {}, guard)
+    followers = [
+        asyncio.create_task(follow(poll_seconds=settings.poll_seconds))
+        for follow in (runs.follow, guard.follow)
+    ]
     try:
         yield
     finally:
-        follower.cancel()
-        with suppress(asyncio.CancelledError):
-            await follower
+        for follower in followers:
+            follower.cancel()
+            with suppress(asyncio.CancelledError):
+                await follower
+        guard.save_uses()
         runs.close()

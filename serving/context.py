@@ -1,4 +1,4 @@
-"""What every handler needs: the live runs, how rows are shown, cursors. Made once a process."""
+"""What every handler needs: the live runs, how rows are shown, cursors, keys. Made once a process."""
 
 from dataclasses import dataclass
 
@@ -6,6 +6,7 @@ from fastapi import Request
 
 from serving.cursor import CursorSigner
 from serving.environment import Environment
+from serving.guard import Guard
 from serving.live import LiveRuns
 from serving.present import RunView
 from serving.store import ScoreRun
@@ -21,6 +22,7 @@ class Context:
     wording: Wording
     cursors: CursorSigner
     views: dict[str, RunView]
+    guard: Guard
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

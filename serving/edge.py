@@ -18,7 +18,7 @@ class Edge:
     """ASGI middleware.
 
     Without keys the service answers only to names that are its own: a web page that makes a browser ask for
-    127.0.0.1 under another name (DNS rebinding) gets 421.
+    127.0.0.1 under another name (DNS rebinding) gets 421. With keys such a page has none to send.
     """
 
     def __init__(self, app: ASGIApp, *, host_names: Collection[str]) -> None:
@@ -42,7 +42,7 @@ class Edge:
                 ]
             await send(message)
 
-        if not self._is_ours(scope):
+        if scope["app"].state.context.guard.is_open and not self._is_ours(scope):
             await _wrong_host(scope)(scope, receive, send_with_headers)
             return
         await self._app(scope, receive, send_with_headers)

@@ -1,5 +1,6 @@
 """What belongs to the machine: addresses and folders, from the environment (`REGULARS_…`) or the command."""
 
+import ipaddress
 from pathlib import Path
 from typing import Annotated
 
@@ -24,6 +25,14 @@ class Environment(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     host_names: str = ""
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can call."""
+        try:
+            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
 
     @property
     def layout(self) -> Layout:

@@ -7,24 +7,45 @@ import json
 import sys
 from typing import Any, Final
 
-from fastapi import FastAPI
+from fastapi import APIRouter, FastAPI, Request, Response
 
 from serving.problems import MEDIA_TYPE
 from serving.schemas import Problem
+from serving.scopes import SECURITY_SCHEMES, ScopedRoute, needs
 
-_WHEN: Final = {404: "unknown", 410: "the cursor's run is gone", 422: "malformed", 503: "no score run"}
+_WHEN: Final = {
+    401: "no key, or none that counts",
+    403: "the key lacks the scope",
+    404: "unknown",
+    410: "the cursor's run is gone",
+    422: "malformed",
+    503: "no score run",
+}
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     status: {
         "description": f"Problem: {when}",
-        "content": {MEDIA_TYPE: {"schema": Problem.model_json_schema()}},
+        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
     for status, when in _WHEN.items()
 }
 
 
+router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+
+
+@router.get("/v1/openapi.json", openapi_extra=needs("predictions:read"))
+async def get_description(request: Request) -> Response:
+    """Return the API's own description."""
+    return Response(describe(request.app), 200, {"cache-control": "no-store"}, "application/json")
+
+
 def describe(app: FastAPI) -> str:
     """Return the API's description as it is committed: sorted keys, two spaces, a newline at the end."""
-    return json.dumps(app.openapi(), indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+    description = app.openapi()
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    description["components"]["schemas"] |= problem.pop("$defs") | {"Problem": problem}
+    description["components"]["securitySchemes"] = SECURITY_SCHEMES
+    return json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 if __name__ == "__main__":

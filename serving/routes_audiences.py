@@ -12,10 +12,11 @@ from serving.cursor import Cursor
 from serving.openapi import PROBLEMS
 from serving.problems import FieldError, ProblemError, malformed
 from serving.schemas import Audiences, Members
+from serving.scopes import ScopedRoute, needs
 from serving.slot_columns import ITEMS_MAX
 from serving.slot_export import item_columns
 
-router = APIRouter(prefix="/v1/audiences", tags=["audiences"])
+router = APIRouter(route_class=ScopedRoute, prefix="/v1/audiences", tags=["audiences"])
 
 ClvMin = Annotated[
     float | None,
@@ -23,7 +24,7 @@ ClvMin = Annotated[
 ]
 
 
-@router.get("", responses={200: {"model": Audiences}, **PROBLEMS})
+@router.get("", responses={200: {"model": Audiences}, **PROBLEMS}, openapi_extra=needs("audiences:read"))
 async def list_audiences(request: Request) -> Response:
     """Return the named lists with their size."""
     meta = context_of(request).runs.current().meta
@@ -42,7 +43,9 @@ async def list_audiences(request: Request) -> Response:
     return json_answer({"audiences": summaries})
 
 
-@router.get("/{slug}/members", responses={200: {"model": Members}, **PROBLEMS})
+@router.get(
+    "/{slug}/members", responses={200: {"model": Members}, **PROBLEMS}, openapi_extra=needs("audiences:read")
+)
 async def list_members(
     request: Request,
     slug: str,
@@ -76,7 +79,11 @@ async def list_members(
     )
 
 
-@router.get("/{slug}/export.csv", responses={200: {"content": {"text/csv": {}}}, **PROBLEMS})
+@router.get(
+    "/{slug}/export.csv",
+    responses={200: {"content": {"text/csv": {}}}, **PROBLEMS},
+    openapi_extra=needs("audiences:read"),
+)
 async def export_csv(
     request: Request,
     slug: str,

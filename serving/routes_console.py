@@ -12,9 +12,10 @@ from serving.audiences import AT_RISK, AUDIENCES
 from serving.context import Context, context_of
 from serving.cursor import Cursor
 from serving.problems import ProblemError
+from serving.scopes import ScopedRoute, needs
 from serving.store import RunGoneError, ScoreRun
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
 
 PAGE_ROWS: Final = 25
 _HEADERS: Final = {
@@ -33,7 +34,7 @@ _TEMPLATES = Environment(
 _TEMPLATES.filters.update(console.FILTERS, basis_words=basis_words)
 
 
-@router.get("/")
+@router.get("/", openapi_extra=needs("audiences:read"))
 async def show_console(
     request: Request, cursor: Annotated[str | None, Query(max_length=2048)] = None
 ) -> Response:

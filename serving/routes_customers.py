@@ -13,11 +13,12 @@ from serving.present import item_numbers
 from serving.problems import FieldError, malformed, unknown_customer
 from serving.rerank import DEPTH, STORED_ORDER, reorder_lists
 from serving.schemas import Prediction, Recommendations
+from serving.scopes import ScopedRoute, needs
 from serving.slot_choice import Choice, choose_lists
 from serving.slot_query import AskedOrder, AskedRules
 from serving.store import ScoreRun
 
-router = APIRouter(prefix="/v1", tags=["customers"])
+router = APIRouter(route_class=ScopedRoute, prefix="/v1", tags=["customers"])
 
 Missing = Annotated[
     Literal["404", "fallback"],
@@ -44,7 +45,9 @@ _PATH_ID = {
 
 
 @router.get(
-    "/customers/{customer_id:customer_id}/predictions", responses={200: {"model": Prediction}, **PROBLEMS}
+    "/customers/{customer_id:customer_id}/predictions",
+    responses={200: {"model": Prediction}, **PROBLEMS},
+    openapi_extra=needs("predictions:read"),
 )
 async def get_predictions(
     request: Request, customer_id: str, include: Include = "", on_missing: Missing = "404"
@@ -54,7 +57,11 @@ async def get_predictions(
     return await _answer_predictions(request, exact_id, include, on_missing=on_missing)
 
 
-@router.get("/predictions", responses={200: {"model": Prediction}, **PROBLEMS})
+@router.get(
+    "/predictions",
+    responses={200: {"model": Prediction}, **PROBLEMS},
+    openapi_extra=needs("predictions:read"),
+)
 async def get_predictions_by_query(
     request: Request,
     customer_id: Annotated[str, Query(min_length=1, max_length=256)],
@@ -69,6 +76,7 @@ async def get_predictions_by_query(
 @router.get(
     "/customers/{customer_id:customer_id}/recommendations",
     responses={200: {"model": Recommendations}, **PROBLEMS},
+    openapi_extra=needs("predictions:read"),
 )
 async def get_recommendations(
     request: Request,

@@ -14,11 +14,12 @@ from serving.openapi import PROBLEMS
 from serving.present import item_numbers
 from serving.problems import FieldError, malformed, unknown_product
 from serving.schemas import Bundle, ItemList
+from serving.scopes import ScopedRoute, needs
 from serving.slot_choice import Rules, filter_slots
 from serving.slot_query import AskedItemRules
 from serving.store import ScoreRun
 
-router = APIRouter(prefix="/v1", tags=["items"])
+router = APIRouter(route_class=ScopedRoute, prefix="/v1", tags=["items"])
 
 BASKET_SIZE_MAX: Final = 100
 Limit = Annotated[int, Query(ge=1, le=20, description="places")]
@@ -65,6 +66,7 @@ def _answers(model: type, example: dict[str, Any]) -> dict[int | str, dict[str, 
 @router.get(
     "/items/{product_id:product_id}/similar",
     responses=_answers(ItemList, {**_LIST_EXAMPLE, "kind": _SIMILAR, "places": [_SIMILAR_PLACE]}),
+    openapi_extra=needs("predictions:read"),
 )
 async def get_similar(
     request: Request, product_id: str, rules: AskedItemRules, limit: Limit = 10, include: Include = ""
@@ -77,6 +79,7 @@ async def get_similar(
 @router.get(
     "/items/{product_id:product_id}/bundle",
     responses=_answers(ItemList, {**_LIST_EXAMPLE, "kind": BUNDLE, "places": [_BUNDLE_PLACE]}),
+    openapi_extra=needs("predictions:read"),
 )
 async def get_item_bundle(
     request: Request, product_id: str, rules: AskedItemRules, limit: Limit = 10, include: Include = ""
@@ -86,7 +89,7 @@ async def get_item_bundle(
     return await _answer_list(request, exact_id, BUNDLE, _Asked(rules, limit, _wants_product(include)))
 
 
-@router.get("/bundle", responses=_answers(Bundle, _BASKET_EXAMPLE))
+@router.get("/bundle", responses=_answers(Bundle, _BASKET_EXAMPLE), openapi_extra=needs("predictions:read"))
 async def get_bundle(
     request: Request,
     product_id: Annotated[list[str], Query(description="a product of the basket; repeat it for each")],

@@ -7,31 +7,43 @@ from serving.context import context_of
 from serving.openapi import PROBLEMS
 from serving.problems import no_scores
 from serving.schemas import Alive, CurrentModels, Health
+from serving.scopes import PUBLIC, ScopedRoute, needs
 
-router = APIRouter()
+router = APIRouter(route_class=ScopedRoute)
 _SHOWN = set(CurrentModels.model_fields)
 
 
-@router.get("/v1/models/current", tags=["models"], responses={200: {"model": CurrentModels}, **PROBLEMS})
+@router.get(
+    "/v1/models/current",
+    tags=["models"],
+    responses={200: {"model": CurrentModels}, **PROBLEMS},
+    openapi_extra=needs("predictions:read"),
+)
 async def get_current_models(request: Request) -> Response:
     """Return the champions of the live run, each with its figures beside the baseline's."""
     meta = context_of(request).runs.current().meta
     return json_answer(meta.model_dump(include=_SHOWN))
 
 
-@router.get("/healthz", tags=["health"], responses={200: {"model": Alive}})
+@router.get("/healthz", tags=["health"], responses={200: {"model": Alive}}, openapi_extra=needs(PUBLIC))
 async def get_health() -> Response:
     """Return 200 as long as the process answers."""
     return json_answer({"status": "ok"})
 
 
-@router.get("/readyz", tags=["health"], responses={200: {"model": Health}, 503: PROBLEMS[503]})
+@router.get(
+    "/readyz",
+    tags=["health"],
+    responses={200: {"model": Health}, 503: PROBLEMS[503]},
+    openapi_extra=needs(PUBLIC),
+)
 async def get_readiness(request: Request) -> Response:
-    """Return 200 if a score run is loaded, readable and the one that is live; else 503."""
-    runs = context_of(request).runs
+    """Return 200 if a score run is loaded, readable and the one that is live, and the keys are; else 503."""
+    context = context_of(request)
+    runs = context.runs
     runs.refresh()
     run = runs.current()
     await run.check()
-    if runs.problem:
+    if runs.problem or context.guard.problem:
         raise no_scores()
     return json_answer({"status": "ok", "score_run_id": run.meta.score_run_id, "as_of": run.meta.as_of})

@@ -8,14 +8,19 @@ from serving.answers import csv_answer
 from serving.context import context_of
 from serving.openapi import PROBLEMS
 from serving.routes_customers import ListKind
+from serving.scopes import ScopedRoute, needs
 from serving.slot_columns import ITEMS_MAX
 from serving.slot_export import item_columns, stream_lists
 from serving.slot_query import AskedRules
 
-router = APIRouter(prefix="/v1/recommendations", tags=["recommendations"])
+router = APIRouter(route_class=ScopedRoute, prefix="/v1/recommendations", tags=["recommendations"])
 
 
-@router.get("/export.csv", responses={200: {"content": {"text/csv": {}}}, **PROBLEMS})
+@router.get(
+    "/export.csv",
+    responses={200: {"content": {"text/csv": {}}}, **PROBLEMS},
+    openapi_extra=needs("audiences:read"),
+)
 async def export_csv(
     request: Request,
     rules: AskedRules,

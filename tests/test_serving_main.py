@@ -14,8 +14,12 @@ import orjson
 import pytest
 from serving_runs import publish
 
+from features.settings import Layout
 from serving.__main__ import ServeError, check_start
 from serving.environment import Environment
+from serving.state.database import State
+from serving.state.keys import Keys
+from serving.state.migrate import migrate
 from serving.store import NoRunError, StoreError
 
 ROOT = Path(__file__).parents[1]
@@ -46,6 +50,14 @@ def test_only_this_machine_may_call_without_keys(tmp_path: Path, host: str) -> N
     publish(tmp_path, ["c1"])
     with pytest.raises(ServeError, match="API keys"):
         check_start(Environment(var=tmp_path, host=host, port=free_port()))
+
+
+def test_with_a_key_it_may_listen_on_a_network(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"])
+    state = State.of(Layout(tmp_path))
+    migrate(state)
+    Keys(state).add("proxy", ["admin"])
+    check_start(Environment(var=tmp_path, host="0.0.0.0", port=free_port()))  # noqa: S104
 
 
 def test_a_busy_port_is_a_clear_refusal(tmp_path: Path) -> None:

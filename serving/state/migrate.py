@@ -1,0 +1,27 @@
+"""Make the state's database, or bring an older one to the newest tables (alembic)."""
+
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+
+from serving.state.database import State, StateError
+
+_MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def migrate(state: State) -> None:
+    """Bring a state to the newest tables in one transaction; raises `StateError`.
+
+    Commands do this before they work with a state; the serving workers never do.
+    """
+    try:
+        state.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise StateError(f"cannot write under {state.path.parent}: {error.strerror or error}") from None
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    with state.writing() as connection:
+        config.attributes["connection"] = connection
+        command.upgrade(config, "head")
+    state.path.chmod(0o600)

@@ -1,0 +1,22 @@
+"""The tables of the state, as the newest migration leaves them.
+
+Instants are RFC 3339 text in UTC: SQLite has no type that keeps an offset, and text sorts as time does.
+"""
+
+import sqlalchemy as sa
+
+METADATA = sa.MetaData()
+
+KEYS = sa.Table(
+    "api_keys",
+    METADATA,
+    sa.Column("key_id", sa.String(32), primary_key=True),
+    sa.Column("name", sa.String(100), nullable=False),
+    # SHA-256 of the whole key, in hex; the key itself is kept nowhere.
+    sa.Column("digest", sa.String(64), nullable=False, unique=True),
+    sa.Column("scopes", sa.String(200), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("expires_at", sa.String(32)),
+    sa.Column("revoked_at", sa.String(32)),
+    sa.Column("last_used_at", sa.String(32)),
+)

@@ -1,0 +1,248 @@
+"""The door: every route behind its scope, whoever comes with the wrong key or with none."""
+
+import base64
+import time
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from fastapi.routing import APIRoute
+from serving_runs import publish
+from starlette.routing import BaseRoute, Mount
+from starlette.testclient import TestClient
+
+from features.settings import Layout
+from serving.api import create_app
+from serving.environment import Environment
+from serving.schemas import Problem
+from serving.scope_names import SCOPES
+from serving.scopes import PUBLIC, Guarded, ScopedRoute, needs
+from serving.state.database import State
+from serving.state.keys import KEY_PREFIX, Keys
+from serving.state.migrate import migrate
+
+HOST = {"host": "127.0.0.1:8000"}
+
+
+def every_route(routes: list[BaseRoute]) -> Iterator[BaseRoute]:
+    """Yield the routes of an application, those of included routers too."""
+    for route in routes:
+        included = getattr(route, "original_router", None)
+        if included is None:
+            yield route
+        else:
+            yield from every_route(included.routes)
+
+
+ROUTES = list(every_route(create_app(Environment()).routes))
+CALLS = sorted(
+    {
+        (method, route.path, route.scope)
+        for route in ROUTES
+        if isinstance(route, ScopedRoute)
+        for method in route.methods
+    }
+    | {("GET", f"{route.path}/console.css", route.app.scope) for route in ROUTES if isinstance(route, Mount)}  # type: ignore[attr-defined]
+)
+SCOPED = [call for call in CALLS if call[2] != PUBLIC]
+
+
+@pytest.fixture(scope="module")
+def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
+    var = tmp_path_factory.mktemp("var")
+    publish(var)
+    state = State.of(Layout(var))
+    migrate(state)
+    return Keys(state)
+
+
+@pytest.fixture(scope="module")
+def client(keys: Keys) -> Iterator[TestClient]:
+    keys.add("first", ["predictions:read"])
+    with open_client(keys) as opened:
+        yield opened
+
+
+def open_client(keys: Keys, **settings: object) -> TestClient:
+    var = keys._state.path.parent.parent
+    app = create_app(Environment(var=var, poll_seconds=0.05, **settings))  # type: ignore[arg-type]
+    return TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+
+
+def refresh(client: TestClient) -> None:
+    client.app.state.context.guard.refresh()  # type: ignore[attr-defined]
+
+
+def call(client: TestClient, method: str, path: str, **headers: str) -> tuple[int, Problem | None]:
+    """Call a route with ids that fit it; return the status, and the problem if it is one."""
+    filled = path
+    for name, value in (("customer_id", "c1"), ("product_id", "p1"), ("slug", "at-risk")):
+        filled = filled.replace(f"{{{name}:{name}}}", value).replace(f"{{{name}}}", value)
+    assert "{" not in filled
+    if path == "/v1/predictions":
+        filled += "?customer_id=c1"
+    if path == "/v1/bundle":
+        filled += "?product_id=p1"
+    answer = client.request(method, filled, headers=headers)
+    is_problem = answer.headers["content-type"] == "application/problem+json"
+    return answer.status_code, Problem.model_validate(answer.json()) if is_problem else None
+
+
+def bearer(secret: str) -> dict[str, str]:
+    return {"authorization": f"Bearer {secret}"}
+
+
+def test_every_route_names_its_scope() -> None:
+    assert all(isinstance(route, ScopedRoute | Mount) for route in ROUTES)
+    assert all(isinstance(route.app, Guarded) for route in ROUTES if isinstance(route, Mount))
+    assert {call[1] for call in CALLS if call[2] == PUBLIC} == {"/healthz", "/readyz"}
+    assert len(SCOPED) >= 14
+
+
+def test_a_route_without_a_scope_does_not_start() -> None:
+    async def forgotten() -> None: ...
+
+    with pytest.raises(ValueError, match="/forgotten names no scope"):
+        ScopedRoute("/forgotten", forgotten)
+    with pytest.raises(ValueError, match="there is no scope 'everything'"):
+        needs("everything")
+    assert issubclass(ScopedRoute, APIRoute)
+
+
+@pytest.mark.parametrize(("method", "path", "scope"), SCOPED)
+def test_the_matrix_of_routes_and_keys(
+    client: TestClient, keys: Keys, method: str, path: str, scope: str
+) -> None:
+    _, right = keys.add("right", [scope])
+    _, wrong = keys.add("wrong", sorted(SCOPES.keys() - {scope, "admin"}))
+    _, admin = keys.add("admin", ["admin"])
+    old, revoked = keys.add("revoked", [scope])
+    keys.revoke(old.key_id)
+    _, expired = keys.add("expired", [scope], expires_at=datetime.now(UTC) - timedelta(seconds=1))
+    refresh(client)
+    for headers in ({}, bearer(revoked), bearer(expired), bearer(KEY_PREFIX + "x" * 43), bearer("")):
+        status, problem = call(client, method, path, **headers)
+        assert (status, problem and problem.type) == (401, "urn:regulars:problem:key-refused")
+    status, problem = call(client, method, path, **bearer(wrong))
+    assert (status, problem and problem.type) == (403, "urn:regulars:problem:scope-missing")
+    assert problem is not None
+    assert scope in problem.detail
+    for secret in (right, admin):
+        assert call(client, method, path, **bearer(secret))[0] in (200, 404)
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz"])
+def test_the_checks_of_a_load_balancer_need_no_key(client: TestClient, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_a_browser_sends_the_key_as_user_name(client: TestClient, keys: Keys) -> None:
+    refused = client.get("/")
+    assert refused.status_code == 401
+    assert 'Basic realm="regulars"' in refused.headers["www-authenticate"]
+    _, secret = keys.add("marketer", ["audiences:read"])
+    refresh(client)
+    assert client.get("/", auth=(secret, "")).status_code == 200
+    assert client.get("/", auth=(secret, "any:thing")).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Bearer",
+        "Bearer ",
+        "Basic",
+        "Basic !!!",
+        "Basic " + base64.b64encode(b"\xff\xfe:").decode(),
+        "Basic " + "A" * 100_000,
+        "Bearer " + "A" * 100_000,
+        "Digest username=x",
+        "regulars_",
+        "Bearer Bearer regulars_x",
+        "\t",
+    ],
+)
+def test_odd_headers_are_refused_and_repeated_nowhere(client: TestClient, header: str) -> None:
+    answer = client.get("/v1/customers/c1/predictions", headers={"authorization": header})
+    assert answer.status_code == 401
+    assert header[7:20].strip() == "" or header[7:] not in answer.text
+
+
+def test_two_authorization_headers_are_refused(client: TestClient, keys: Keys) -> None:
+    _, secret = keys.add("twice", ["predictions:read"])
+    refresh(client)
+    headers = [("authorization", f"Bearer {secret}"), ("authorization", f"Bearer {secret}")]
+    assert client.get("/v1/models/current", headers=headers).status_code == 401
+
+
+def test_with_keys_the_name_of_the_host_is_anybodys(client: TestClient, keys: Keys) -> None:
+    _, secret = keys.add("host", ["predictions:read"])
+    refresh(client)
+    given = bearer(secret) | {"host": "shop.example.org"}
+    assert client.get("/v1/models/current", headers=given).status_code == 200
+    assert client.get("/v1/models/current", headers={"host": "shop.example.org"}).status_code == 401
+
+
+def test_the_door_closes_with_the_first_key_and_opens_no_more(tmp_path: Path) -> None:
+    publish(tmp_path)
+    state = State.of(Layout(tmp_path))
+    keys = Keys(state)
+    with open_client(keys) as client:
+        assert client.get("/v1/models/current").status_code == 200
+        assert client.get("/v1/models/current", headers={"host": "evil.example"}).status_code == 421
+        migrate(state)
+        key, secret = keys.add("first", ["predictions:read"])
+        wait_for(client, 401)
+        assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
+        keys.revoke(key.key_id)
+        wait_for(client, 401, **bearer(secret))
+        assert client.get("/v1/models/current").status_code == 401
+        assert client.get("/readyz").status_code == 200
+
+
+@pytest.mark.parametrize("damage", ["gone", "noise"])
+def test_where_the_keys_cannot_be_read_the_known_ones_stay(tmp_path: Path, damage: str) -> None:
+    publish(tmp_path)
+    state = State.of(Layout(tmp_path))
+    migrate(state)
+    keys = Keys(state)
+    _, secret = keys.add("first", ["predictions:read"])
+    with open_client(keys) as client:
+        assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
+        for path in state.path.parent.iterdir():
+            path.unlink()
+        if damage == "noise":
+            state.path.write_bytes(b"no database" * 1_000)
+        refresh(client)
+        assert client.get("/v1/models/current").status_code == 401
+        assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
+        assert client.get("/readyz").status_code == 503
+
+
+def test_on_a_network_the_door_is_never_open(tmp_path: Path) -> None:
+    publish(tmp_path)
+    with open_client(Keys(State.of(Layout(tmp_path))), host="0.0.0.0") as client:  # noqa: S104
+        assert client.get("/v1/models/current").status_code == 401
+
+
+def test_the_use_of_a_key_is_kept_when_the_process_ends(tmp_path: Path) -> None:
+    publish(tmp_path)
+    state = State.of(Layout(tmp_path))
+    migrate(state)
+    keys = Keys(state)
+    _, secret = keys.add("used", ["predictions:read"])
+    with open_client(keys) as client:
+        client.get("/v1/models/current", headers=bearer(secret))
+    (key,) = keys.list_all()
+    assert key.last_used_at is not None
+    assert datetime.now(UTC) - key.last_used_at < timedelta(minutes=1)
+
+
+def wait_for(client: TestClient, status: int, **headers: str) -> None:
+    """Wait until the running service has noticed a change of the keys."""
+    for _ in range(200):
+        if client.get("/v1/models/current", headers=headers).status_code == status:
+            return
+        time.sleep(0.02)
+    raise AssertionError(f"no answer {status} within 4 s")

@@ -1,0 +1,185 @@
+"""API keys: made, listed, revoked, and never kept; the state's database that holds them."""
+
+import sqlite3
+import sys
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+
+from features.console import run_command
+from features.settings import Layout
+from serving import keys as command
+from serving.state.database import State, StateBusyError, StateError
+from serving.state.keys import KEY_PREFIX, Keys, UnknownKeyError, digest_of
+from serving.state.migrate import migrate
+from serving.state.tables import METADATA
+
+Asked = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    made = State.of(Layout(tmp_path))
+    migrate(made)
+    return made
+
+
+@pytest.fixture
+def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Asked:
+    """Run the command; return its exit code, standard output, standard error."""
+
+    def run(*words: str) -> tuple[int, str, str]:
+        monkeypatch.setattr(sys, "argv", ["keys", *words, "--var", str(tmp_path)])
+        code: object = 0
+        try:
+            run_command(command._command)
+        except SystemExit as stopped:
+            code = stopped.code
+        shown = capsys.readouterr()
+        return code if isinstance(code, int) else 0, shown.out, shown.err
+
+    return run
+
+
+def test_a_key_is_shown_once_and_kept_nowhere(tmp_path: Path, ask: Asked) -> None:
+    code, out, err = ask("--name", "braze", "--scopes", "predictions:read, events:write")
+    secret = out.strip()
+    assert code == 0
+    assert secret.startswith(KEY_PREFIX)
+    assert len(secret) == len(KEY_PREFIX) + 43  # 256 bits in base64
+    assert secret not in err
+    for path in tmp_path.rglob("*"):
+        assert not path.is_file() or secret[len(KEY_PREFIX) :].encode() not in path.read_bytes()
+    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+    assert (tmp_path / "state/state.sqlite").stat().st_mode & 0o777 == 0o600
+    (key,) = Keys(State.of(Layout(tmp_path))).list_all()
+    assert (key.name, key.scopes, key.digest) == (
+        "braze",
+        {"predictions:read", "events:write"},
+        digest_of(secret),
+    )
+    listed = ask()[1]
+    assert key.key_id in listed
+    assert "braze  events:write,predictions:read  does not expire, never used" in listed
+
+
+def test_a_revoked_key_is_listed_as_such(ask: Asked) -> None:
+    ask("--name", "old", "--scopes", "admin", "--days", "30")
+    key_id = ask()[1].split()[0]
+    assert ask("--revoke", key_id) == (0, f"{key_id} (old) opens nothing more\n", "")
+    assert ask("--revoke", key_id)[0] == 0
+    today = datetime.now(UTC)
+    listed = ask()[1]
+    assert f"revoked {today:%Y-%m-%d}" in listed or f"revoked {today - timedelta(days=1):%Y-%m-%d}" in listed
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--name", "x"], "a key needs SCOPES; choose from predictions:read"),
+        (["--name", "x", "--scopes", "everything"], "SCOPES=everything is unknown; choose from"),
+        (["--name", " ", "--scopes", "admin"], "1 to 100 printable characters"),
+        (["--name", "a\nb", "--scopes", "admin"], "1 to 100 printable characters"),
+        (["--scopes", "admin"], "a new key needs a NAME"),
+        (["--revoke", "k_nobody"], "no key has the id 'k_nobody'; `make key` lists them"),
+        (["--name", "x", "--revoke", "k_1"], "one at a time"),
+        (["--name", "x", "--scopes", "admin", "--days", "0"], "--days"),
+    ],
+)
+def test_a_mistake_is_one_clear_line_and_makes_nothing(
+    tmp_path: Path, ask: Asked, words: list[str], message: str
+) -> None:
+    code, out, err = ask(*words)
+    assert (code, out) == (2, "")
+    assert message in err
+    assert "Traceback" not in err
+    assert not (tmp_path / "state").exists()
+
+
+def test_without_keys_the_list_says_what_that_means(ask: Asked) -> None:
+    code, out, _ = ask()
+    assert code == 0
+    assert "whoever is on this machine may call" in out
+
+
+def test_expiry_and_revocation_close_a_key(state: State) -> None:
+    keys, now = Keys(state), datetime(2026, 11, 22, 12, tzinfo=UTC)
+    keys.add("short", ["admin"], expires_at=now)
+    keys.add("long", ["admin"])
+    by_name = {key.name: key for key in keys.list_all()}
+    assert by_name["short"].is_valid(now - timedelta(seconds=1))
+    assert not by_name["short"].is_valid(now)
+    assert by_name["long"].is_valid(now + timedelta(days=9_999))
+    keys.revoke(by_name["long"].key_id)
+    (revoked,) = [key for key in keys.list_all() if key.name == "long"]
+    assert not revoked.is_valid(now)
+    with pytest.raises(UnknownKeyError, match="k_unknown"):
+        keys.revoke("k_unknown")
+
+
+def test_admin_grants_all_but_identities(state: State) -> None:
+    key, _ = Keys(state).add("ops", ["admin"])
+    assert key.grants("events:write")
+    assert key.grants("admin")
+    assert not key.grants("identity:read")
+    reader, _ = Keys(state).add("reader", ["identity:read"])
+    assert reader.grants("identity:read")
+    assert not reader.grants("predictions:read")
+
+
+def test_the_last_use_only_moves_forward(state: State) -> None:
+    keys, at = Keys(state), datetime(2026, 11, 22, 12, tzinfo=UTC)
+    key, _ = keys.add("braze", ["predictions:read"])
+    for used in (at, at - timedelta(hours=1), at + timedelta(hours=1)):
+        keys.note_uses({key.key_id: used, "k_gone": used})
+    assert keys.list_all()[0].last_used_at == at + timedelta(hours=1)
+
+
+def test_the_migrations_make_the_tables_that_the_program_reads(state: State) -> None:
+    migrate(state)  # a second time changes nothing
+    with state.reading() as connection:
+        context = MigrationContext.configure(connection, opts={"compare_type": True})
+        assert compare_metadata(context, METADATA) == []
+
+
+def test_two_writers_wait_for_each_other_and_the_second_is_told(
+    state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("serving.state.database._BUSY_MS", 50)
+    with state.writing(), pytest.raises(StateBusyError), state.writing():
+        pass
+    assert Keys(state).list_all() == []
+
+
+def test_a_write_that_fails_leaves_nothing(state: State) -> None:
+    keys = Keys(state)
+    key, _ = keys.add("first", ["admin"])
+    with pytest.raises(StateError):
+        write_and_fail(state)
+    assert [found.key_id for found in keys.list_all()] == [key.key_id]
+
+
+def write_and_fail(state: State) -> None:
+    with state.writing() as connection:
+        connection.execute(sa.text("DELETE FROM api_keys"))
+        connection.execute(sa.text("SELECT * FROM no_such_table"))
+
+
+@pytest.mark.parametrize("damage", ["noise", "older"])
+def test_a_database_that_cannot_be_read_says_so(state: State, damage: str) -> None:
+    Keys(state).add("first", ["admin"])
+    for path in state.path.parent.glob("state.sqlite-*"):
+        path.unlink()
+    if damage == "noise":
+        state.path.write_bytes(b"no database" * 1_000)
+    else:
+        with sqlite3.connect(state.path) as connection:
+            connection.execute("DROP TABLE api_keys")
+        connection.close()
+    with pytest.raises(StateError, match="cannot be used"):
+        Keys(state).list_all()
