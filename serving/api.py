@@ -22,12 +22,14 @@ from serving.cursor import CursorSigner, load_secret
 from serving.edge import Edge
 from serving.environment import Environment
 from serving.guard import Guard
+from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.problems import install_problem_handlers
 from serving.scopes import Guarded
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.keys import Keys
+from serving.state.leases import Leases
 from serving.wording import Wording
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -70,10 +72,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     settings: Environment = app.state.environment
     runs = LiveRuns(SqliteStore.of(settings.layout))
     runs.refresh()
-    guard = Guard(Keys(State.of(settings.layout)), may_be_open=settings.is_loopback)
+    state = State.of(settings.layout)
+    guard = Guard(Keys(state), may_be_open=settings.is_loopback)
     guard.refresh()
     secret = load_secret(settings.layout.private)
-    app.state.context = Context(settings, runs, Wording(), CursorSigner(secret), {}, guard)
+    app.state.context = Context(
+        settings, runs, Wording(), CursorSigner(secret), {}, guard, Limiter(Leases(state))
+    )
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))
         for follow in (runs.follow, guard.follow)

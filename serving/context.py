@@ -7,6 +7,7 @@ from fastapi import Request
 from serving.cursor import CursorSigner
 from serving.environment import Environment
 from serving.guard import Guard
+from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.present import RunView
 from serving.store import ScoreRun
@@ -23,6 +24,7 @@ class Context:
     cursors: CursorSigner
     views: dict[str, RunView]
     guard: Guard
+    limiter: Limiter
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

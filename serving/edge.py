@@ -32,6 +32,9 @@ class Edge:
             return
         request_id = _request_id(scope)
         scope["request_id"] = request_id
+        # What is found out of a call while it is answered, such as the limit of its key.
+        extra: list[tuple[bytes, bytes]] = []
+        scope["extra_headers"] = extra
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -39,6 +42,7 @@ class Edge:
                     *message.get("headers", ()),
                     (b"x-request-id", request_id.encode()),
                     (b"x-content-type-options", b"nosniff"),
+                    *extra,
                 ]
             await send(message)
 

@@ -20,7 +20,7 @@ from features.errors import UserError
 from features.settings import Layout
 from serving.scope_names import SCOPES
 from serving.state.database import State
-from serving.state.keys import Key, Keys
+from serving.state.keys import CALLS_PER_MINUTE, Key, Keys
 from serving.state.migrate import migrate
 
 _NAME_LENGTH_MAX = 100
@@ -50,12 +50,12 @@ def _checked_name(name: str) -> str:
     return name.strip()
 
 
-def _create(state: State, name: str, scopes: str, days: int | None) -> None:
+def _create(state: State, name: str, scopes: str, *, days: int | None, calls: int) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     expires_at = None if days is None else now + timedelta(days=days)
     owner, granted = _checked_name(name), read_scopes(scopes)
     migrate(state)
-    key, secret = Keys(state).add(owner, granted, expires_at=expires_at)
+    key, secret = Keys(state).add(owner, granted, expires_at=expires_at, calls_per_minute=calls)
     sys.stderr.write(f"{_line(key, now)}\n")
     sys.stderr.write("this is the key; it is shown only now. From now on every call needs one:\n")
     sys.stderr.flush()
@@ -81,7 +81,8 @@ def _line(key: Key, now: datetime) -> str:
     else:
         state = f"{'expires' if key.is_valid(now) else 'expired'} {key.expires_at:%Y-%m-%d}"
     used = "never used" if key.last_used_at is None else f"last used {key.last_used_at:%Y-%m-%d %H:%M} UTC"
-    return f"{key.key_id}  {key.name}  {','.join(sorted(key.scopes))}  {state}, {used}"
+    may = f"{','.join(sorted(key.scopes))}  {key.calls_per_minute:,} a minute"
+    return f"{key.key_id}  {key.name}  {may}, {state}, {used}"
 
 
 def _command(
@@ -90,6 +91,9 @@ def _command(
     scopes: Annotated[
         str, typer.Option(help=f"of the new key, set apart by commas: {', '.join(SCOPES)}")
     ] = "",
+    calls: Annotated[
+        int, typer.Option(help="calls a minute that the new key may make", min=1, max=10_000_000)
+    ] = CALLS_PER_MINUTE,
     days: Annotated[
         int | None, typer.Option(help="the new key expires after so many", min=1, max=3650)
     ] = None,
@@ -106,7 +110,7 @@ def _command(
     if state.exists():
         migrate(state)
     if name is not None:
-        _create(state, name, scopes, days)
+        _create(state, name, scopes, days=days, calls=calls)
     elif revoke is not None:
         revoked = keys.revoke(revoke)
         sys.stdout.write(f"{revoked.key_id} ({revoked.name}) opens nothing more\n")

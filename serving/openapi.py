@@ -19,6 +19,7 @@ _WHEN: Final = {
     404: "unknown",
     410: "the cursor's run is gone",
     422: "malformed",
+    429: "too many calls of the key",
     503: "no score run",
 }
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {

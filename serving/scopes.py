@@ -7,7 +7,10 @@ from fastapi import Request, Response
 from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from serving.guard import Guard
+from serving.limiter import Limiter, too_many_calls
 from serving.scope_names import SCOPES
+from serving.state.keys import Key
 
 PUBLIC: Final = "public"
 SECURITY_SCHEMES: Final = {
@@ -47,7 +50,14 @@ class ScopedRoute(APIRoute):
             return handler
 
         async def admit_and_handle(request: Request) -> Response:
-            _admit(request.scope, scope)
+            key = _admit(request.scope, scope)
+            if key is None:
+                return await handler(request)
+            limiter: Limiter = request.app.state.context.limiter
+            allowance = await limiter.take(key)
+            request.scope["extra_headers"] += allowance.headers
+            if not allowance.is_allowed:
+                raise too_many_calls(key)
             return await handler(request)
 
         return admit_and_handle
@@ -66,5 +76,6 @@ class Guarded:
         await self._app(scope, receive, send)
 
 
-def _admit(scope: Scope, needed: str) -> None:
-    scope["app"].state.context.guard.admit(scope, needed)
+def _admit(scope: Scope, needed: str) -> Key | None:
+    guard: Guard = scope["app"].state.context.guard
+    return guard.admit(scope, needed)

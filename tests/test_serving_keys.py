@@ -65,7 +65,7 @@ def test_a_key_is_shown_once_and_kept_nowhere(tmp_path: Path, ask: Asked) -> Non
     )
     listed = ask()[1]
     assert key.key_id in listed
-    assert "braze  events:write,predictions:read  does not expire, never used" in listed
+    assert "braze  events:write,predictions:read  60,000 a minute, does not expire, never used" in listed
 
 
 def test_a_revoked_key_is_listed_as_such(ask: Asked) -> None:

@@ -14,6 +14,7 @@ from serving.state.database import State, StateError
 from serving.state.tables import KEYS
 
 KEY_PREFIX = "regulars_"
+CALLS_PER_MINUTE = 60_000
 _SECRET_BYTES = 32
 
 
@@ -33,6 +34,7 @@ class Key:
     expires_at: datetime | None = None
     revoked_at: datetime | None = None
     last_used_at: datetime | None = None
+    calls_per_minute: int = CALLS_PER_MINUTE
 
     def is_valid(self, now: datetime) -> bool:
         """Say whether it opens anything at this moment."""
@@ -54,7 +56,12 @@ class Keys:
         self._state = state
 
     def add(
-        self, name: str, scopes: Collection[str], *, expires_at: datetime | None = None
+        self,
+        name: str,
+        scopes: Collection[str],
+        *,
+        expires_at: datetime | None = None,
+        calls_per_minute: int = CALLS_PER_MINUTE,
     ) -> tuple[Key, str]:
         """Make a key of 256 random bits; return what is kept of it, and the key, which nothing keeps."""
         secret = KEY_PREFIX + secrets.token_urlsafe(_SECRET_BYTES)
@@ -65,6 +72,7 @@ class Keys:
             scopes=frozenset(scopes),
             created_at=datetime.now(UTC).replace(microsecond=0),
             expires_at=expires_at,
+            calls_per_minute=calls_per_minute,
         )
         with self._state.writing() as connection:
             connection.execute(sa.insert(KEYS).values(_stored(key)))
@@ -120,6 +128,7 @@ def _stored(key: Key) -> dict[str, Any]:
         "scopes": " ".join(sorted(key.scopes)),
         "created_at": _text(key.created_at),
         "expires_at": _text(key.expires_at),
+        "calls_per_minute": key.calls_per_minute,
     }
 
 
@@ -134,5 +143,6 @@ def _read(row: Any) -> Key:  # noqa: ANN401 - a row of SQLAlchemy
         digest=row["digest"],
         scopes=frozenset(row["scopes"].split()),
         created_at=datetime.fromisoformat(row["created_at"]),
+        calls_per_minute=row["calls_per_minute"],
         **instants,
     )

@@ -19,4 +19,14 @@ KEYS = sa.Table(
     sa.Column("expires_at", sa.String(32)),
     sa.Column("revoked_at", sa.String(32)),
     sa.Column("last_used_at", sa.String(32)),
+    sa.Column("calls_per_minute", sa.Integer, nullable=False, server_default="60000"),
+)
+
+BUCKETS = sa.Table(
+    "call_buckets",
+    METADATA,
+    sa.Column("key_id", sa.String(32), primary_key=True),
+    sa.Column("calls", sa.Float, nullable=False),
+    # Seconds since 1970.
+    sa.Column("filled_at", sa.Float, nullable=False),
 )

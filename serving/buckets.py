@@ -1,0 +1,58 @@
+"""A token bucket: how many calls are left, as time goes by.
+
+A bucket fills at a constant rate and holds what fills it in ten seconds: so many calls may come at once, and
+no window has an edge at which twice as many could.
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Final, NamedTuple
+
+BURST_SECONDS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """So many calls a minute."""
+
+    calls_per_minute: int
+
+    @property
+    def per_second(self) -> float:
+        """Calls that come back in a second."""
+        return self.calls_per_minute / 60.0
+
+    @property
+    def capacity(self) -> float:
+        """Calls that a full bucket holds; at least one."""
+        return max(1.0, self.per_second * BURST_SECONDS)
+
+
+class Bucket(NamedTuple):
+    """`calls` were left at `filled_at` (seconds since 1970)."""
+
+    calls: float
+    filled_at: float
+
+    def filled(self, rate: Rate, now: float) -> "Bucket":
+        """Return the bucket as it is now; a clock that was set back takes nothing away.
+
+        >>> Bucket(0.0, 100.0).filled(Rate(60), 103.0)
+        Bucket(calls=3.0, filled_at=103.0)
+        """
+        back = max(0.0, now - self.filled_at) * rate.per_second
+        return Bucket(min(rate.capacity, self.calls + back), now)
+
+    def take(self, wanted: int) -> tuple["Bucket", int]:
+        """Take up to so many whole calls out; return what is left, and how many there were."""
+        taken = min(wanted, math.floor(self.calls))
+        return self._replace(calls=self.calls - taken), taken
+
+    def wait_seconds(self, rate: Rate) -> float:
+        """Return after how long there is a whole call again; 0 where there is one."""
+        return max(0.0, 1.0 - self.calls) / rate.per_second
+
+
+def full(rate: Rate, now: float) -> Bucket:
+    """Return a bucket that nothing was taken out of."""
+    return Bucket(rate.capacity, now)

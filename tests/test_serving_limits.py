@@ -1,0 +1,136 @@
+"""Limits of calls: buckets by hand, leases that processes share, and what a caller is told."""
+
+import asyncio
+import math
+import threading
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from serving_runs import publish
+from starlette.testclient import TestClient
+
+from features.settings import Layout
+from serving.api import create_app
+from serving.buckets import BURST_SECONDS, Bucket, Rate, full
+from serving.environment import Environment
+from serving.limiter import Limiter
+from serving.state.database import State, StateBusyError
+from serving.state.keys import Key, Keys
+from serving.state.leases import Lease, Leases
+from serving.state.migrate import migrate
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> State:
+    made = State.of(Layout(tmp_path))
+    migrate(made)
+    return made
+
+
+def test_a_bucket_by_hand() -> None:
+    """60 a minute: ten at once, then one a second."""
+    rate = Rate(60)
+    bucket, taken = full(rate, 100.0).take(12)
+    assert (bucket, taken) == (Bucket(0.0, 100.0), 10)
+    assert bucket.wait_seconds(rate) == 1.0
+    assert bucket.filled(rate, 100.5).take(1) == (Bucket(0.5, 100.5), 0)
+    assert bucket.filled(rate, 102.5).take(9) == (Bucket(0.5, 102.5), 2)
+    assert bucket.filled(rate, 50.0) == Bucket(0.0, 50.0)  # the clock was set back
+    assert full(Rate(1), 0.0).take(5)[1] == 1
+
+
+@given(
+    per_minute=st.integers(1, 100_000),
+    steps=st.lists(st.tuples(st.floats(0, 30), st.integers(0, 5_000)), max_size=40),
+)
+def test_never_more_than_the_burst_and_the_rate(per_minute: int, steps: list[tuple[float, int]]) -> None:
+    rate, now, passed = Rate(per_minute), 1_000.0, 0
+    bucket = full(rate, now)
+    for seconds, wanted in steps:
+        now += seconds
+        bucket, taken = bucket.filled(rate, now).take(wanted)
+        passed += taken
+        assert 0 <= bucket.calls <= rate.capacity
+        assert passed <= rate.capacity + (now - 1_000.0) * rate.per_second + 1e-6
+
+
+def test_processes_share_a_bucket(state: State) -> None:
+    """Six threads, each a process of its own to the database, get 100 calls between them and no more."""
+    rate, found, at_once = Rate(600), [0] * 6, threading.Barrier(6)
+
+    def work(number: int) -> None:
+        leases = Leases(State(state.path))
+        at_once.wait(timeout=30)
+        for _ in range(8):
+            found[number] += leases.take("k", rate, wanted=5, now=1_000.0).calls
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sum(found) == 100
+    assert Leases(state).take("k", rate, wanted=5, now=1_000.25) == Lease(2, Bucket(0.5, 1_000.25))
+    assert Leases(state).take("other", rate, wanted=5, now=1_000.25).calls == 5
+
+
+class Clock:
+    """Seconds that pass when told."""
+
+    now = 1_000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class Broken(Leases):
+    """Leases of a database that another process never lets go of."""
+
+    def take(self, key_id: str, rate: Rate, *, wanted: int, now: float) -> Lease:
+        raise StateBusyError("busy")
+
+
+def calls_let_through(limiter: Limiter, key: Key, count: int) -> int:
+    async def call() -> int:
+        return sum([(await limiter.take(key)).is_allowed for _ in range(count)])
+
+    return asyncio.run(call())
+
+
+@pytest.mark.parametrize("is_broken", [False, True])
+def test_a_key_is_held_to_its_limit(state: State, *, is_broken: bool) -> None:
+    """Two processes share the limit; where the database is busy each has it for itself, and none has more."""
+    key, _ = Keys(state).add("small", ["admin"], calls_per_minute=120)
+    clock = Clock()
+    leases = Broken(state) if is_broken else Leases(state)
+    limiters = [Limiter(leases, now=clock) for _ in range(2)]
+    capacity = math.floor(Rate(120).capacity)
+    assert capacity == 120 / 60 * BURST_SECONDS == 20
+    passed = [calls_let_through(limiter, key, 50) for limiter in limiters]
+    assert passed == ([20, 20] if is_broken else [20, 0])
+    clock.now += 3.0
+    passed = [calls_let_through(limiter, key, 50) for limiter in limiters]
+    assert passed == ([6, 6] if is_broken else [6, 0])
+
+
+def test_the_caller_is_told(tmp_path: Path, state: State) -> None:
+    publish(tmp_path)
+    _, secret = Keys(state).add("small", ["predictions:read"], calls_per_minute=12)
+    app = create_app(Environment(var=tmp_path))
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        given = {"authorization": f"Bearer {secret}"}
+        first = client.get("/v1/customers/c1/predictions", headers=given)
+        second = client.get("/v1/customers/nobody/predictions", headers=given)
+        third = client.get("/v1/customers/c1/predictions", headers=given)
+        refused = client.get("/v1/customers/c1/predictions")
+    assert [answer.status_code for answer in (first, second, third, refused)] == [200, 404, 429, 401]
+    assert first.headers["ratelimit-policy"] == '"per-key";q=2;w=10'
+    assert first.headers["ratelimit"] == '"per-key";r=1;t=5'
+    assert second.headers["ratelimit"] == '"per-key";r=0;t=10'
+    assert third.headers["ratelimit"] == '"per-key";r=0;t=10'
+    assert 1 <= int(third.headers["retry-after"]) <= 5
+    assert third.json()["type"] == "urn:regulars:problem:too-many-calls"
+    assert third.json()["detail"] == "The key may make 12 calls a minute."
+    assert "ratelimit" not in refused.headers
