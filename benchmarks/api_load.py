@@ -2,9 +2,9 @@
 
     python -m benchmarks.api_load [--customers 20000] [--connections 32] [--seconds 5]
 
-A server of one worker answers a made-up run; the client is a small asyncio one in this process, so on a
-machine of two cores client and server have one each. "Bare" is FastAPI on the same server with one static
-JSON answer.
+A server of one worker answers a made-up run, for a key whose calls are counted; the client is a small asyncio
+one in this process, so on a machine of two cores client and server have one each. "Bare" is FastAPI on the
+same server with one static JSON answer. Exit code 1 where a target is missed.
 """
 
 import asyncio
@@ -15,13 +15,19 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from benchmarks.published import gates_text
+from features.settings import Layout
+from serving.state.database import State
+from serving.state.keys import Keys
+from serving.state.migrate import migrate
 
 _PORT = 8970
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -48,19 +54,40 @@ def main(
     with tempfile.TemporaryDirectory() as folder:
         var = Path(folder)
         _publish(var, customers)
+        secret = _make_key(var)
         paths = [f"/v1/customers/c{random.randrange(customers)}/predictions" for _ in range(5000)]
         with _server("benchmarks.api_load:bare_app", var) as process:
             bare = asyncio.run(
-                _bombard("bare", ["/bare"], process.pid, connections=connections, seconds=seconds)
+                _bombard(
+                    "bare", _asks(["/bare"], secret), process.pid, connections=connections, seconds=seconds
+                )
             )
         with _server("serving.api:create_app", var) as process:
             full = asyncio.run(
-                _bombard("prediction", paths, process.pid, connections=connections, seconds=seconds)
+                _bombard(
+                    "prediction", _asks(paths, secret), process.pid, connections=connections, seconds=seconds
+                )
             )
     print(f"{'':12}{'req/s':>9}{'p50 ms':>9}{'p99 ms':>9}{'CPU µs':>9}{'failed':>8}")
     for load in (bare, full):
         numbers = f"{load.requests_per_second:9.0f}{load.median_ms:9.2f}{load.p99_ms:9.2f}{load.cpu_us:9.0f}"
         print(f"{load.name:12}{numbers}{load.failures:8}")
+    lines = gate_lines(bare, full)
+    sys.stdout.write(gates_text(lines))
+    if not all(held for _, held in lines):
+        raise SystemExit(1)
+
+
+def gate_lines(bare: Load, full: Load) -> list[tuple[str, bool]]:
+    """Hold one prediction against its targets, and against the bare framework in the same run."""
+    times = full.cpu_us / bare.cpu_us
+    return [
+        (f"{full.requests_per_second:,.0f} requests a second ≥ 2,500", full.requests_per_second >= 2_500),
+        (f"p99 {full.p99_ms:.1f} ms ≤ 20", full.p99_ms <= 20),
+        (f"{full.cpu_us:.0f} µs of processor time a request ≤ 380", full.cpu_us <= 380),
+        (f"{times:.1f} × bare ≤ 4", times <= 4),
+        (f"{full.failures} failed = 0", full.failures == 0),
+    ]
 
 
 def bare_app() -> object:
@@ -81,6 +108,18 @@ def _publish(var: Path, customers: int) -> None:
     from serving_runs import publish  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' made-up rows
 
     publish(var, [f"c{number}" for number in range(customers)])
+
+
+def _make_key(var: Path) -> str:
+    state = State.of(Layout(var))
+    migrate(state)
+    return Keys(state).add("load", ["predictions:read"], calls_per_minute=10_000_000)[1]
+
+
+def _asks(paths: Sequence[str], secret: str) -> list[bytes]:
+    """Return whole requests."""
+    head = f"HTTP/1.1\r\nHost: 127.0.0.1\r\nAuthorization: Bearer {secret}\r\n\r\n"
+    return [f"GET {path} {head}".encode() for path in paths]
 
 
 @contextmanager
@@ -108,13 +147,13 @@ def _wait_for_port() -> None:
     raise RuntimeError("the server did not start")
 
 
-async def _bombard(name: str, paths: list[str], pid: int, *, connections: int, seconds: float) -> Load:
+async def _bombard(name: str, asks: list[bytes], pid: int, *, connections: int, seconds: float) -> Load:
     latencies: list[float] = []
     failures = [0]
-    await asyncio.gather(*(_client(paths, 0.5, [], failures) for _ in range(connections)))
+    await asyncio.gather(*(_client(asks, 0.5, [], failures) for _ in range(connections)))
     cpu = _cpu_seconds(pid)
     begun = time.perf_counter()
-    await asyncio.gather(*(_client(paths, seconds, latencies, failures) for _ in range(connections)))
+    await asyncio.gather(*(_client(asks, seconds, latencies, failures) for _ in range(connections)))
     passed, used = time.perf_counter() - begun, _cpu_seconds(pid) - cpu
     latencies.sort()
     count = len(latencies)
@@ -128,11 +167,11 @@ async def _bombard(name: str, paths: list[str], pid: int, *, connections: int, s
     )
 
 
-async def _client(paths: list[str], seconds: float, latencies: list[float], failures: list[int]) -> None:
+async def _client(asks: list[bytes], seconds: float, latencies: list[float], failures: list[int]) -> None:
     reader, writer = await asyncio.open_connection("127.0.0.1", _PORT)
     end = time.perf_counter() + seconds
     while (start := time.perf_counter()) < end:
-        writer.write(f"GET {random.choice(paths)} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        writer.write(random.choice(asks))
         head = await reader.readuntil(b"\r\n\r\n")
         length = int(head.lower().split(b"content-length: ", 1)[1].split(b"\r\n", 1)[0])
         await reader.readexactly(length)

@@ -5,27 +5,24 @@ no window has an edge at which twice as many could.
 """
 
 import math
-from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 BURST_SECONDS: Final = 10.0
 
 
-@dataclass(frozen=True, slots=True)
 class Rate:
-    """So many calls a minute."""
+    """So many calls a minute.
 
-    calls_per_minute: int
+    `per_second`  calls that come back in a second
+    `capacity`    calls that a full bucket holds; at least one
+    """
 
-    @property
-    def per_second(self) -> float:
-        """Calls that come back in a second."""
-        return self.calls_per_minute / 60.0
+    __slots__ = ("calls_per_minute", "capacity", "per_second")
 
-    @property
-    def capacity(self) -> float:
-        """Calls that a full bucket holds; at least one."""
-        return max(1.0, self.per_second * BURST_SECONDS)
+    def __init__(self, calls_per_minute: int) -> None:
+        self.calls_per_minute: Final = calls_per_minute
+        self.per_second: Final = calls_per_minute / 60.0
+        self.capacity: Final = max(1.0, self.per_second * BURST_SECONDS)
 
 
 class Bucket(NamedTuple):

@@ -15,7 +15,6 @@ from serving.state.leases import Lease, Leases
 
 # A lease is a twentieth of a full bucket: what one process holds, another one lacks.
 _LEASES_PER_BUCKET: Final = 20
-_POLICY: Final = "per-key"
 
 
 class Allowance(NamedTuple):
@@ -34,6 +33,11 @@ class _Account:
     shared: Bucket
     calls: int = 0
     renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    policy: bytes = field(init=False)
+
+    def __post_init__(self) -> None:
+        quota, window = math.floor(self.rate.capacity), math.ceil(BURST_SECONDS)
+        self.policy = b'"per-key";q=%d;w=%d' % (quota, window)
 
     def allowance(self, now: float, *, is_allowed: bool) -> Allowance:
         """Say what a caller is told.
@@ -41,14 +45,13 @@ class _Account:
         The policy, what is left, and after how many seconds the bucket is full, as in
         draft-ietf-httpapi-ratelimit-headers; with a refusal also after how many a call is possible again.
         """
-        shared = self.shared.filled(self.rate, now)
+        rate, shared = self.rate, self.shared.filled(self.rate, now)
         left = self.calls + shared.calls
-        reset = math.ceil(max(0.0, self.rate.capacity - left) / self.rate.per_second)
-        policy = f'"{_POLICY}";q={math.floor(self.rate.capacity)};w={math.ceil(BURST_SECONDS)}'
-        told = {"ratelimit-policy": policy, "ratelimit": f'"{_POLICY}";r={math.floor(left)};t={reset}'}
+        reset = math.ceil(max(0.0, rate.capacity - left) / rate.per_second)
+        told = [(b"ratelimit-policy", self.policy), (b"ratelimit", b'"per-key";r=%d;t=%d' % (left, reset))]
         if not is_allowed:
-            told["retry-after"] = str(max(1, math.ceil(shared.wait_seconds(self.rate))))
-        return Allowance(is_allowed, [(name.encode(), value.encode()) for name, value in told.items()])
+            told.append((b"retry-after", b"%d" % max(1, math.ceil(shared.wait_seconds(rate)))))
+        return Allowance(is_allowed, told)
 
 
 class Limiter:
