@@ -11,6 +11,7 @@ from fastapi.staticfiles import StaticFiles
 from serving import (
     openapi,
     routes_audiences,
+    routes_batch,
     routes_console,
     routes_customers,
     routes_items,
@@ -51,6 +52,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
     app.state.environment = settings
     for module in (
         routes_customers,
+        routes_batch,
         routes_items,
         routes_recommendations,
         routes_audiences,

@@ -76,11 +76,16 @@ def read_id(encoded: bytes, *, pointer: str) -> str:
         value = unquote_to_bytes(encoded).decode("utf-8")
     except UnicodeDecodeError:
         raise _refused(pointer, "encoding", "an id is percent-encoded UTF-8") from None
+    check_id(value, pointer=pointer)
+    return value
+
+
+def check_id(value: str, *, pointer: str) -> None:
+    """Raise a 422 problem unless a text has 1–256 characters, none of them a control."""
     if not 1 <= len(value) <= ID_LENGTH_MAX:
         raise _refused(pointer, "length", f"an id has 1 to {ID_LENGTH_MAX} characters")
     if any(ord(character) in _CONTROL for character in value):
         raise _refused(pointer, "control_character", "an id has no control characters")
-    return value
 
 
 def _refused(pointer: str, code: str, message: str) -> Exception:

@@ -5,9 +5,11 @@ python -m serving.openapi > docs/openapi.json
 
 import json
 import sys
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
+from pydantic import BaseModel
 
 from serving.problems import MEDIA_TYPE
 from serving.schemas import Problem
@@ -22,14 +24,20 @@ _WHEN: Final = {
     429: "too many calls of the key",
     503: "no score run",
 }
-PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    status: {
-        "description": f"Problem: {when}",
-        "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
-    }
-    for status, when in _WHEN.items()
-}
 
+
+def _problems(when: Mapping[int, str]) -> dict[int | str, dict[str, Any]]:
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"description": f"Problem: {words}", "content": content} for status, words in when.items()
+    }
+
+
+PROBLEMS: Final = _problems(_WHEN)
+
+
+_BODY_WHEN: Final = {408: "the body is too slow", 413: "the body is too large", 415: "no plain JSON"}
+BODY_PROBLEMS: Final = _problems(_BODY_WHEN)
 
 router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
 
@@ -38,6 +46,12 @@ router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
 async def get_description(request: Request) -> Response:
     """Return the API's own description."""
     return Response(describe(request.app), 200, {"cache-control": "no-store"}, "application/json")
+
+
+def body_of(schema: type[BaseModel], example: object) -> dict[str, Any]:
+    """Return a route's `openapi_extra` that describes the JSON body which the route reads by itself."""
+    content = {"application/json": {"schema": schema.model_json_schema(), "example": example}}
+    return {"requestBody": {"required": True, "content": content}}
 
 
 def describe(app: FastAPI) -> str:

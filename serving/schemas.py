@@ -4,7 +4,7 @@ Answers are written from stored rows without passing through these classes; test
 """
 
 from datetime import date, datetime
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, create_model
 
@@ -258,4 +258,22 @@ Members: Any = create_model(
     as_of=(date, ...),
     members=(list[Score], ...),
     next_cursor=(str | None, ...),
+)
+
+
+class PredictionRequest(Schema):
+    """Whose scores are wanted."""
+
+    customer_ids: Annotated[
+        list[Annotated[str, Field(min_length=1, max_length=256)]], Field(min_length=1, max_length=1000)
+    ]
+
+
+PredictionBatch: Any = create_model(
+    "PredictionBatch",
+    __base__=Schema,
+    __doc__="The rows of the customers asked for, in that order, all of one run.",
+    score_run_id=(str, ...),
+    as_of=(date, ...),
+    results=(list[Score], ...),
 )

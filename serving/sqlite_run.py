@@ -29,6 +29,7 @@ FALLBACK_CUSTOMER = ""
 _ROW = ", ".join(f'"{name}"' for name in STORED_NAMES)
 _MEMBER_ROW = ", ".join(f's."{name}"' for name in STORED_NAMES)
 _SELECT_SCORE = f"SELECT {_ROW} FROM scores WHERE customer_id = ?"  # noqa: S608 - our own column names
+_SELECT_SCORES = f"SELECT {_ROW} FROM scores WHERE customer_id IN ({{0}})"  # noqa: S608 - our own column names
 _SELECT_LISTS = "SELECT kind, slots FROM recommendations WHERE customer_id = ?"
 _SELECT_MEMBERS = f"""
 SELECT m.position, {_MEMBER_ROW} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
@@ -46,6 +47,7 @@ _SELECT_ITEMS = f"SELECT {_ITEM} FROM items i WHERE i.item_no IN ({{0}})"  # noq
 _SELECT_ITEM_LISTS = f"""
 SELECT {_ITEM}, l.kind, l.slots FROM items i LEFT JOIN item_lists l ON l.item_no = i.item_no
 WHERE i.product_id IN ({{0}})"""  # noqa: S608 - our own column names
+_ID_AT = STORED_NAMES.index("customer_id")
 _IN_STOCK = Item._fields.index("in_stock")
 _BOOLEANS = {None: None, 0: False, 1: True}
 _IDS_AT_ONCE = 500
@@ -97,6 +99,15 @@ class SqliteRun:
         """Return a customer's row, or None where there is no such customer."""
         rows = self._read(_SELECT_SCORE, (customer_id,))
         return rows[0] if rows else None
+
+    async def get_scores(self, customer_ids: Sequence[str]) -> Mapping[str, StoredRow]:
+        """Return the rows of customers by id; unknown ids are left out."""
+        found: dict[str, StoredRow] = {}
+        for start in range(0, len(customer_ids), _IDS_AT_ONCE):
+            part = customer_ids[start : start + _IDS_AT_ONCE]
+            for row in self._read(_SELECT_SCORES.format(_marks(part)), part):
+                found[row[_ID_AT]] = row
+        return found
 
     async def get_recommendations(self, customer_id: str) -> Mapping[str, Sequence[Slot]]:
         """Return a customer's lists by kind, best first; {} where there are none."""

@@ -201,6 +201,10 @@ class ScoreRun(Protocol):
         """Return a customer's row, or None where there is no such customer."""
         ...
 
+    async def get_scores(self, customer_ids: Sequence[str]) -> Mapping[str, StoredRow]:
+        """Return the rows of customers by id; unknown ids are left out."""
+        ...
+
     async def get_recommendations(self, customer_id: str) -> Mapping[str, Sequence[Slot]]:
         """Return a customer's lists by kind, best first; {} where there are none."""
         ...

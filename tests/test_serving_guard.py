@@ -84,7 +84,8 @@ def call(client: TestClient, method: str, path: str, **headers: str) -> tuple[in
         filled += "?customer_id=c1"
     if path == "/v1/bundle":
         filled += "?product_id=p1"
-    answer = client.request(method, filled, headers=headers)
+    body = {"customer_ids": ["c1"]} if method == "POST" else None
+    answer = client.request(method, filled, headers=headers, json=body)
     is_problem = answer.headers["content-type"] == "application/problem+json"
     return answer.status_code, Problem.model_validate(answer.json()) if is_problem else None
 
