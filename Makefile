@@ -86,7 +86,7 @@ mlflow: .venv/.training ## MLflow's own page on 127.0.0.1:5000
 	@$(RUN) training.tracking --serve
 
 key: .venv/.serving ## API keys: list, or NAME=… SCOPES=predictions:read,… [DAYS=365] [CALLS=60000] creates, or REVOKE=k_…
-	@$(RUN) serving.keys $(call given,name,$(NAME)) $(call given,scopes,$(SCOPES)) $(call given,days,$(DAYS)) $(call given,calls,$(CALLS)) $(call given,revoke,$(REVOKE))
+	@$(RUN) serving.keys $(if $(filter command,$(origin NAME)),$(call given,name,$(NAME))) $(call given,scopes,$(SCOPES)) $(call given,days,$(DAYS)) $(call given,calls,$(CALLS)) $(call given,revoke,$(REVOKE))
 
 explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
 	@$(RUN) serving.explain $(call given,id,$(ID))

@@ -28,7 +28,7 @@ from benchmarks.published import gates_text
 from features.settings import Layout
 from serving.state.database import State
 from serving.state.keys import Keys
-from serving.state.migrate import migrate
+from serving.state.migrate import make
 
 _PORT = 8970
 _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
@@ -123,7 +123,7 @@ def _publish(var: Path, customers: int) -> None:
 
 def _make_key(var: Path) -> str:
     state = State.of(Layout(var))
-    migrate(state)
+    make(state)
     return Keys(state).add("load", ["predictions:read"], calls_per_minute=10_000_000)[1]
 
 

@@ -79,7 +79,9 @@ def serve(environment: Environment) -> None:
 
 def _command(
     *,
-    host: Annotated[str, typer.Option(envvar="REGULARS_HOST", help="a loopback address")] = "127.0.0.1",
+    host: Annotated[
+        str, typer.Option(envvar="REGULARS_HOST", help="address to listen on; without keys a loopback one")
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(envvar="REGULARS_PORT", help="TCP port")] = 8000,
     workers: Annotated[int, typer.Option(envvar="REGULARS_WORKERS", help="processes that answer")] = 1,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(

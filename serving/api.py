@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 
@@ -75,12 +76,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     runs = LiveRuns(SqliteStore.of(settings.layout))
     runs.refresh()
     state = State.of(settings.layout)
-    guard = Guard(Keys(state), may_be_open=settings.is_loopback)
+    thread = ThreadPoolExecutor(1, "state")
+    guard = Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread)
     guard.refresh()
     secret = load_secret(settings.layout.private)
-    app.state.context = Context(
-        settings, runs, Wording(), CursorSigner(secret), {}, guard, Limiter(Leases(state))
-    )
+    limiter = Limiter(Leases(state), process_count=settings.workers, executor=thread)
+    app.state.context = Context(settings, runs, Wording(), CursorSigner(secret), {}, guard, limiter)
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))
         for follow in (runs.follow, guard.follow)
@@ -92,5 +93,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             follower.cancel()
             with suppress(asyncio.CancelledError):
                 await follower
+        thread.shutdown()
         guard.save_uses()
         runs.close()

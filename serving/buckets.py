@@ -8,6 +8,7 @@ import math
 from typing import Final, NamedTuple
 
 BURST_SECONDS: Final = 10.0
+_CLOCK_SECONDS: Final = 10.0
 
 
 class Rate:
@@ -17,10 +18,9 @@ class Rate:
     `capacity`    calls that a full bucket holds; at least one
     """
 
-    __slots__ = ("calls_per_minute", "capacity", "per_second")
+    __slots__ = ("capacity", "per_second")
 
     def __init__(self, calls_per_minute: int) -> None:
-        self.calls_per_minute: Final = calls_per_minute
         self.per_second: Final = calls_per_minute / 60.0
         self.capacity: Final = max(1.0, self.per_second * BURST_SECONDS)
 
@@ -32,13 +32,18 @@ class Bucket(NamedTuple):
     filled_at: float
 
     def filled(self, rate: Rate, now: float) -> "Bucket":
-        """Return the bucket as it is now; a clock that was set back takes nothing away.
+        """Return the bucket as it is now.
+
+        An instant before `filled_at` gives nothing back and counts nothing again: two processes need not
+        agree to the second. A clock that was set back by more than that begins anew.
 
         >>> Bucket(0.0, 100.0).filled(Rate(60), 103.0)
         Bucket(calls=3.0, filled_at=103.0)
         """
-        back = max(0.0, now - self.filled_at) * rate.per_second
-        return Bucket(min(rate.capacity, self.calls + back), now)
+        passed = now - self.filled_at
+        if passed <= 0:
+            return self if passed > -_CLOCK_SECONDS else self._replace(filled_at=now)
+        return Bucket(min(rate.capacity, self.calls + passed * rate.per_second), now)
 
     def take(self, wanted: int) -> tuple["Bucket", int]:
         """Take up to so many whole calls out; return what is left, and how many there were."""

@@ -29,12 +29,21 @@ class Environment(BaseSettings):
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can call."""
-        try:
-            return self.host == "localhost" or ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
     @property
     def layout(self) -> Layout:
         """Where everything lies."""
         return Layout(self.var)
+
+
+def is_loopback(host: str) -> bool:
+    """Say whether an address is this machine's own.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0")
+    (True, False)
+    """
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -3,34 +3,43 @@
 import asyncio
 import base64
 import binascii
+import logging
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from datetime import UTC, datetime
-from hmac import compare_digest
 
 from starlette.types import Scope
 
+from serving.environment import is_loopback
 from serving.problems import ProblemError
-from serving.state.database import StateError
+from serving.state.database import StateBusyError, StateError
 from serving.state.keys import KEY_PREFIX, Key, Keys, digest_of
 
 _CHALLENGE = 'Bearer realm="regulars", Basic realm="regulars", charset="UTF-8"'
 _HEADER_MAX = 1_024
 _SAVE_SECONDS = 60.0
+_LOG = logging.getLogger(__name__)
 
 
 class Guard:
     """Holds the keys in memory and follows the state's database; a key that was revoked opens nothing more.
 
-    Without any key, not even a revoked one, the door is open, if this process listens to this machine only
-    (`may_be_open`). Where the database cannot be read, the keys that are known stay.
+    Before the first key was made the door is open, if this process listens to this machine only
+    (`may_be_open`). Where the keys cannot be read, those that are known stay, and `problem` says why.
     """
 
     def __init__(
-        self, keys: Keys, *, may_be_open: bool, now: Callable[[], datetime] = lambda: datetime.now(UTC)
+        self,
+        keys: Keys,
+        *,
+        may_be_open: bool,
+        executor: Executor | None = None,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._keys = keys
         self._may_be_open = may_be_open
+        self._executor = executor
         self._now = now
         self._by_digest: dict[str, Key] = {}
         self._used_at: dict[str, datetime] = {}
@@ -45,23 +54,33 @@ class Guard:
         """Read the keys again."""
         try:
             found = {key.digest: key for key in self._keys.list_all()}
-        except StateError as error:
-            self.problem = str(error)
+        except StateBusyError:
+            return  # It is asked again soon; the keys that are known count meanwhile.
+        except Exception as error:
+            self._note(str(error) or type(error).__name__)
             return
         if self._by_digest and not found:
-            self.problem = "the keys are gone"
+            self._note("the keys are gone")
             return
-        self._by_digest, self.problem = found, None
+        self._by_digest = found
+        self._note(None)
+
+    def _note(self, problem: str | None) -> None:
+        if problem != self.problem:
+            _LOG.warning(
+                "the keys can be read again" if problem is None else "keys: %s", *filter(None, [problem])
+            )
+        self.problem = problem
 
     async def follow(self, *, poll_seconds: float) -> None:
-        """Read the keys again and again, in a thread of its own, and write down their use now and then."""
-        saved = time.monotonic()
+        """Read the keys again and again, in a thread, and write down their use now and then."""
+        loop, saved = asyncio.get_running_loop(), time.monotonic()
         while True:
             await asyncio.sleep(poll_seconds)
-            await asyncio.to_thread(self.refresh)
+            await loop.run_in_executor(self._executor, self.refresh)
             if time.monotonic() - saved >= _SAVE_SECONDS:
                 saved = time.monotonic()
-                await asyncio.to_thread(self.save_uses)
+                await loop.run_in_executor(self._executor, self.save_uses)
 
     def save_uses(self) -> None:
         """Write down when keys were used since the last time; where the database is busy, later."""
@@ -73,7 +92,7 @@ class Guard:
 
     def admit(self, scope: Scope, needed: str) -> Key | None:
         """Return the caller's key, None through the open door; raises a 401 or 403 problem."""
-        if self.is_open:
+        if self.is_open and _is_loopback(scope):
             return None
         key = self._find(_secret_in(scope))
         if not key.grants(needed):
@@ -84,11 +103,17 @@ class Guard:
         return key
 
     def _find(self, secret: str) -> Key:
-        digest = digest_of(secret)
-        key = self._by_digest.get(digest)
-        if key is None or not compare_digest(key.digest, digest) or not key.is_valid(self._now()):
+        # What is looked up is a hash: how long that takes tells nothing of a key.
+        key = self._by_digest.get(digest_of(secret))
+        if key is None or not key.is_valid(self._now()):
             raise _refused("The key is not known, was revoked, or has expired.")
         return key
+
+
+def _is_loopback(scope: Scope) -> bool:
+    """Say whether the socket that was called is this machine's own, whatever the settings say of it."""
+    server = scope.get("server")
+    return server is not None and is_loopback(server[0])
 
 
 def _secret_in(scope: Scope) -> str:

@@ -21,7 +21,7 @@ from features.settings import Layout
 from serving.scope_names import SCOPES
 from serving.state.database import State
 from serving.state.keys import CALLS_PER_MINUTE, Key, Keys
-from serving.state.migrate import migrate
+from serving.state.migrate import make, migrate
 
 _NAME_LENGTH_MAX = 100
 
@@ -50,12 +50,14 @@ def _checked_name(name: str) -> str:
     return name.strip()
 
 
-def _create(state: State, name: str, scopes: str, *, days: int | None, calls: int) -> None:
+def _create(state: State, name: str, scopes: str, *, days: int | None, calls: int | None) -> None:
     now = datetime.now(UTC).replace(microsecond=0)
     expires_at = None if days is None else now + timedelta(days=days)
     owner, granted = _checked_name(name), read_scopes(scopes)
-    migrate(state)
-    key, secret = Keys(state).add(owner, granted, expires_at=expires_at, calls_per_minute=calls)
+    make(state)
+    key, secret = Keys(state).add(
+        owner, granted, expires_at=expires_at, calls_per_minute=calls or CALLS_PER_MINUTE
+    )
     sys.stderr.write(f"{_line(key, now)}\n")
     sys.stderr.write("this is the key; it is shown only now. From now on every call needs one:\n")
     sys.stderr.flush()
@@ -92,8 +94,13 @@ def _command(
         str, typer.Option(help=f"of the new key, set apart by commas: {', '.join(SCOPES)}")
     ] = "",
     calls: Annotated[
-        int, typer.Option(help="calls a minute that the new key may make", min=1, max=10_000_000)
-    ] = CALLS_PER_MINUTE,
+        int | None,
+        typer.Option(
+            help=f"calls a minute that the new key may make; {CALLS_PER_MINUTE} unless told",
+            min=1,
+            max=10_000_000,
+        ),
+    ] = None,
     days: Annotated[
         int | None, typer.Option(help="the new key expires after so many", min=1, max=3650)
     ] = None,
@@ -107,15 +114,16 @@ def _command(
     keys = Keys(state)
     if name is not None and revoke is not None:
         raise KeyRequestError("create a key (NAME, SCOPES) or revoke one (REVOKE), one at a time")
-    if state.exists():
-        migrate(state)
     if name is not None:
         _create(state, name, scopes, days=days, calls=calls)
-    elif revoke is not None:
+        return
+    if scopes or days is not None or calls is not None:
+        raise KeyRequestError("a new key needs a NAME: make key NAME=… SCOPES=…")
+    if state.exists():
+        migrate(state)
+    if revoke is not None:
         revoked = keys.revoke(revoke)
         sys.stdout.write(f"{revoked.key_id} ({revoked.name}) opens nothing more\n")
-    elif scopes or days is not None:
-        raise KeyRequestError("a new key needs a NAME: make key NAME=… SCOPES=…")
     else:
         _list(keys)
 

@@ -4,17 +4,23 @@ import asyncio
 import math
 import time
 from collections.abc import Callable
+from concurrent.futures import Executor
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final, NamedTuple
 
-from serving.buckets import BURST_SECONDS, Bucket, Rate, full
+from serving.buckets import Bucket, Rate, full
 from serving.problems import ProblemError
 from serving.state.database import StateError
 from serving.state.keys import Key
-from serving.state.leases import Lease, Leases
+from serving.state.leases import Leases
 
-# A lease is a twentieth of a full bucket: what one process holds, another one lacks.
-_LEASES_PER_BUCKET: Final = 20
+# All processes together hold up to a twentieth of a full bucket: what one holds, another one lacks.
+_LEASED_SHARE: Final = 1 / 20
+# A lease that is not used up by then is dropped; the bucket has filled again meanwhile.
+_LEASE_SECONDS: Final = 2.0
+# For so long a process counts by itself after the database could not be asked.
+_ALONE_SECONDS: Final = 5.0
 
 
 class Allowance(NamedTuple):
@@ -32,12 +38,22 @@ class _Account:
     own: Bucket
     shared: Bucket
     calls: int = 0
+    leased_at: float = 0.0
+    alone_since: float = -math.inf
     renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
     policy: bytes = field(init=False)
 
     def __post_init__(self) -> None:
-        quota, window = math.floor(self.rate.capacity), math.ceil(BURST_SECONDS)
+        quota, window = math.floor(self.rate.capacity), math.ceil(self.rate.capacity / self.rate.per_second)
         self.policy = b'"per-key";q=%d;w=%d' % (quota, window)
+
+    def is_spent(self, now: float) -> bool:
+        """Say whether there is no call left, or the lease is stale, be it that the clock was moved."""
+        return self.calls < 1 or not 0 <= now - self.leased_at <= _LEASE_SECONDS
+
+    def is_alone(self, now: float) -> bool:
+        """Say whether the database could not be asked a moment ago."""
+        return 0 <= now - self.alone_since < _ALONE_SECONDS
 
     def allowance(self, now: float, *, is_allowed: bool) -> Allowance:
         """Say what a caller is told.
@@ -46,8 +62,8 @@ class _Account:
         draft-ietf-httpapi-ratelimit-headers; with a refusal also after how many a call is possible again.
         """
         rate, shared = self.rate, self.shared.filled(self.rate, now)
-        left = self.calls + shared.calls
-        reset = math.ceil(max(0.0, rate.capacity - left) / rate.per_second)
+        left = min(self.calls + shared.calls, rate.capacity)
+        reset = math.ceil((rate.capacity - left) / rate.per_second)
         told = [(b"ratelimit-policy", self.policy), (b"ratelimit", b'"per-key";r=%d;t=%d' % (left, reset))]
         if not is_allowed:
             told.append((b"retry-after", b"%d" % max(1, math.ceil(shared.wait_seconds(rate)))))
@@ -55,22 +71,32 @@ class _Account:
 
 
 class Limiter:
-    """Counts the calls of keys.
+    """Counts the calls of keys, in one of `process_count` processes that share the buckets.
 
-    Where the database cannot be asked, every process holds a key to its limit by itself: reading goes on.
+    Together they let a twentieth more through than a bucket holds, at most. Where the database cannot be
+    asked, every process holds a key to its limit by itself: reading goes on.
     """
 
-    def __init__(self, leases: Leases, *, now: Callable[[], float] = time.time) -> None:
+    def __init__(
+        self,
+        leases: Leases,
+        *,
+        process_count: int = 1,
+        executor: Executor | None = None,
+        now: Callable[[], float] = time.time,
+    ) -> None:
         self._leases = leases
+        self._share = _LEASED_SHARE / process_count
+        self._executor = executor
         self._now = now
         self._accounts: dict[str, _Account] = {}
 
     async def take(self, key: Key) -> Allowance:
         """Count one call."""
-        account = self._account(key)
-        if account.calls < 1:
+        account, now = self._account(key), self._now()
+        if account.is_spent(now):
             async with account.renewing:
-                if account.calls < 1:
+                if account.is_spent(now):
                     await self._renew(key, account)
         is_allowed = account.calls >= 1
         account.calls -= is_allowed
@@ -85,17 +111,24 @@ class Limiter:
         return account
 
     async def _renew(self, key: Key, account: _Account) -> None:
-        wanted, now = math.ceil(account.rate.capacity / _LEASES_PER_BUCKET), self._now()
-        if account.shared.filled(account.rate, now).calls < 1:
+        rate, now = account.rate, self._now()
+        wanted = math.ceil(rate.capacity * self._share)
+        seen_at = account.shared.filled_at
+        account.calls, account.shared = 0, account.shared.filled(rate, now)
+        if account.shared.calls < 1 and account.shared.filled_at >= seen_at:
             return  # No more than this can be left for all: whoever is refused need not cost a look.
-        try:
-            lease = await asyncio.to_thread(
-                self._leases.take, key.key_id, account.rate, wanted=wanted, now=now
-            )
-        except StateError:
-            account.own, taken = account.own.filled(account.rate, now).take(wanted)
-            lease = Lease(taken, account.own)
-        account.calls, account.shared = lease
+        if not account.is_alone(now):
+            take = partial(self._leases.take, key.key_id, rate, wanted=wanted, now=now)
+            try:
+                account.calls, account.shared = await asyncio.get_running_loop().run_in_executor(
+                    self._executor, take
+                )
+            except StateError:
+                account.alone_since = now
+        if account.is_alone(now):
+            account.own, account.calls = account.own.filled(rate, now).take(wanted)
+            account.shared = account.own
+        account.leased_at = self._now()
 
 
 def too_many_calls(key: Key) -> ProblemError:

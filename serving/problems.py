@@ -70,6 +70,13 @@ def no_scores() -> ProblemError:
     return problem
 
 
+def no_keys() -> ProblemError:
+    """Return the 503 problem of a service that cannot read its keys; those it knows still count."""
+    problem = ProblemError(503, "no-keys", "The keys cannot be read at the moment.", title="No keys")
+    problem.headers["retry-after"] = "5"
+    return problem
+
+
 def run_gone() -> ProblemError:
     """Return the 410 problem of a cursor whose run is no longer kept."""
     return ProblemError(

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from serving.answers import json_answer
 from serving.context import context_of
 from serving.openapi import PROBLEMS
-from serving.problems import no_scores
+from serving.problems import no_keys, no_scores
 from serving.schemas import Alive, CurrentModels, Health
 from serving.scopes import PUBLIC, ScopedRoute, needs
 
@@ -44,6 +44,8 @@ async def get_readiness(request: Request) -> Response:
     runs.refresh()
     run = runs.current()
     await run.check()
-    if runs.problem or context.guard.problem:
+    if runs.problem:
         raise no_scores()
+    if context.guard.problem:
+        raise no_keys()
     return json_answer({"status": "ok", "score_run_id": run.meta.score_run_id, "as_of": run.meta.as_of})

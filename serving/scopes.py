@@ -10,7 +10,6 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.guard import Guard
 from serving.limiter import Limiter, too_many_calls
 from serving.scope_names import SCOPES
-from serving.state.keys import Key
 
 PUBLIC: Final = "public"
 SECURITY_SCHEMES: Final = {
@@ -50,14 +49,7 @@ class ScopedRoute(APIRoute):
             return handler
 
         async def admit_and_handle(request: Request) -> Response:
-            key = _admit(request.scope, scope)
-            if key is None:
-                return await handler(request)
-            limiter: Limiter = request.app.state.context.limiter
-            allowance = await limiter.take(key)
-            request.scope["extra_headers"] += allowance.headers
-            if not allowance.is_allowed:
-                raise too_many_calls(key)
+            await _admit(request.scope, scope)
             return await handler(request)
 
         return admit_and_handle
@@ -72,10 +64,19 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a caller who has the scope."""
-        _admit(scope, self.scope)
+        await _admit(scope, self.scope)
         await self._app(scope, receive, send)
 
 
-def _admit(scope: Scope, needed: str) -> Key | None:
-    guard: Guard = scope["app"].state.context.guard
-    return guard.admit(scope, needed)
+async def _admit(scope: Scope, needed: str) -> None:
+    """Let a call through, or raise a 401, 403 or 429 problem; a call that a key may make is counted."""
+    context = scope["app"].state.context
+    guard: Guard = context.guard
+    key = guard.admit(scope, needed)
+    if key is None:
+        return
+    limiter: Limiter = context.limiter
+    allowance = await limiter.take(key)
+    scope["extra_headers"] += allowance.headers
+    if not allowance.is_allowed:
+        raise too_many_calls(key)

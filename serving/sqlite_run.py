@@ -4,7 +4,9 @@ import asyncio
 import sqlite3
 from array import array
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -80,7 +82,8 @@ class SqliteRun:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._matching: dict[Condition | None, MatchingItems] = {}
-        self._being_matched: dict[Condition | None, asyncio.Task[MatchingItems]] = {}
+        self._being_matched: dict[Condition | None, asyncio.Future[MatchingItems]] = {}
+        self._matcher = ThreadPoolExecutor(1, "filters")
         try:
             self._connection = _connect(path)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
@@ -133,14 +136,21 @@ class SqliteRun:
             del self._matching[next(iter(self._matching))]
         return found
 
-    def _match_once(self, condition: Condition | None) -> "asyncio.Task[MatchingItems]":
+    def _match_once(self, condition: Condition | None) -> "asyncio.Future[MatchingItems]":
         """Return the reading of a condition, begun now or by an earlier request."""
         task = self._being_matched.get(condition)
         if task is None:
-            task = asyncio.create_task(asyncio.to_thread(self._match, condition))
+            task = asyncio.ensure_future(
+                asyncio.get_running_loop().run_in_executor(self._matcher, self._match, condition)
+            )
             self._being_matched[condition] = task
-            task.add_done_callback(lambda _: self._being_matched.pop(condition))
+            task.add_done_callback(partial(self._matched, condition))
         return task
+
+    def _matched(self, condition: Condition | None, task: "asyncio.Future[MatchingItems]") -> None:
+        del self._being_matched[condition]
+        if not task.cancelled():
+            task.exception()  # looked at, also where nobody waits for it any more
 
     def _match(self, condition: Condition | None) -> MatchingItems:
         sql, values = condition or Condition("1", ())
@@ -230,6 +240,7 @@ class SqliteRun:
 
     def close(self) -> None:
         """Close the file."""
+        self._matcher.shutdown(wait=False)
         self._connection.close()
 
     def _read(self, query: str, values: Sequence[object]) -> list[StoredRow]:

@@ -20,7 +20,7 @@ from serving.scope_names import SCOPES
 from serving.scopes import PUBLIC, Guarded, ScopedRoute, needs
 from serving.state.database import State
 from serving.state.keys import KEY_PREFIX, Keys
-from serving.state.migrate import migrate
+from serving.state.migrate import make
 
 HOST = {"host": "127.0.0.1:8000"}
 
@@ -53,7 +53,7 @@ def keys(tmp_path_factory: pytest.TempPathFactory) -> Keys:
     var = tmp_path_factory.mktemp("var")
     publish(var)
     state = State.of(Layout(var))
-    migrate(state)
+    make(state)
     return Keys(state)
 
 
@@ -192,7 +192,7 @@ def test_the_door_closes_with_the_first_key_and_opens_no_more(tmp_path: Path) ->
     with open_client(keys) as client:
         assert client.get("/v1/models/current").status_code == 200
         assert client.get("/v1/models/current", headers={"host": "evil.example"}).status_code == 421
-        migrate(state)
+        make(state)
         key, secret = keys.add("first", ["predictions:read"])
         wait_for(client, 401)
         assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
@@ -206,7 +206,7 @@ def test_the_door_closes_with_the_first_key_and_opens_no_more(tmp_path: Path) ->
 def test_where_the_keys_cannot_be_read_the_known_ones_stay(tmp_path: Path, damage: str) -> None:
     publish(tmp_path)
     state = State.of(Layout(tmp_path))
-    migrate(state)
+    make(state)
     keys = Keys(state)
     _, secret = keys.add("first", ["predictions:read"])
     with open_client(keys) as client:
@@ -218,7 +218,47 @@ def test_where_the_keys_cannot_be_read_the_known_ones_stay(tmp_path: Path, damag
         refresh(client)
         assert client.get("/v1/models/current").status_code == 401
         assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
-        assert client.get("/readyz").status_code == 503
+        ready = client.get("/readyz")
+        assert (ready.status_code, ready.json()["type"]) == (503, "urn:regulars:problem:no-keys")
+    with open_client(keys) as another:  # as a worker that was killed and started again
+        assert another.get("/v1/models/current").status_code == 401
+        assert another.get("/readyz").status_code == 503
+
+
+def test_the_door_is_open_on_a_socket_of_this_machine_only(tmp_path: Path) -> None:
+    """Whatever the settings say: another server may have been told another address."""
+    publish(tmp_path)
+    app = create_app(Environment(var=tmp_path))
+    with TestClient(app, base_url="http://10.0.0.5:8000", raise_server_exceptions=False) as client:
+        answer = client.get("/v1/models/current", headers=HOST)
+        assert answer.status_code == 401
+
+
+def test_a_fault_in_the_keys_does_not_end_the_watch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    publish(tmp_path)
+    state = State.of(Layout(tmp_path))
+    make(state)
+    keys = Keys(state)
+    key, secret = keys.add("first", ["predictions:read"])
+    with open_client(keys) as client:
+        with monkeypatch.context() as patched:
+            patched.setattr(Keys, "list_all", lambda _: 1 / 0)
+            time.sleep(0.3)
+            assert client.get("/readyz").status_code == 503
+            assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
+        keys.revoke(key.key_id)
+        wait_for(client, 401, **bearer(secret))
+        assert client.get("/readyz").status_code == 200
+
+
+def test_assets_count_as_calls_of_a_key(tmp_path: Path) -> None:
+    publish(tmp_path)
+    state = State.of(Layout(tmp_path))
+    make(state)
+    _, secret = Keys(state).add("slow", ["audiences:read"], calls_per_minute=12)
+    with open_client(Keys(state)) as client:
+        found = [client.get("/assets/console.css", headers=bearer(secret)).status_code for _ in range(3)]
+    assert found == [200, 200, 429]
 
 
 def test_on_a_network_the_door_is_never_open(tmp_path: Path) -> None:
@@ -230,7 +270,7 @@ def test_on_a_network_the_door_is_never_open(tmp_path: Path) -> None:
 def test_the_use_of_a_key_is_kept_when_the_process_ends(tmp_path: Path) -> None:
     publish(tmp_path)
     state = State.of(Layout(tmp_path))
-    migrate(state)
+    make(state)
     keys = Keys(state)
     _, secret = keys.add("used", ["predictions:read"])
     with open_client(keys) as client:

@@ -16,7 +16,7 @@ from features.settings import Layout
 from serving import keys as command
 from serving.state.database import State, StateBusyError, StateError
 from serving.state.keys import KEY_PREFIX, Keys, UnknownKeyError, digest_of
-from serving.state.migrate import migrate
+from serving.state.migrate import make, migrate
 from serving.state.tables import METADATA
 
 Asked = Callable[..., tuple[int, str, str]]
@@ -25,7 +25,7 @@ Asked = Callable[..., tuple[int, str, str]]
 @pytest.fixture
 def state(tmp_path: Path) -> State:
     made = State.of(Layout(tmp_path))
-    migrate(made)
+    make(made)
     return made
 
 
@@ -86,6 +86,7 @@ def test_a_revoked_key_is_listed_as_such(ask: Asked) -> None:
         (["--name", " ", "--scopes", "admin"], "1 to 100 printable characters"),
         (["--name", "a\nb", "--scopes", "admin"], "1 to 100 printable characters"),
         (["--scopes", "admin"], "a new key needs a NAME"),
+        (["--calls", "5"], "a new key needs a NAME"),
         (["--revoke", "k_nobody"], "no key has the id 'k_nobody'; `make key` lists them"),
         (["--name", "x", "--revoke", "k_1"], "one at a time"),
         (["--name", "x", "--scopes", "admin", "--days", "0"], "--days"),
@@ -147,11 +148,8 @@ def test_the_migrations_make_the_tables_that_the_program_reads(state: State) -> 
         assert compare_metadata(context, METADATA) == []
 
 
-def test_two_writers_wait_for_each_other_and_the_second_is_told(
-    state: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr("serving.state.database._BUSY_MS", 50)
-    with state.writing(), pytest.raises(StateBusyError), state.writing():
+def test_two_writers_wait_for_each_other_and_the_second_is_told(state: State) -> None:
+    with state.writing(), pytest.raises(StateBusyError), state.writing(wait_ms=50):
         pass
     assert Keys(state).list_all() == []
 
@@ -183,3 +181,71 @@ def test_a_database_that_cannot_be_read_says_so(state: State, damage: str) -> No
         connection.close()
     with pytest.raises(StateError, match="cannot be used"):
         Keys(state).list_all()
+
+
+@pytest.mark.parametrize("loss", ["gone", "empty", "emptied"])
+def test_lost_keys_are_not_taken_for_none(tmp_path: Path, ask: Asked, loss: str) -> None:
+    ask("--name", "first", "--scopes", "admin")
+    state = State.of(Layout(tmp_path))
+    if loss == "gone":
+        state.path.unlink()
+    elif loss == "empty":
+        state.path.write_bytes(b"")
+    else:
+        with sqlite3.connect(state.path) as connection:
+            connection.execute("DELETE FROM api_keys")
+        connection.close()
+    code, out, err = ask()
+    assert (code, out) == (2, "")
+    assert "put the back-up back" in err
+    assert loss != "empty" or state.path.read_bytes() == b""
+    assert ask("--name", "second", "--scopes", "admin")[0] == 0
+    assert "second" in ask()[1]
+
+
+def test_a_database_of_the_first_release_is_brought_up_with_its_keys(tmp_path: Path) -> None:
+    """Release 0001 knew no limits; its keys get the usual one."""
+    state = State.of(Layout(tmp_path))
+    state.path.parent.mkdir()
+    with sqlite3.connect(state.path) as connection:
+        connection.executescript(
+            "CREATE TABLE alembic_version (version_num VARCHAR(32) NOT NULL PRIMARY KEY);"
+            "INSERT INTO alembic_version VALUES ('0001');"
+            "CREATE TABLE api_keys (key_id VARCHAR(32) PRIMARY KEY, name VARCHAR(100) NOT NULL,"
+            " digest VARCHAR(64) NOT NULL UNIQUE, scopes VARCHAR(200) NOT NULL,"
+            " created_at VARCHAR(32) NOT NULL, expires_at VARCHAR(32), revoked_at VARCHAR(32),"
+            " last_used_at VARCHAR(32));"
+            "INSERT INTO api_keys VALUES"
+            " ('k_1', 'old', 'd', 'admin', '2026-11-22T00:00:00+00:00', NULL, NULL, NULL);"
+        )
+    connection.close()
+    migrate(state)
+    (key,) = Keys(state).list_all()
+    assert (key.name, key.scopes, key.calls_per_minute) == ("old", {"admin"}, 60_000)
+
+
+def test_a_database_of_a_later_release_is_a_clear_refusal(state: State) -> None:
+    with sqlite3.connect(state.path) as connection:
+        connection.execute("UPDATE alembic_version SET version_num = '9999'")
+    connection.close()
+    with pytest.raises(StateError, match="another release"):
+        migrate(state)
+
+
+def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
+    state = State.of(Layout(tmp_path / "a?b#c%20d"))
+    make(state)
+    Keys(state).add("first", ["admin"])
+    assert [key.name for key in Keys(state).list_all()] == ["first"]
+    assert {path.name for path in tmp_path.iterdir()} == {"a?b#c%20d"}
+
+
+def test_reading_writes_nothing(state: State) -> None:
+    keys = Keys(state)
+    keys.add("first", ["admin"])
+    state.path.parent.chmod(0o500)
+    before = state.path.parent.stat().st_mtime_ns
+    assert len(keys.list_all()) == 1
+    assert state.path.parent.stat().st_mtime_ns == before
+    assert [path.name for path in state.path.parent.iterdir()] == ["state.sqlite"]
+    state.path.parent.chmod(0o700)

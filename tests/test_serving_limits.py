@@ -3,6 +3,7 @@
 import asyncio
 import math
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -19,13 +20,13 @@ from serving.limiter import Limiter
 from serving.state.database import State, StateBusyError
 from serving.state.keys import Key, Keys
 from serving.state.leases import Lease, Leases
-from serving.state.migrate import migrate
+from serving.state.migrate import make
 
 
 @pytest.fixture
 def state(tmp_path: Path) -> State:
     made = State.of(Layout(tmp_path))
-    migrate(made)
+    make(made)
     return made
 
 
@@ -37,6 +38,7 @@ def test_a_bucket_by_hand() -> None:
     assert bucket.wait_seconds(rate) == 1.0
     assert bucket.filled(rate, 100.5).take(1) == (Bucket(0.5, 100.5), 0)
     assert bucket.filled(rate, 102.5).take(9) == (Bucket(0.5, 102.5), 2)
+    assert bucket.filled(rate, 99.0) == bucket  # another process, a second behind: nothing counts twice
     assert bucket.filled(rate, 50.0) == Bucket(0.0, 50.0)  # the clock was set back
     assert full(Rate(1), 0.0).take(5)[1] == 1
 
@@ -56,12 +58,12 @@ def test_never_more_than_the_burst_and_the_rate(per_minute: int, steps: list[tup
         assert passed <= rate.capacity + (now - 1_000.0) * rate.per_second + 1e-6
 
 
-def test_processes_share_a_bucket(state: State) -> None:
+def test_processes_share_a_bucket(state: State, tmp_path: Path) -> None:
     """Six threads, each a process of its own to the database, get 100 calls between them and no more."""
     rate, found, at_once = Rate(600), [0] * 6, threading.Barrier(6)
 
     def work(number: int) -> None:
-        leases = Leases(State(state.path))
+        leases = Leases(State.of(Layout(tmp_path)))
         at_once.wait(timeout=30)
         for _ in range(8):
             found[number] += leases.take("k", rate, wanted=5, now=1_000.0).calls
@@ -79,7 +81,7 @@ def test_processes_share_a_bucket(state: State) -> None:
 class Clock:
     """Seconds that pass when told."""
 
-    now = 1_000.0
+    now = 1_000_000.0
 
     def __call__(self) -> float:
         return self.now
@@ -113,6 +115,65 @@ def test_a_key_is_held_to_its_limit(state: State, *, is_broken: bool) -> None:
     clock.now += 3.0
     passed = [calls_let_through(limiter, key, 50) for limiter in limiters]
     assert passed == ([6, 6] if is_broken else [6, 0])
+
+
+def test_a_clock_that_was_set_back_does_not_lock_a_key_out(state: State) -> None:
+    key, _ = Keys(state).add("small", ["admin"], calls_per_minute=120)
+    clock = Clock()
+    limiter = Limiter(Leases(state), now=clock)
+    assert calls_let_through(limiter, key, 50) == 20
+    clock.now -= 3_600.0
+    assert calls_let_through(limiter, key, 50) == 0
+    clock.now += 3.0
+    assert calls_let_through(limiter, key, 50) == 6
+
+
+def test_processes_with_clocks_apart_let_no_more_through(state: State) -> None:
+    """120 a minute for 30 s: a full bucket of 20 and 60 more, though one clock is 3 s behind."""
+    key, _ = Keys(state).add("small", ["admin"], calls_per_minute=120)
+    clocks = [Clock(), Clock()]
+    clocks[1].now -= 3.0
+    limiters = [Limiter(Leases(state), process_count=2, now=clock) for clock in clocks]
+    passed = 0
+    for _ in range(60):
+        passed += sum(calls_let_through(limiter, key, 4) for limiter in limiters)
+        for clock in clocks:
+            clock.now += 0.5
+    assert 70 <= passed <= 20 + 60
+
+
+def test_idle_leases_are_not_saved_up(state: State) -> None:
+    """Sixteen processes hold a lease each; ten seconds later they let a twentieth more through at most."""
+    key, _ = Keys(state).add("large", ["admin"], calls_per_minute=60_000)
+    clock = Clock()
+    limiters = [Limiter(Leases(state), process_count=16, now=clock) for _ in range(16)]
+    assert [calls_let_through(limiter, key, 1) for limiter in limiters] == [1] * 16
+    clock.now += 10.0
+    passed = sum(calls_let_through(limiter, key, 1_000) for limiter in limiters)
+    assert 9_500 <= passed <= 10_500
+
+
+def test_a_database_that_is_being_written_costs_a_moment(state: State) -> None:
+    """Another process holds the lock: a call waits for it once, not each time, and the key keeps its rate."""
+    key, _ = Keys(state).add("small", ["admin"], calls_per_minute=600)
+    clock = Clock()
+    limiter = Limiter(Leases(state), now=clock)
+    with state.writing():
+        begun = time.monotonic()
+        assert calls_let_through(limiter, key, 200) == 100
+        clock.now += 1.0
+        assert calls_let_through(limiter, key, 200) == 10
+        assert time.monotonic() - begun < 4.0  # not the five seconds that a writer may wait
+    clock.now += 10.0
+    assert calls_let_through(limiter, key, 200) == 100
+
+
+@pytest.mark.parametrize(("calls", "policy"), [(1, b'"per-key";q=1;w=60'), (60, b'"per-key";q=10;w=10')])
+def test_the_policy_is_what_holds(state: State, calls: int, policy: bytes) -> None:
+    key, _ = Keys(state).add("any", ["admin"], calls_per_minute=calls)
+    limiter = Limiter(Leases(state), now=Clock())
+    found = asyncio.run(limiter.take(key))
+    assert (b"ratelimit-policy", policy) in found.headers
 
 
 def test_the_caller_is_told(tmp_path: Path, state: State) -> None:

@@ -19,7 +19,7 @@ from serving.__main__ import ServeError, check_start
 from serving.environment import Environment
 from serving.state.database import State
 from serving.state.keys import Keys
-from serving.state.migrate import migrate
+from serving.state.migrate import make
 from serving.store import NoRunError, StoreError
 
 ROOT = Path(__file__).parents[1]
@@ -55,7 +55,7 @@ def test_only_this_machine_may_call_without_keys(tmp_path: Path, host: str) -> N
 def test_with_a_key_it_may_listen_on_a_network(tmp_path: Path) -> None:
     publish(tmp_path, ["c1"])
     state = State.of(Layout(tmp_path))
-    migrate(state)
+    make(state)
     Keys(state).add("proxy", ["admin"])
     check_start(Environment(var=tmp_path, host="0.0.0.0", port=free_port()))  # noqa: S104
 

@@ -74,17 +74,25 @@ class Keys:
             expires_at=expires_at,
             calls_per_minute=calls_per_minute,
         )
+        # Before the key: a key without the mark would open the door again if the database were lost.
+        self._state.mark_made()
         with self._state.writing() as connection:
             connection.execute(sa.insert(KEYS).values(_stored(key)))
         return key, secret
 
     def list_all(self) -> list[Key]:
-        """Return every key ever made, revoked ones included, the newest last; none without a database."""
+        """Return every key ever made, revoked ones included, the newest last; none before the first.
+
+        Raises `StateError` where they cannot be read, and where there were some and there are none.
+        """
         if not self._state.exists():
             return []
         with self._state.reading() as connection:
             rows = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.key_id)).mappings()
-            return [_read(row) for row in rows]
+            found = [_read(row) for row in rows]
+        if not found:
+            self._state.check_unmarked()
+        return found
 
     def revoke(self, key_id: str) -> Key:
         """Close a key for ever and return it; raises `UnknownKeyError`. Revoked twice is revoked once."""
@@ -101,7 +109,7 @@ class Keys:
 
     def note_uses(self, used_at: Mapping[str, datetime]) -> None:
         """Keep when keys were last used, by key_id; an older instant than the one kept changes nothing."""
-        if not used_at or not self._state.exists():
+        if not used_at:
             return
         with self._state.writing() as connection:
             for key_id, at in sorted(used_at.items()):

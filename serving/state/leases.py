@@ -8,6 +8,9 @@ from serving.buckets import Bucket, Rate, full
 from serving.state.database import State
 from serving.state.tables import BUCKETS
 
+# Who waits here holds up the calls of a key.
+_WAIT_MS = 500
+
 
 class Lease(NamedTuple):
     """Calls that one process may let through, and what is left for all after it."""
@@ -23,8 +26,11 @@ class Leases:
         self._state = state
 
     def take(self, key_id: str, rate: Rate, *, wanted: int, now: float) -> Lease:
-        """Take up to `wanted` calls of a key out of its bucket; fewer, or none, where they are used up."""
-        with self._state.writing() as connection:
+        """Take up to `wanted` calls of a key out of its bucket; fewer, or none, where they are used up.
+
+        Raises `StateBusyError` where another process writes for longer than a moment.
+        """
+        with self._state.writing(wait_ms=_WAIT_MS) as connection:
             found = connection.execute(
                 sa.select(BUCKETS.c.calls, BUCKETS.c.filled_at).where(BUCKETS.c.key_id == key_id)
             ).one_or_none()

@@ -4,10 +4,21 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from alembic.util import CommandError
 
 from serving.state.database import State, StateError
 
 _MIGRATIONS = Path(__file__).with_name("migrations")
+
+
+def make(state: State) -> None:
+    """Make the database where there is none, readable for its owner alone; then `migrate`."""
+    try:
+        state.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        state.path.touch(mode=0o600)
+    except OSError as error:
+        raise StateError(f"cannot write under {state.path.parent}: {error.strerror or error}") from None
+    migrate(state)
 
 
 def migrate(state: State) -> None:
@@ -15,13 +26,11 @@ def migrate(state: State) -> None:
 
     Commands do this before they work with a state; the serving workers never do.
     """
-    try:
-        state.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    except OSError as error:
-        raise StateError(f"cannot write under {state.path.parent}: {error.strerror or error}") from None
     config = Config()
-    config.set_main_option("script_location", str(_MIGRATIONS))
-    with state.writing() as connection:
-        config.attributes["connection"] = connection
-        command.upgrade(config, "head")
-    state.path.chmod(0o600)
+    config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
+    try:
+        with state.writing() as connection:
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    except CommandError as error:
+        raise StateError(f"{state.path} is of another release of this program ({error})") from None

@@ -1,4 +1,4 @@
-"""Run by alembic: migrate on the connection that `State.migrate` hands over, in its transaction."""
+"""Run by alembic: migrate on the connection that `serving.state.migrate` hands over, in its transaction."""
 
 from alembic import context
 
