@@ -93,10 +93,11 @@ class Limiter:
 
     async def take(self, key: Key) -> Allowance:
         """Count one call."""
-        account, now = self._account(key), self._now()
-        if account.is_spent(now):
+        account = self._account(key)
+        if account.is_spent(self._now()):
             async with account.renewing:
-                if account.is_spent(now):
+                # Those that waited look at the clock again: the lease may be younger than they are.
+                if account.is_spent(self._now()):
                     await self._renew(key, account)
         is_allowed = account.calls >= 1
         account.calls -= is_allowed

@@ -168,6 +168,28 @@ def test_a_database_that_is_being_written_costs_a_moment(state: State) -> None:
     assert calls_let_through(limiter, key, 200) == 100
 
 
+def test_calls_that_come_at_once_cost_one_look(state: State) -> None:
+    """Real time passes while they wait for the same lease."""
+    key, _ = Keys(state).add("large", ["admin"], calls_per_minute=600_000)
+    looks: list[float] = []
+
+    class Counted(Leases):
+        def take(self, key_id: str, rate: Rate, *, wanted: int, now: float) -> Lease:
+            looks.append(now)
+            time.sleep(0.02)
+            return super().take(key_id, rate, wanted=wanted, now=now)
+
+    async def call() -> list[bool]:
+        limiter = Limiter(Counted(state))
+        found = []
+        for _ in range(5):
+            found += await asyncio.gather(*(limiter.take(key) for _ in range(50)))
+        return [one.is_allowed for one in found]
+
+    assert all(asyncio.run(call()))
+    assert len(looks) == 1
+
+
 @pytest.mark.parametrize(("calls", "policy"), [(1, b'"per-key";q=1;w=60'), (60, b'"per-key";q=10;w=10')])
 def test_the_policy_is_what_holds(state: State, calls: int, policy: bytes) -> None:
     key, _ = Keys(state).add("any", ["admin"], calls_per_minute=calls)
