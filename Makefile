@@ -22,7 +22,8 @@ help: ## this list
 	@touch $@
 
 .venv/.%: requirements/%.txt .venv/bin/uv
-	.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes -r $<
+	@echo "installing requirements/$*.txt" >&2
+	@.venv/bin/uv pip install --quiet --compile-bytecode --python .venv/bin/python --require-hashes -r $<
 	@touch $@
 
 # --- the main job

@@ -36,7 +36,8 @@ def check_start(environment: Environment) -> None:
 
 def _check_door(environment: Environment, keys: Keys) -> None:
     """Without keys only this machine may call."""
-    if not environment.is_loopback and not keys.list_all():
+    known = keys.list_all()
+    if not environment.is_loopback and not known:
         raise ServeError(
             f"host {environment.host!r} would open the scores to the network and there are no API keys; make "
             "one first (make key NAME=… SCOPES=…), or use 127.0.0.1"

@@ -16,7 +16,9 @@ from serving.problems import ProblemError
 from serving.state.database import StateBusyError, StateError
 from serving.state.keys import KEY_PREFIX, Key, Keys, digest_of
 
-_CHALLENGE = 'Bearer realm="regulars", Basic realm="regulars", charset="UTF-8"'
+# Basic alone: browsers ask for a name only where it is the first challenge of a header.
+_CHALLENGE = 'Basic realm="regulars", charset="UTF-8"'
+_UNREAD = "the keys were not read yet"
 _HEADER_MAX = 1_024
 _SAVE_SECONDS = 60.0
 _LOG = logging.getLogger(__name__)
@@ -43,7 +45,8 @@ class Guard:
         self._now = now
         self._by_digest: dict[str, Key] = {}
         self._used_at: dict[str, datetime] = {}
-        self.problem: str | None = None
+        # Until they were read once nobody knows whether there are keys: the door stays closed.
+        self.problem: str | None = _UNREAD
 
     @property
     def is_open(self) -> bool:
@@ -66,10 +69,10 @@ class Guard:
         self._note(None)
 
     def _note(self, problem: str | None) -> None:
-        if problem != self.problem:
-            _LOG.warning(
-                "the keys can be read again" if problem is None else "keys: %s", *filter(None, [problem])
-            )
+        if problem is not None and problem != self.problem:
+            _LOG.warning("keys: %s", problem)
+        elif problem is None and self.problem not in (None, _UNREAD):
+            _LOG.warning("the keys can be read again")
         self.problem = problem
 
     async def follow(self, *, poll_seconds: float) -> None:

@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -17,7 +18,7 @@ from serving_runs import publish
 from features.settings import Layout
 from serving.__main__ import ServeError, check_start
 from serving.environment import Environment
-from serving.state.database import State
+from serving.state.database import State, StateGoneError
 from serving.state.keys import Keys
 from serving.state.migrate import make
 from serving.store import NoRunError, StoreError
@@ -54,10 +55,19 @@ def test_only_this_machine_may_call_without_keys(tmp_path: Path, host: str) -> N
 
 def test_with_a_key_it_may_listen_on_a_network(tmp_path: Path) -> None:
     publish(tmp_path, ["c1"])
+    environment = Environment(var=tmp_path, host="0.0.0.0", port=free_port())  # noqa: S104
+    with pytest.raises(ServeError, match="API keys"):
+        check_start(environment)
     state = State.of(Layout(tmp_path))
     make(state)
     Keys(state).add("proxy", ["admin"])
-    check_start(Environment(var=tmp_path, host="0.0.0.0", port=free_port()))  # noqa: S104
+    check_start(environment)
+    with sqlite3.connect(state.path) as connection:
+        connection.execute("DELETE FROM api_keys")
+    connection.close()
+    for host in ("0.0.0.0", "127.0.0.1"):  # noqa: S104
+        with pytest.raises(StateGoneError, match="put the back-up back"):
+            check_start(environment.model_copy(update={"host": host}))
 
 
 def test_a_busy_port_is_a_clear_refusal(tmp_path: Path) -> None:
