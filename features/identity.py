@@ -1,63 +1,18 @@
-"""People: where a source's only key is an e-mail or a phone number, the customer id is its keyed hash.
+"""Who is behind the ids: `private/identities.parquet`, which features, models and MLflow never read.
 
-The pepper is `$REGULARS_PEPPER`, or a file made once in the private folder. Who is behind an id stands in
-`private/identities.parquet` alone, which features, models and MLflow never read. Files and webhooks derive
-the same key from the same address: `customer_key` is the one place where that is done.
+Where a source's only key is an e-mail or a phone number, the customer id is its keyed hash
+(`features.person_keys`).
 """
 
-import hashlib
-import hmac
 import os
-import re
-import secrets
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 
+from features.person_keys import EMAIL_PATTERN, customer_key, make_private, normal_email, normal_phone
+
 IDENTITY_SCHEMA = {"customer_id": pl.String, "email": pl.String, "phone": pl.String}
-EMAIL_PATTERN = r"^\s*[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+\s*$"
-_PHONE_DIGITS_MIN = 6
-
-
-def normal_email(email: str | None) -> str | None:
-    """Return an e-mail address trimmed and in lower case, or None where it is none.
-
-    >>> normal_email(" Ann@Example.com ")
-    'ann@example.com'
-    """
-    if email is None or not re.match(EMAIL_PATTERN, email):
-        return None
-    return email.strip().lower()
-
-
-def normal_phone(phone: str | None) -> str | None:
-    """Return a phone number as its digits, with + where the country is stated (+ or 00), or None.
-
-    >>> normal_phone("'+44 2000 012423"), normal_phone("0044-2000-012423"), normal_phone("n/a")
-    ('+442000012423', '+442000012423', None)
-    """
-    if phone is None:
-        return None
-    text = phone.strip().lstrip("'").strip()
-    digits = re.sub(r"\D", "", text)
-    if len(digits) < _PHONE_DIGITS_MIN:
-        return None
-    if text.startswith("+"):
-        return f"+{digits}"
-    return f"+{digits[2:]}" if digits.startswith("00") else digits
-
-
-def customer_key(email: str | None, phone: str | None, pepper: bytes) -> str | None:
-    """Return the customer id of an e-mail address, else of a phone number; None where there is neither.
-
-    HMAC-SHA256 of the normal form under the pepper, first 128 bits, as 32 hexadecimal digits after `h_`.
-    """
-    address, number = normal_email(email), normal_phone(phone)
-    if address is None and number is None:
-        return None
-    message = f"email:{address}" if address else f"phone:{number}"
-    return "h_" + hmac.new(pepper, message.encode(), hashlib.sha256).hexdigest()[:32]
 
 
 def customer_keys(emails: pl.Series, phones: pl.Series, pepper: bytes) -> pl.Series:
@@ -116,7 +71,7 @@ def merge_identities(private: Path, rows: pl.DataFrame) -> None:
     merged = _newest(pl.concat([known, rows.select(IDENTITY_SCHEMA.keys())])).sort("customer_id")
     if merged.equals(known):
         return
-    _make_private(private)
+    make_private(private)
     partial = private / "identities.parquet.partial"
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
@@ -124,31 +79,6 @@ def merge_identities(private: Path, rows: pl.DataFrame) -> None:
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(private / "identities.parquet")
-
-
-def read_pepper(private: Path) -> bytes:
-    """Return the key of all hashes: `$REGULARS_PEPPER`, else `private/pepper`, made at first use."""
-    given = os.environ.get("REGULARS_PEPPER")
-    if given:
-        return given.encode()
-    path = private / "pepper"
-    if not path.exists():
-        _make_private(private)
-        partial = private / f"pepper.{os.getpid()}"
-        with os.fdopen(os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as stream:
-            stream.write(secrets.token_hex(32))
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            pass  # another process made it first: theirs counts
-        finally:
-            partial.unlink()
-    return path.read_bytes().strip()
-
-
-def _make_private(private: Path) -> None:
-    private.mkdir(parents=True, exist_ok=True)
-    private.chmod(0o700)
 
 
 def _newest(rows: pl.DataFrame) -> pl.DataFrame:

@@ -23,8 +23,9 @@ from features.advice import note_advice
 from features.console import Announce, progress, run_app
 from features.drafts import Conventions
 from features.errors import UserError
-from features.identity import merge_identities, read_pepper
+from features.identity import merge_identities
 from features.mapping import load_mapping
+from features.person_keys import read_pepper
 from features.report import DataError, Report
 from features.settings import Layout, load_settings
 from features.snapshot import instant_of

@@ -6,16 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from features.identity import (
-    customer_key,
-    customer_keys,
-    merge_identities,
-    normal_email,
-    normal_phone,
-    people_of,
-    read_identities,
-    read_pepper,
-)
+from features.identity import customer_keys, merge_identities, people_of, read_identities
+from features.person_keys import customer_key, normal_email, normal_phone, read_pepper
 
 PEPPER = b"salt and pepper"
 

@@ -9,8 +9,8 @@ import pytest
 
 from features.accept import accept_lines
 from features.drafts import Conventions, Draft
-from features.identity import customer_key
 from features.importers import complete_journey, online_retail, shopify, woocommerce
+from features.person_keys import customer_key
 from features.readers import read_delimited
 from features.report import DataError, Report
 
