@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -40,9 +40,9 @@ endif
 	@$(MAKE) --no-print-directory train evaluate promote score
 	@$(RUN) serving.demo
 
-data: .venv/.training ## load orders: FILE=orders.csv FORMAT=csv [MAPPING=…] [MODE=replace] [PRODUCTS=… CUSTOMERS=… EVENTS=…]
-	@$(RUN) features.ingest $(call given,file,$(FILE)) $(call given,format,$(FORMAT)) $(call given,mapping,$(MAPPING)) $(call given,mode,$(MODE)) \
-	  $(call given,products,$(PRODUCTS)) $(call given,customers,$(CUSTOMERS)) $(call given,events,$(EVENTS))
+data: .venv/.training ## load orders: FILE=orders.csv FORMAT=csv [MAPPING=…] [MODE=replace] [PRODUCTS=… CUSTOMERS=… EVENTS=…]; without FILE: what the API received
+	@$(if $(FILE)$(FORMAT)$(MAPPING)$(MODE)$(PRODUCTS)$(CUSTOMERS)$(EVENTS),$(RUN) features.ingest $(call given,file,$(FILE)) $(call given,format,$(FORMAT)) $(call given,mapping,$(MAPPING)) $(call given,mode,$(MODE)) \
+	  $(call given,products,$(PRODUCTS)) $(call given,customers,$(CUSTOMERS)) $(call given,events,$(EVENTS)),$(RUN) serving.fold)
 
 features: .venv/.training ## a feature table to look at: [AS_OF=2026-11-22]
 	@$(RUN) features.build $(call given,as-of,$(AS_OF))
@@ -88,6 +88,9 @@ mlflow: .venv/.training ## MLflow's own page on 127.0.0.1:5000
 
 key: .venv/.serving ## API keys: list, or NAME=… SCOPES=predictions:read,… [DAYS=365] [CALLS=60000] creates, or REVOKE=k_…
 	@$(RUN) serving.keys $(if $(filter command,$(origin NAME)),$(call given,name,$(NAME))) $(call given,scopes,$(SCOPES)) $(call given,days,$(DAYS)) $(call given,calls,$(CALLS)) $(call given,revoke,$(REVOKE))
+
+hook: .venv/.serving ## shops whose webhooks are taken: list, or NAME=main PLATFORM=shopify|woocommerce, [DROP=older|source]
+	@$(RUN) serving.hooks $(if $(filter command,$(origin NAME)),$(call given,name,$(NAME))) $(call given,platform,$(PLATFORM)) $(call given,drop,$(DROP))
 
 explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
 	@$(RUN) serving.explain $(call given,id,$(ID))

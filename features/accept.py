@@ -1,7 +1,7 @@
 """From drafts to accepted lines: what is left out and why, what is a return, which lines are one order."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -9,6 +9,7 @@ import polars as pl
 
 from features.drafts import Draft
 from features.history import MONEY_SCALE, STORED_SCHEMAS
+from features.instants import days_of
 from features.parsing import AMOUNT_MAX
 from features.readers import ROW
 from features.report import LEFT_OUT_REASONS, Effect, LeftOut, Report, major, row_examples
@@ -17,8 +18,11 @@ from features.snapshot import local_midnight_days
 NO_CURRENCY = "XXX"
 # Year 1, 1899 or 26 is a placeholder or a year of two digits, never an order.
 _EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECONDS_A_DAY = 86_400_000_000
 _ORDER = ["customer_id", "order_id"]
+
+
+def _no_orders() -> pl.DataFrame:
+    return pl.DataFrame(schema=dict.fromkeys(_ORDER, pl.String))
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,25 +30,29 @@ class Accepted:
     """Lines ready for the history (its stored schema without `loaded_at`), and how they replace older ones.
 
     `replaced_days` is the closed range of local days that a source without order ids stands for, else None.
+    `withdrawn` are orders (customer_id, order_id) that are cancelled as a whole: older ones go.
     """
 
     lines: pl.DataFrame
     replaced_days: tuple[float, float] | None
+    withdrawn: pl.DataFrame = field(default_factory=_no_orders)
 
 
-def accept_lines(drafts: Sequence[Draft], *, time_zone: str, now: datetime, report: Report) -> Accepted:
+def accept_lines(
+    drafts: Sequence[Draft], *, time_zone: str, now: datetime, report: Report, may_be_empty: bool = False
+) -> Accepted:
     """Take over the usable lines of drafts; in several drafts, the last one that holds an order counts.
 
-    Raises `DataError` where errors were found or no usable line remains.
+    Raises `DataError` where errors were found or no usable line remains (unless it `may_be_empty`).
     """
     dated = [_with_order_ids(draft, time_zone) for draft in drafts]
     report.rows_read = sum(draft.lines[ROW].n_unique() for draft in drafts)
     lines = pl.concat([rows.with_columns(pl.lit(n).alias("source")) for n, rows in enumerate(dated)])
-    lines = _with_reasons(lines, _future_from(now, time_zone))
+    lines = _with_reasons(lines, future_from(now, time_zone))
     lines = _without_replaced(lines, len(drafts))
     _note_left_out(lines, report)
     usable = lines.filter(pl.col("left_out").is_null())
-    if usable.is_empty() and not report.errors:
+    if usable.is_empty() and not may_be_empty and not report.errors:
         mend = "see the reasons in the report" if lines.height else "export the orders again"
         message = (
             f"no usable order line in {lines.height:,} rows"
@@ -58,7 +66,14 @@ def accept_lines(drafts: Sequence[Draft], *, time_zone: str, now: datetime, repo
         pl.col("ordered_at").min().alias("first"), pl.col("ordered_at").max().alias("last")
     ).row(0)
     replaced = None if all(draft.has_order_ids for draft in drafts) else _local_days(days, time_zone)
-    return Accepted(_numbered_lines(marked), replaced)
+    return Accepted(_numbered_lines(marked), replaced, _withdrawn(lines))
+
+
+def _withdrawn(lines: pl.DataFrame) -> pl.DataFrame:
+    """Return the orders of which nothing is left, since they were cancelled."""
+    cancelled = lines.filter(pl.col("left_out") == "cancelled_order").select(_ORDER).unique()
+    usable = lines.filter(pl.col("left_out").is_null())
+    return cancelled.drop_nulls().join(usable, on=_ORDER, how="anti").sort(_ORDER)
 
 
 def chosen_currency(drafts: Sequence[Draft], *, history: str | None, report: Report) -> str:
@@ -114,7 +129,7 @@ def _with_order_ids(draft: Draft, time_zone: str) -> pl.DataFrame:
     return draft.lines.with_columns(pl.coalesce("order_id", pl.format("{}@{}", "customer_id", stamp)))
 
 
-def _future_from(now: datetime, time_zone: str) -> datetime:
+def future_from(now: datetime, time_zone: str) -> datetime:
     """Return the first instant that is later than tomorrow, in the shop's days."""
     zone = ZoneInfo(time_zone)
     day = now.astimezone(zone).date() + timedelta(days=2)
@@ -229,7 +244,7 @@ def _numbered_lines(lines: pl.DataFrame) -> pl.DataFrame:
     ]
     ordered = lines.sort(keys)
     position = pl.int_range(pl.len()).over(_ORDER) + 1
-    days = pl.col("ordered_at").dt.epoch("us") / _MICROSECONDS_A_DAY
+    days = days_of(pl.col("ordered_at"))
     numbered = ordered.with_columns(
         pl.coalesce("line_id", position.cast(pl.String)), days.alias("ordered_days")
     )

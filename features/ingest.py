@@ -4,34 +4,26 @@ Everything is read and checked before anything is written; errors are listed all
 alone.
 """
 
-import fcntl
 import json
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import StrEnum
 from functools import partial
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
-from features.accept import accept_lines, chosen_currency
-from features.advice import note_advice
 from features.console import Announce, progress, run_app
 from features.drafts import Conventions
-from features.errors import UserError
-from features.identity import merge_identities
+from features.loading import IngestError, Material, Told, only_one, store
 from features.mapping import load_mapping
 from features.person_keys import read_pepper
 from features.report import DataError, Report
 from features.settings import Layout, load_settings
-from features.snapshot import instant_of
 from features.sources import NATIVE_FORMATS, Format, Request, read_companions, read_drafts
 from features.tables import TABLES, json_schema, sample_csv, text_table
-from features.upsert import Load, Outcome, open_previous, upsert
+from features.upsert import open_previous
 
 
 class LoadMode(StrEnum):
@@ -39,10 +31,6 @@ class LoadMode(StrEnum):
 
     UPSERT = "upsert"
     REPLACE = "replace"
-
-
-class IngestError(UserError):
-    """The command's options do not go together, or another load is running."""
 
 
 def load(request: Request, *, layout: Layout, time_zone: str = "UTC", now: datetime | None = None) -> Report:
@@ -79,63 +67,10 @@ def _load(request: Request, layout: Layout, report: Report, *, now: datetime, an
         report.time_zone, mapping.date_format, mapping.decimal_mark, partial(read_pepper, layout.private)
     )
     drafts = read_drafts(request, conventions, report=report)
-    companions = read_companions(request, drafts, conventions, report)
-    announce("checking")
-    currency = chosen_currency(
-        drafts, history=previous.manifest.currency if previous else None, report=report
-    )
-    report.currency = currency
-    accepted = accept_lines(drafts, time_zone=report.time_zone, now=now, report=report) if drafts else None
-    report.stop_on_errors()
-    if accepted:
-        note_advice(accepted.lines, drafts, report=report)
-    announce("writing")
-    for draft in drafts:
-        if draft.identities is not None:
-            merge_identities(layout.private, draft.identities)
-    loaded = Load(accepted, companions, currency)
-    outcome = upsert(layout.history, loaded, mode=request.mode, loaded_at=now)
+    material = Material(drafts, read_companions(request, drafts, conventions, report), request.mode)
+    store(material, layout, previous=previous, now=now, told=Told(report, announce))
     if request.mode == "replace":
         layout.headline.unlink(missing_ok=True)  # it was settled on for the shop that was here before
-    _note_outcome(outcome, report)
-
-
-def _note_outcome(outcome: Outcome, report: Report) -> None:
-    report.outcome = "loaded" if outcome.is_changed else "unchanged"
-    report.orders = outcome.orders
-    if outcome.moved_count:
-        message = f"{outcome.moved_count:,} orders now belong to another customer and moved"
-        report.warn("moved_orders", message, column="customer_id", count=outcome.moved_count)
-    manifest = outcome.history.manifest
-    lines = pl.scan_parquet(outcome.history.paths("order_lines"))
-    orders = lines.filter(~pl.col("is_return")).select(pl.struct("customer_id", "order_id").n_unique())
-    customers = lines.filter(~pl.col("is_return")).select(pl.col("customer_id").n_unique())
-    days = [
-        None if d is None else f"{instant_of(d):%Y-%m-%d}"
-        for d in (manifest.first_order_days, manifest.last_order_days)
-    ]
-    report.history = {
-        "orders": orders.collect().item(),
-        "customers": customers.collect().item(),
-        "lines": manifest.row_counts.get("order_lines", 0),
-        "first": days[0],
-        "last": days[1],
-        "currency": manifest.currency,
-        "generation": manifest.generation,
-        "data_hash": manifest.data_hash,
-    }
-
-
-@contextmanager
-def only_one(layout: Layout) -> Iterator[None]:
-    """Hold the lock of a data set, so that two loads cannot write one generation."""
-    layout.root.mkdir(parents=True, exist_ok=True)
-    with (layout.root / "ingest.lock").open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise IngestError(f"another load into {layout.root} is running; wait for it to end") from None
-        yield
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, help=__doc__)

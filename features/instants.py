@@ -15,6 +15,7 @@ import polars as pl
 
 INSTANT = pl.Datetime("us", "UTC")
 _NAIVE = pl.Datetime("us")
+_MICROSECONDS_A_DAY = 86_400_000_000
 _PLAIN_FORMATS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d")
 _WRITTEN = (
     r"^\s*(?P<y>\d{4})\s*[-./년]\s*(?P<m>\d{1,2})\s*[-./월]\s*(?P<d>\d{1,2})\s*[.일]?"
@@ -73,6 +74,17 @@ def localize(local: pl.Series, time_zone: str) -> pl.Series:
             break
         values = values.zip_with(~lost, _with_zone(local.dt.offset_by(jump), time_zone))
     return values
+
+
+def days_of(instant: pl.Expr) -> pl.Expr:
+    """Return UTC instants as days since 1970-01-01 UTC, equal to `features.snapshot.days_since_epoch`.
+
+    Divided by a column: where a frame has several rows, Polars multiplies with the reciprocal of a constant,
+    and one instant would have two numbers of days.
+    """
+    microseconds = instant.dt.epoch("us")
+    day = microseconds * 0 + _MICROSECONDS_A_DAY
+    return microseconds / day
 
 
 def suggested_format(cells: pl.Series) -> str:

@@ -153,6 +153,12 @@ class LedgerSettings(_Section):
     keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
 
 
+class InboxSettings(_Section):
+    """What the API received."""
+
+    keep_days: Annotated[int, Field(ge=1, le=3_650)] = 90
+
+
 class Settings(_Section):
     """The whole of `regulars.toml`."""
 
@@ -167,6 +173,7 @@ class Settings(_Section):
     promotion: PromotionSettings = PromotionSettings()
     risk: RiskSettings = RiskSettings()
     ledger: LedgerSettings = LedgerSettings()
+    inbox: InboxSettings = InboxSettings()
 
     @property
     def recipe_hash(self) -> str:

@@ -74,7 +74,7 @@ def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcom
     with GenerationWriter(root, bucket_count=count, currency=load.currency, previous=previous) as writer:
         merge = _Merge(writer, base, count, loaded_at)
         moved = _moved_orders(base, lines) if base else None
-        orders = merge.order_lines(lines, load.accepted.replaced_days if load.accepted else None, moved)
+        orders = merge.order_lines(lines, load.accepted, moved)
         merge.events(load.companions.get("events"))
         for table in _KEYS:
             merge.keyed(table, load.companions.get(table))
@@ -105,13 +105,13 @@ class _Merge:
         self.is_changed = False
 
     def order_lines(
-        self, lines: pl.DataFrame, replaced_days: tuple[float, float] | None, moved: pl.DataFrame | None
+        self, lines: pl.DataFrame, accepted: Accepted | None, moved: pl.DataFrame | None
     ) -> OrderChanges:
         """Merge order lines; `moved` are stored orders that now come under another customer."""
         totals = {"new": 0, "changed": 0, "unchanged": 0, "removed": 0}
         for bucket, fresh in self._buckets(lines):
             old = self._old("order_lines", bucket)
-            gone = _gone_orders(old, fresh, replaced_days, moved)
+            gone = _gone_orders(old, fresh, accepted, moved)
             states = _order_states(old, fresh)
             for name, count in states.group_by("state").len().iter_rows():
                 totals[name] += count
@@ -231,13 +231,13 @@ def _signatures(lines: pl.DataFrame) -> pl.DataFrame:
 
 
 def _gone_orders(
-    old: pl.DataFrame,
-    fresh: pl.DataFrame,
-    replaced_days: tuple[float, float] | None,
-    moved: pl.DataFrame | None,
+    old: pl.DataFrame, fresh: pl.DataFrame, accepted: Accepted | None, moved: pl.DataFrame | None
 ) -> pl.DataFrame:
-    """Return stored orders that a load takes away: moved ones, and unnamed ones of the days it stands for."""
+    """Return stored orders that a load takes away: moved and cancelled ones, unnamed ones of its days."""
     gone = [old.select(_ORDER).clear()]
+    replaced_days = None if accepted is None else accepted.replaced_days
+    if accepted is not None and accepted.withdrawn.height:
+        gone.append(old.select(_ORDER).unique().join(accepted.withdrawn, on=_ORDER, how="semi"))
     if moved is not None:
         gone.append(old.select(_ORDER).unique().join(moved, on=_ORDER, how="semi"))
     if replaced_days is not None:

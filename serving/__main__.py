@@ -16,7 +16,7 @@ from serving.environment import Environment
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.keys import Keys
-from serving.state.migrate import migrate
+from serving.state.migrate import make
 
 
 class ServeError(UserError):
@@ -26,8 +26,8 @@ class ServeError(UserError):
 def check_start(environment: Environment) -> None:
     """Raise `ServeError` or `NoRunError` where it cannot answer: no run, a busy port, an open door."""
     state = State.of(environment.layout)
-    if state.exists():
-        migrate(state)
+    state.exists()  # raises where there was one and it is gone: that is no moment to begin anew
+    make(state)
     _check_door(environment, Keys(state))
     store = SqliteStore.of(environment.layout)
     store.open_run(store.live_run_id()).close()

@@ -11,9 +11,10 @@ JSON = "application/json"
 _PRIVATE = "private, max-age=60"
 
 
-def json_answer(content: Any) -> Response:  # noqa: ANN401 - anything orjson writes
+def json_answer(content: Any, *, status: int = 200) -> Response:  # noqa: ANN401 - anything orjson writes
     """Return content as JSON that no cache keeps."""
-    return Response(orjson.dumps(content, option=orjson.OPT_UTC_Z), 200, {"cache-control": "no-store"}, JSON)
+    body = orjson.dumps(content, option=orjson.OPT_UTC_Z)
+    return Response(body, status, {"cache-control": "no-store"}, JSON)
 
 
 def tag_of(score_run_id: str) -> str:

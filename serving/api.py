@@ -5,16 +5,20 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
+from features.settings import load_settings
 from serving import (
     openapi,
     routes_audiences,
     routes_batch,
     routes_console,
     routes_customers,
+    routes_events,
+    routes_hooks,
     routes_items,
     routes_models,
     routes_recommendations,
@@ -24,12 +28,16 @@ from serving.cursor import CursorSigner, load_secret
 from serving.edge import Edge
 from serving.environment import Environment
 from serving.guard import Guard
+from serving.hook_sources import HookSources
+from serving.inbound.people import People
 from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.problems import install_problem_handlers
+from serving.receiver import Receiver
 from serving.scopes import Guarded
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
+from serving.state.inbox import Inbox
 from serving.state.keys import Keys
 from serving.state.leases import Leases
 from serving.wording import Wording
@@ -54,6 +62,8 @@ def create_app(environment: Environment | None = None) -> FastAPI:
     for module in (
         routes_customers,
         routes_batch,
+        routes_events,
+        routes_hooks,
         routes_items,
         routes_recommendations,
         routes_audiences,
@@ -81,7 +91,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     guard.refresh()
     secret = load_secret(settings.layout.private)
     limiter = Limiter(Leases(state), process_count=settings.workers, executor=thread)
-    app.state.context = Context(settings, runs, Wording(), CursorSigner(secret), {}, guard, limiter)
+    people = People(settings.layout.private)
+    writer = ThreadPoolExecutor(1, "inbox")
+    receiver = Receiver(Inbox(state), people, zone=ZoneInfo(load_settings().shop.time_zone), executor=writer)
+    hooks = HookSources(settings.layout.private)
+    app.state.context = Context(
+        settings, runs, Wording(), CursorSigner(secret), {}, guard, limiter, receiver, hooks
+    )
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))
         for follow in (runs.follow, guard.follow)
@@ -94,5 +110,6 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             with suppress(asyncio.CancelledError):
                 await follower
         thread.shutdown()
+        writer.shutdown()
         guard.save_uses()
         runs.close()

@@ -20,16 +20,21 @@ async def read_json(request: Request, *, bytes_max: int, deadline_seconds: float
     a packed format, 408 after the deadline, 422 for what is no JSON.
     """
     kind = request.headers.get("content-type", _JSON).partition(";")[0].strip().lower()
-    if kind != _JSON or request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+    if kind != _JSON:
         raise ProblemError(415, "unsupported-format", f"Send the body as {_JSON}, not compressed.")
-    body = await _read(request, bytes_max, deadline_seconds)
+    body = await read_bytes(request, bytes_max=bytes_max, deadline_seconds=deadline_seconds)
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError:
         raise malformed(FieldError("/body", "json", "the body is no JSON document in UTF-8")) from None
 
 
-async def _read(request: Request, bytes_max: int, deadline_seconds: float) -> bytes:
+async def read_bytes(
+    request: Request, *, bytes_max: int, deadline_seconds: float = DEADLINE_SECONDS
+) -> bytes:
+    """Return a request's body as it came; raises the same problems but that of JSON."""
+    if request.headers.get("content-encoding", "identity").strip().lower() != "identity":
+        raise ProblemError(415, "unsupported-format", f"Send the body as {_JSON}, not compressed.")
     declared = request.headers.get("content-length", "")
     if declared.isdecimal() and (len(declared) > 18 or int(declared) > bytes_max):
         raise _too_large(bytes_max)

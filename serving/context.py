@@ -7,9 +7,11 @@ from fastapi import Request
 from serving.cursor import CursorSigner
 from serving.environment import Environment
 from serving.guard import Guard
+from serving.hook_sources import HookSources
 from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.present import RunView
+from serving.receiver import Receiver
 from serving.store import ScoreRun
 from serving.wording import Wording
 
@@ -25,6 +27,8 @@ class Context:
     views: dict[str, RunView]
     guard: Guard
     limiter: Limiter
+    receiver: Receiver
+    hooks: HookSources
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

@@ -7,7 +7,7 @@ from starlette.convertors import Convertor, register_url_convertor
 from serving.problems import FieldError, malformed
 
 ID_LENGTH_MAX = 256
-_CONTROL = frozenset(range(0x20)) | frozenset(range(0x7F, 0xA0))
+CONTROL_CHARACTERS = frozenset(range(0x20)) | frozenset(range(0x7F, 0xA0))
 
 
 class _IdConvertor(Convertor[str]):
@@ -84,7 +84,7 @@ def check_id(value: str, *, pointer: str) -> None:
     """Raise a 422 problem unless a text has 1–256 characters, none of them a control."""
     if not 1 <= len(value) <= ID_LENGTH_MAX:
         raise _refused(pointer, "length", f"an id has 1 to {ID_LENGTH_MAX} characters")
-    if any(ord(character) in _CONTROL for character in value):
+    if any(ord(character) in CONTROL_CHARACTERS for character in value):
         raise _refused(pointer, "control_character", "an id has no control characters")
 
 

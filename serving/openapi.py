@@ -13,7 +13,7 @@ from pydantic import BaseModel
 
 from serving.problems import MEDIA_TYPE
 from serving.schemas import Problem
-from serving.scopes import SECURITY_SCHEMES, ScopedRoute, needs
+from serving.scopes import SECURITY_SCHEMES, SIGNATURE_SCHEME, ScopedRoute, needs
 
 _WHEN: Final = {
     401: "no key, or none that counts",
@@ -59,7 +59,7 @@ def describe(app: FastAPI) -> str:
     description = app.openapi()
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     description["components"]["schemas"] |= problem.pop("$defs") | {"Problem": problem}
-    description["components"]["securitySchemes"] = SECURITY_SCHEMES
+    description["components"]["securitySchemes"] = SECURITY_SCHEMES | SIGNATURE_SCHEME
     return json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 

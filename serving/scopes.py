@@ -12,20 +12,33 @@ from serving.limiter import Limiter, too_many_calls
 from serving.scope_names import SCOPES
 
 PUBLIC: Final = "public"
+SIGNED: Final = "signed"
 SECURITY_SCHEMES: Final = {
     "bearer": {"type": "http", "scheme": "bearer", "description": "a key, as `make key` prints it"},
     "basic": {"type": "http", "scheme": "basic", "description": "the key as the user name; no password"},
 }
+SIGNATURE_SCHEME: Final = {
+    "signature": {
+        "type": "apiKey",
+        "in": "header",
+        "name": "X-Shopify-Hmac-Sha256",
+        "description": "base64 of HMAC-SHA256 over the raw body; WooCommerce's is X-WC-Webhook-Signature",
+    }
+}
 
 
 def needs(scope: str) -> dict[str, Any]:
-    """Return a route's `openapi_extra` that asks callers for a scope; `PUBLIC` asks for nothing.
+    """Return a route's `openapi_extra` that asks callers for a scope.
+
+    `PUBLIC` asks for nothing; a `SIGNED` route checks the body's signature by itself.
 
     >>> needs("audiences:read")["security"]
     [{'bearer': ['audiences:read']}, {'basic': ['audiences:read']}]
     """
     if scope == PUBLIC:
         return {"security": []}
+    if scope == SIGNED:
+        return {"security": [{name: [] for name in SIGNATURE_SCHEME}]}
     if scope not in SCOPES:
         raise ValueError(f"there is no scope {scope!r}; known: {', '.join(SCOPES)}")
     return {"security": [{name: [scope]} for name in SECURITY_SCHEMES]}
@@ -36,16 +49,18 @@ class ScopedRoute(APIRoute):
 
     @property
     def scope(self) -> str:
-        """The scope that a caller needs, or `PUBLIC`; raises `ValueError` where none is named."""
+        """The scope that a caller needs, `PUBLIC` or `SIGNED`; raises `ValueError` where none is named."""
         security = (self.openapi_extra or {}).get("security")
         if security is None:
             raise ValueError(f"the route {self.path} names no scope: openapi_extra=needs(…)")
-        return str(security[0]["bearer"][0]) if security else PUBLIC
+        if not security:
+            return PUBLIC
+        return str(security[0]["bearer"][0]) if "bearer" in security[0] else SIGNED
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """Return the handler behind the check of the caller's key."""
         handler, scope = super().get_route_handler(), self.scope
-        if scope == PUBLIC:
+        if scope in (PUBLIC, SIGNED):
             return handler
 
         async def admit_and_handle(request: Request) -> Response:

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+from tests_rows import rows_of
 
 from features.accept import accept_lines
 from features.drafts import Conventions, Draft
@@ -23,13 +24,6 @@ SEOUL = Conventions("Asia/Seoul", pepper=lambda: PEPPER)
 needs_fixtures = pytest.mark.skipif(
     not FIXTURES.exists(), reason=f"the layout fixtures are not at {FIXTURES}"
 )
-
-
-def rows_of(text: str) -> pl.DataFrame:
-    """Lay out `|`-separated cells with a header, spaces trimmed, as a reader would return them."""
-    table = [[cell.strip() or None for cell in line.split("|")] for line in text.strip().splitlines()]
-    rows = pl.DataFrame(table[1:], schema={str(name): pl.String for name in table[0]}, orient="row")
-    return rows.with_row_index("row", offset=2).with_columns(pl.col("row").cast(pl.Int64))
 
 
 def accepted(draft: Draft, report: Report) -> pl.DataFrame:

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.instants import localize, parse_instants, suggested_format
+from features.instants import days_of, localize, parse_instants, suggested_format
+from features.snapshot import days_since_epoch
 
 
 def read(cell: str, time_zone: str = "UTC", *formats: str) -> datetime | None:
@@ -120,3 +121,11 @@ def test_local_times_agree_with_the_standard_library(moment: datetime) -> None:
     ):
         return  # a clock change, covered above
     assert read(f"{moment:%Y-%m-%d %H:%M:%S}", "America/New_York") == there.astimezone(UTC)
+
+
+def test_an_instant_has_one_number_of_days_however_many_rows_stand_beside_it() -> None:
+    at = datetime(2026, 6, 30, 10, tzinfo=UTC)
+    for count in (1, 2, 7):
+        rows = pl.DataFrame({"at": [at] * count}, schema={"at": pl.Datetime("us", "UTC")})
+        found = rows.select(days_of(pl.col("at"))).to_series().unique().to_list()
+        assert found == [days_since_epoch(at)]

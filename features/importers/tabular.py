@@ -7,6 +7,7 @@ import polars as pl
 from features.drafts import CellReader, Conventions, Draft, companion_rows, draft_lines
 from features.history import QUANTITY_SCALE
 from features.identity import people_of
+from features.instants import days_of
 from features.mapping import Mapping, resolve_columns
 from features.parsing import currencies_of
 from features.readers import ROW
@@ -94,8 +95,7 @@ def read_companion(
 
 def _complete(read: pl.DataFrame, table: Table, report: Report) -> pl.DataFrame:
     if table.name == "events":
-        days = pl.col("occurred_at").dt.epoch("us") / 86_400_000_000
-        read = read.with_columns(days.alias("occurred_days"))
+        read = read.with_columns(days_of(pl.col("occurred_at")).alias("occurred_days"))
     whole = read.drop_nulls(list(table.required_names))
     lost = read.height - whole.height
     if lost:

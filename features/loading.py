@@ -1,0 +1,111 @@
+"""From drafts to the history: checked as a whole, then stored, or nothing is."""
+
+import fcntl
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from features.accept import accept_lines, chosen_currency
+from features.advice import note_advice
+from features.console import Announce
+from features.drafts import Draft
+from features.errors import UserError
+from features.history import History
+from features.identity import merge_identities
+from features.report import Report
+from features.settings import Layout
+from features.snapshot import instant_of
+from features.upsert import Load, Mode, Outcome, upsert
+
+
+class IngestError(UserError):
+    """The command's options do not go together, or another load is running."""
+
+
+@dataclass(frozen=True, slots=True)
+class Material:
+    """What a load brings: drafts, companion tables, and how they enter the history.
+
+    `may_be_empty`: no order at all is no mistake.
+    """
+
+    drafts: Sequence[Draft]
+    companions: Mapping[str, pl.DataFrame]
+    mode: Mode = "upsert"
+    may_be_empty: bool = False
+
+
+class Told(NamedTuple):
+    """To whom a load says what it finds, and how far it is."""
+
+    report: Report
+    announce: Announce
+
+
+def store(
+    material: Material, layout: Layout, *, previous: History | None, now: datetime, told: Told
+) -> History:
+    """Check and store material, and note the outcome; raises `DataError`, leaving the history as it was."""
+    report, announce = told
+    drafts = material.drafts
+    announce("checking")
+    known = previous.manifest.currency if previous else None
+    report.currency = currency = chosen_currency(drafts, history=known, report=report)
+    accepted = None
+    if drafts:
+        accepted = accept_lines(
+            drafts, time_zone=report.time_zone, now=now, report=report, may_be_empty=material.may_be_empty
+        )
+    report.stop_on_errors()
+    if accepted and accepted.lines.height:
+        note_advice(accepted.lines, drafts, report=report)
+    announce("writing")
+    for draft in drafts:
+        if draft.identities is not None:
+            merge_identities(layout.private, draft.identities)
+    load = Load(accepted, dict(material.companions), currency)
+    outcome = upsert(layout.history, load, mode=material.mode, loaded_at=now)
+    _note_outcome(outcome, report)
+    return outcome.history
+
+
+def _note_outcome(outcome: Outcome, report: Report) -> None:
+    report.outcome = "loaded" if outcome.is_changed else "unchanged"
+    report.orders = outcome.orders
+    if outcome.moved_count:
+        message = f"{outcome.moved_count:,} orders now belong to another customer and moved"
+        report.warn("moved_orders", message, column="customer_id", count=outcome.moved_count)
+    manifest = outcome.history.manifest
+    lines = pl.scan_parquet(outcome.history.paths("order_lines"))
+    orders = lines.filter(~pl.col("is_return")).select(pl.struct("customer_id", "order_id").n_unique())
+    customers = lines.filter(~pl.col("is_return")).select(pl.col("customer_id").n_unique())
+    days = [
+        None if d is None else f"{instant_of(d):%Y-%m-%d}"
+        for d in (manifest.first_order_days, manifest.last_order_days)
+    ]
+    report.history = {
+        "orders": orders.collect().item(),
+        "customers": customers.collect().item(),
+        "lines": manifest.row_counts.get("order_lines", 0),
+        "first": days[0],
+        "last": days[1],
+        "currency": manifest.currency,
+        "generation": manifest.generation,
+        "data_hash": manifest.data_hash,
+    }
+
+
+@contextmanager
+def only_one(layout: Layout) -> Iterator[None]:
+    """Hold the lock of a data set, so that two loads cannot write one generation."""
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with (layout.root / "ingest.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise IngestError(f"another load into {layout.root} is running; wait for it to end") from None
+        yield

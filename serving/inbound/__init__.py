@@ -1,0 +1,1 @@
+"""What other systems send: their words for orders and events, brought to `features.messages`."""

@@ -1,0 +1,100 @@
+"""Webhooks of shop systems, signed over their raw bytes: kept first, then acknowledged."""
+
+import re
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+import orjson
+from fastapi import APIRouter, Request, Response
+
+from features.messages import Cancellation, Order
+from serving.answers import json_answer
+from serving.bodies import read_bytes
+from serving.context import context_of
+from serving.hook_sources import Platform
+from serving.inbound import shopify, woocommerce
+from serving.inbound.people import People, Person
+from serving.inbound.values import CellError
+from serving.openapi import BODY_PROBLEMS, PROBLEMS
+from serving.problems import FieldError, ProblemError, malformed
+from serving.schemas import HookReceipt
+from serving.scopes import SIGNED, ScopedRoute, needs
+from serving.state.inbox import Incoming
+
+router = APIRouter(route_class=ScopedRoute, prefix="/v1/hooks", tags=["events"])
+
+BODY_BYTES_MAX: Final = 2_000_000
+_PING: Final = re.compile(rb"webhook_id=\d{1,18}")
+_RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {"model": HookReceipt},
+    401: PROBLEMS[401] | {"description": "Problem: the signature is missing or wrong"},
+    422: PROBLEMS[422],
+    503: PROBLEMS[503] | {"description": "Problem: it could not be kept; send it again"},
+    **BODY_PROBLEMS,
+}
+_Reader = Callable[..., tuple[Order | Cancellation, Person]]
+
+
+@router.post("/shopify/{source}", responses=_RESPONSES, openapi_extra=needs(SIGNED))
+async def post_shopify(request: Request, source: str) -> Response:
+    """Take an order webhook of Shopify; other topics are acknowledged and tell nothing."""
+    body = await _signed_body(request, source, "shopify", "x-shopify-hmac-sha256")
+    if request.headers.get("x-shopify-topic") not in shopify.TOPICS:
+        return _answer(ignored="topic")
+    return await _keep(request, source, body, shopify.read_order)
+
+
+@router.post("/woocommerce/{source}", responses=_RESPONSES, openapi_extra=needs(SIGNED))
+async def post_woocommerce(request: Request, source: str) -> Response:
+    """Take an order webhook of WooCommerce; its first call, which carries no order, is acknowledged."""
+    if "x-wc-webhook-signature" not in request.headers:
+        body = await read_bytes(request, bytes_max=BODY_BYTES_MAX)
+        if _PING.fullmatch(body):
+            return _answer(ignored="ping")
+        raise _unsigned()
+    body = await _signed_body(request, source, "woocommerce", "x-wc-webhook-signature")
+    if request.headers.get("x-wc-webhook-topic") not in woocommerce.TOPICS:
+        return _answer(ignored="topic")
+    return await _keep(request, source, body, woocommerce.read_order)
+
+
+async def _signed_body(request: Request, source: str, platform: Platform, header: str) -> bytes:
+    """Return the raw body of a webhook of a known source; raises a 401 problem that tells no more."""
+    body = await read_bytes(request, bytes_max=BODY_BYTES_MAX)
+    known = context_of(request).hooks.all().get(source)
+    given = request.headers.getlist(header)
+    if known is None or known.platform != platform or len(given) != 1 or not known.signed(body, given[0]):
+        raise _unsigned()
+    return body
+
+
+async def _keep(request: Request, source: str, body: bytes, read: _Reader) -> Response:
+    receiver = context_of(request).receiver
+    try:
+        message, person = _read(body, receiver.people, receiver.zone, read)
+    except CellError as error:
+        # Refusals make a shop system give up on a webhook; a till's order without a customer is no mistake.
+        return _answer(ignored=f"{error.pointer} {error.code}")
+    # What is known by its bytes cannot be made anew under another delivery id, which nobody signs.
+    incoming = Incoming(message, f"hook {source}", sha256(body).hexdigest(), order_scope=f"hook {source}")
+    is_new = await receiver.keep([incoming], [person])
+    return _answer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
+
+
+def _read(body: bytes, people: People, zone: ZoneInfo, read: _Reader) -> tuple[Order | Cancellation, Person]:
+    try:
+        return read(orjson.loads(body), people, zone=zone)
+    except orjson.JSONDecodeError:
+        raise malformed(FieldError("/body", "json", "the body is no JSON document in UTF-8")) from None
+
+
+def _answer(*, accepted: int = 0, duplicates: int = 0, ignored: str | None = None) -> Response:
+    return json_answer({"accepted": accepted, "duplicates": duplicates, "ignored": ignored})
+
+
+def _unsigned() -> ProblemError:
+    return ProblemError(
+        401, "signature-refused", "No known source signed this body.", title="Signature refused"
+    )
