@@ -1,7 +1,7 @@
 """The first thing that a request meets: its id, the check of its Host header, the headers of every answer."""
 
+import random
 import re
-import secrets
 from collections.abc import Collection
 
 from fastapi import Request
@@ -63,7 +63,8 @@ def _request_id(scope: Scope) -> str:
     for name, value in scope["headers"]:
         if name == b"x-request-id" and _GIVEN_ID.fullmatch(value):
             return str(value.decode())
-    return secrets.token_hex(8)
+    # It tells calls apart and guards nothing; the system's own random bytes cost a twentieth of a call.
+    return f"{random.getrandbits(64):016x}"
 
 
 def _wrong_host(scope: Scope) -> ASGIApp:
