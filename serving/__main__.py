@@ -13,6 +13,7 @@ from granian.constants import Interfaces
 from features.console import run_command
 from features.errors import UserError
 from serving.environment import Environment
+from serving.server import prepare_metrics, server_options
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.keys import Keys
@@ -60,8 +61,9 @@ def check_port(host: str, port: int) -> None:
 def serve(environment: Environment) -> None:
     """Serve until stopped; raises as `check_start` does where the service could not answer."""
     check_start(environment)
-    for name in ("host", "port", "workers", "var"):
+    for name in ("host", "port", "workers", "var", "stale_after_days"):
         os.environ[f"REGULARS_{name.upper()}"] = str(getattr(environment, name))
+    prepare_metrics(environment)
     address = f"http://{environment.host}:{environment.port}"
     sys.stderr.write(f"serving {environment.var} on {address} (stop with Ctrl-C)\n")
     Granian(
@@ -75,6 +77,7 @@ def serve(environment: Environment) -> None:
         websockets=False,
         log_access=False,
         log_level="warning",
+        **server_options(environment),
     ).serve()
 
 

@@ -17,9 +17,12 @@ def json_answer(content: Any, *, status: int = 200) -> Response:  # noqa: ANN401
     return Response(body, status, {"cache-control": "no-store"}, JSON)
 
 
-def tag_of(score_run_id: str) -> str:
-    """Return the entity tag of all that a run answers: a run never changes, an address is one question."""
-    return f'"{score_run_id}"'
+def tag_of(score_run_id: str, *, is_stale: bool = False) -> str:
+    """Return the entity tag of all that a run answers: a run never changes, an address is one question.
+
+    Only its scores say when they got stale.
+    """
+    return f'"{score_run_id}-stale"' if is_stale else f'"{score_run_id}"'
 
 
 def is_unchanged(request: Request, tag: str) -> bool:

@@ -20,9 +20,11 @@ from serving import (
     routes_events,
     routes_hooks,
     routes_items,
+    routes_metrics,
     routes_models,
     routes_recommendations,
 )
+from serving.calls import Calls
 from serving.context import Context
 from serving.cursor import CursorSigner, load_secret
 from serving.edge import Edge
@@ -32,6 +34,8 @@ from serving.hook_sources import HookSources
 from serving.inbound.people import People
 from serving.limiter import Limiter
 from serving.live import LiveRuns
+from serving.logs import RequestLog, json_logging
+from serving.metrics import Metrics
 from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
@@ -68,6 +72,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_recommendations,
         routes_audiences,
         routes_models,
+        routes_metrics,
         routes_console,
         openapi,
     ):
@@ -82,6 +87,13 @@ def create_app(environment: Environment | None = None) -> FastAPI:
 
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    with json_logging():
+        async with _following(app):
+            yield
+
+
+@asynccontextmanager
+async def _following(app: FastAPI) -> AsyncIterator[None]:
     settings: Environment = app.state.environment
     runs = LiveRuns(SqliteStore.of(settings.layout))
     runs.refresh()
@@ -94,9 +106,19 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     people = People(settings.layout.private)
     writer = ThreadPoolExecutor(1, "inbox")
     receiver = Receiver(Inbox(state), people, zone=ZoneInfo(load_settings().shop.time_zone), executor=writer)
-    hooks = HookSources(settings.layout.private)
+    metrics = Metrics()
     app.state.context = Context(
-        settings, runs, Wording(), CursorSigner(secret), {}, guard, limiter, receiver, hooks
+        environment=settings,
+        runs=runs,
+        wording=Wording(),
+        cursors=CursorSigner(secret),
+        views={},
+        guard=guard,
+        limiter=limiter,
+        receiver=receiver,
+        hooks=HookSources(settings.layout.private),
+        metrics=metrics,
+        calls=Calls(metrics, RequestLog(settings.log)),
     )
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))

@@ -4,12 +4,14 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from serving.calls import Calls
 from serving.cursor import CursorSigner
 from serving.environment import Environment
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.limiter import Limiter
 from serving.live import LiveRuns
+from serving.metrics import Metrics
 from serving.present import RunView
 from serving.receiver import Receiver
 from serving.store import ScoreRun
@@ -29,13 +31,17 @@ class Context:
     limiter: Limiter
     receiver: Receiver
     hooks: HookSources
+    metrics: Metrics
+    calls: Calls
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""
         view = self.views.get(run.meta.score_run_id)
         if view is None:
             self.views.clear()
-            view = self.views[run.meta.score_run_id] = RunView(run.meta, self.wording)
+            view = self.views[run.meta.score_run_id] = RunView(
+                run.meta, self.wording, stale_after_days=self.environment.stale_after_days
+            )
         return view
 
 

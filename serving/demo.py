@@ -16,6 +16,7 @@ from features.console import run_command
 from features.settings import Layout
 from serving.__main__ import check_port, serve
 from serving.environment import Environment
+from serving.freshness import NEVER
 from serving.sqlite_store import SqliteStore
 
 
@@ -50,7 +51,8 @@ def _command(
     ),
 ) -> None:
     """Print three calls that work, and serve."""
-    environment = Environment(var=var)
+    # The demo's orders are years old on purpose.
+    environment = Environment(var=var, stale_after_days=NEVER)
     check_port(environment.host, environment.port)
     if only_check:
         return

@@ -2,7 +2,7 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -14,7 +14,8 @@ class Environment(BaseSettings):
     """Settings of the serving process; every field is an environment variable, `REGULARS_PORT` for instance.
 
     `host_names` are further names by which the service may be called, set apart by commas; loopback names
-    always are.
+    always are. `log` says which requests get a line; `drain_seconds` how long a process that is stopped may
+    still answer; scores count as stale `stale_after_days` after their date, with 0 never.
     """
 
     model_config = SettingsConfigDict(env_prefix="REGULARS_", frozen=True)
@@ -25,6 +26,9 @@ class Environment(BaseSettings):
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     host_names: str = ""
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
+    log: Literal["off", "errors", "all"] = "all"
+    drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
+    stale_after_days: Annotated[int, Field(ge=0, le=3650)] = 14
 
     @property
     def is_loopback(self) -> bool:

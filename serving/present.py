@@ -7,6 +7,7 @@ from typing import Any
 import orjson
 
 from features.slots import REASON_NUMBERS, REASONS, SHOP_KINDS, Slot
+from serving.freshness import NEVER, Freshness
 from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
 from serving.store import Item, RunMeta, StoredRow
 from serving.wording import Wording
@@ -19,13 +20,23 @@ PRODUCT_NAMES = ("name", "category", "subcategory", "brand", "price", "url", "im
 
 
 class RunView:
-    """Shows the rows of one run; made once a run."""
+    """Shows the rows of one run; made once a run.
 
-    def __init__(self, meta: RunMeta, wording: Wording) -> None:
+    What is older than `stale_after_days` has the status `stale` instead of `ok` (0: never).
+    """
+
+    def __init__(self, meta: RunMeta, wording: Wording, *, stale_after_days: int = NEVER) -> None:
         self._meta = meta
         self._wording = wording
         self._constants = run_constants(meta)
+        self._freshness = Freshness(meta.time_zone, after_days=stale_after_days)
+        self._as_of = meta.as_of.isoformat()
         self._money = f"{meta.currency} margin" if meta.clv_basis == "margin" else meta.currency
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the run is older than it may be."""
+        return self._freshness.is_stale(self._as_of)
 
     def flat(self, row: StoredRow) -> dict[str, Any]:
         """Return the flat score row, ready for orjson; reasons carry their text."""
@@ -33,6 +44,8 @@ class RunView:
         for name in _BOOLEANS:
             if score[name] is not None:
                 score[name] = bool(score[name])
+        if score["status"] == "ok" and self._freshness.is_stale(score["as_of"]):
+            score["status"] = "stale"
         score["reasons"] = self.reasons(row)
         score["null_reasons"] = orjson.Fragment(score["null_reasons"])
         score["quality"] = orjson.Fragment(score["quality"])
@@ -61,9 +74,7 @@ class RunView:
         """Return the flat row of somebody unknown: the run's values; every other is null with its reason."""
         score: dict[str, Any] = dict.fromkeys(NAMES)
         score.update(zip(RUN_NAMES, self._constants, strict=True))
-        score.update(
-            customer_id=customer_id, status="not_found", as_of=self._meta.as_of.isoformat(), quality={}
-        )
+        score.update(customer_id=customer_id, status="not_found", as_of=self._as_of, quality={})
         score["null_reasons"] = {name: "not_found" for name in NULLABLE_NAMES if score[name] is None}
         return score
 

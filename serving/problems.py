@@ -77,6 +77,11 @@ def no_keys() -> ProblemError:
     return problem
 
 
+def internal() -> ProblemError:
+    """Return the 500 problem of an error that nobody foresaw."""
+    return ProblemError(500, "internal", "The service failed; the log has the details.")
+
+
 def run_gone() -> ProblemError:
     """Return the 410 problem of a cursor whose run is no longer kept."""
     return ProblemError(
@@ -135,9 +140,7 @@ async def _on_http(request: Request, error: Exception) -> Response:
 
 
 async def _on_surprise(request: Request, error: Exception) -> Response:
-    return problem_response(
-        ProblemError(500, "internal", "The service failed; the log has the details."), request
-    )
+    return problem_response(internal(), request)
 
 
 def _field_error(error: Mapping[str, object]) -> FieldError:

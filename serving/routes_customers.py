@@ -98,7 +98,8 @@ async def get_recommendations(
     wanted = _included(include, _IN_RECOMMENDATIONS)
     context = context_of(request)
     run = context.runs.current()
-    tag = tag_of(run.meta.score_run_id)
+    view = context.view(run)
+    tag = tag_of(run.meta.score_run_id, is_stale=view.is_stale)
     if is_unchanged(request, tag):
         return unchanged_answer(tag)
     is_known = await run.get_score(exact_id) is not None
@@ -116,7 +117,8 @@ async def get_recommendations(
     if order != STORED_ORDER:
         choice, objective = await reorder_lists(run, choice, order, limit=limit)
     lists = await _shown(context, run, choice, with_product="product" in wanted)
-    answer = _recommendations(run, exact_id, lists, kind=kind, is_known=is_known)
+    status = ("stale" if view.is_stale else "ok") if is_known else "not_found"
+    answer = _recommendations(run, exact_id, lists, kind=kind, status=status)
     answer["objective"] = objective
     answer["short_fill"] = {name: short._asdict() for name, short in choice.short.items()}
     return private_answer(answer, tag)
@@ -128,13 +130,13 @@ async def _answer_predictions(
     wanted = _included(include, _IN_PREDICTIONS) if include else frozenset()
     context = context_of(request)
     run = context.runs.current()
-    tag = tag_of(run.meta.score_run_id)
+    view = context.view(run)
+    tag = tag_of(run.meta.score_run_id, is_stale=view.is_stale)
     if is_unchanged(request, tag):
         return unchanged_answer(tag)
     row = await run.get_score(customer_id)
     if row is None and on_missing == "404":
         raise unknown_customer()
-    view = context.view(run)
     score = view.missing(customer_id) if row is None else view.flat(row)
     if row is None or "recommendations" in wanted:
         choice = await choose_lists(run, customer_id, is_known=row is not None, limit=_PLACES_IN_PREDICTIONS)
@@ -151,7 +153,7 @@ async def _shown(
 
 
 def _recommendations(
-    run: ScoreRun, customer_id: str, lists: dict[str, Any], *, kind: str | None, is_known: bool
+    run: ScoreRun, customer_id: str, lists: dict[str, Any], *, kind: str | None, status: str
 ) -> dict[str, Any]:
     meta = run.meta
     recommender = meta.models.get("recommender")
@@ -162,7 +164,7 @@ def _recommendations(
     }
     return {
         "customer_id": customer_id,
-        "status": "ok" if is_known else "not_found",
+        "status": status,
         "as_of": meta.as_of,
         "scored_at": meta.scored_at,
         "score_run_id": meta.score_run_id,

@@ -5,7 +5,7 @@ from fastapi import APIRouter, Request, Response
 from serving.answers import json_answer
 from serving.context import context_of
 from serving.openapi import PROBLEMS
-from serving.problems import no_keys, no_scores
+from serving.readiness import ready_run
 from serving.schemas import Alive, CurrentModels, Health
 from serving.scopes import PUBLIC, ScopedRoute, needs
 
@@ -38,14 +38,11 @@ async def get_health() -> Response:
     openapi_extra=needs(PUBLIC),
 )
 async def get_readiness(request: Request) -> Response:
-    """Return 200 if a score run is loaded, readable and the one that is live, and the keys are; else 503."""
+    """Return 200 if a score run is loaded, readable and the one that is live, and the keys are; else 503.
+
+    A run that is older than it may be is `stale`, and still 200: an old answer is better than none.
+    """
     context = context_of(request)
-    runs = context.runs
-    runs.refresh()
-    run = runs.current()
-    await run.check()
-    if runs.problem:
-        raise no_scores()
-    if context.guard.problem:
-        raise no_keys()
-    return json_answer({"status": "ok", "score_run_id": run.meta.score_run_id, "as_of": run.meta.as_of})
+    run = await ready_run(context)
+    status = "stale" if context.view(run).is_stale else "ok"
+    return json_answer({"status": status, "score_run_id": run.meta.score_run_id, "as_of": run.meta.as_of})

@@ -88,7 +88,7 @@ def _clv_columns() -> list[Column]:
 
 COLUMNS: tuple[Column, ...] = (
     Column("customer_id", "string", "the shop's own id, byte for byte"),
-    Column("status", "string", "ok, insufficient_data or not_found"),
+    Column("status", "string", "ok, stale, insufficient_data or not_found"),
     Column("method", "string", "what made the churn scores: ml, btyd, formula or baseline", nullable=True),
     Column("as_of", "date", "everything before this day is known", nullable=True),
     Column("scored_at", "datetime", "when the run was made", of_run=True),

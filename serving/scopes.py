@@ -103,6 +103,7 @@ class Guarded:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a caller who has the scope."""
+        scope["route_template"] = scope["root_path"]
         await _admit(scope, self.scope)
         await self._app(scope, receive, send)
 
@@ -114,6 +115,7 @@ async def _admit(scope: Scope, needed: str) -> None:
     key = guard.admit(scope, needed)
     if key is None:
         return
+    scope["key_id"] = key.key_id
     limiter: Limiter = context.limiter
     allowance = await limiter.take(key)
     scope["extra_headers"] += allowance.headers

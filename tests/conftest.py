@@ -1,7 +1,7 @@
 """Fixtures of more than one file: the ingest command, run in this process on a folder of its own."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +14,14 @@ from features.console import run_app
 # How long an example takes says something of the machine, not of the program.
 settings.register_profile("regulars", deadline=None)
 settings.load_profile("regulars")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def runs_stay_fresh() -> Iterator[None]:
+    """Hand-made runs have a fixed date; what the calendar says today is no matter of most tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("REGULARS_STALE_AFTER_DAYS", "0")
+        yield
 
 
 @pytest.fixture

@@ -163,6 +163,8 @@ def publish(root: Path, customer_ids: Iterable[str] = ("c1", "c2", *NASTY_IDS), 
     """Publish a run in which everybody is at risk, in the order given, with two products to recommend."""
     ids = list(customer_ids)
     row_changes = {name: changes.pop(name) for name in list(changes) if name in COMPLETE}
+    if "as_of" in row_changes:
+        changes["as_of"] = date.fromisoformat(row_changes["as_of"])
     with SqliteStore.of(Layout(root)).begin_run() as writer:
         writer.write_scores(stored_row(customer, **row_changes) for customer in ids)
         lists = [(c, "for_you", pack_slots(LIST)) for c in ids]

@@ -1,0 +1,30 @@
+"""Whether the service can answer, and whether what it answers is fresh."""
+
+from serving.context import Context
+from serving.problems import ProblemError, no_keys, no_scores
+from serving.store import ScoreRun, StoreError
+
+
+async def ready_run(context: Context) -> ScoreRun:
+    """Return the live run if it is loaded and readable and the keys are; else raise the 503 problem."""
+    runs = context.runs
+    runs.refresh()
+    run = runs.current()
+    try:
+        await run.check()
+    except StoreError:
+        raise no_scores() from None
+    if runs.problem:
+        raise no_scores()
+    if context.guard.problem:
+        raise no_keys()
+    return run
+
+
+async def is_ready(context: Context) -> bool:
+    """Say whether the service can answer."""
+    try:
+        await ready_run(context)
+    except ProblemError:
+        return False
+    return True
