@@ -1,8 +1,9 @@
-"""A filter of products: a boolean over their attributes, compiled to SQL; in requests and in the settings.
+"""Conditions: a boolean over named attributes, compiled to SQL; in requests and in the settings.
 
     in_stock and price < 20 and category not in ["Wine", "Tobacco"] and brand is not null
 
-Attributes are those of `ATTRIBUTES`; texts stand in quotes, `true`, `false` and `null` in lower case.
+A `Vocabulary` says which attributes there are: those of products here (`compile_filter`), the columns of a
+score in the rules of audiences. Texts stand in quotes, `true`, `false` and `null` in lower case.
 Python's own parser reads it, nothing of it is ever run, and every node but the few below is refused.
 
 Every comparison is true or false: of an unknown value only `is null`, `!=` and `not in` are true. So `not` is
@@ -12,7 +13,7 @@ the exact complement, and `in_stock != false` keeps what is not known to be out 
 import ast
 import math
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Final, NamedTuple
 
@@ -34,22 +35,40 @@ _NULL_TEST: Final[dict[type[ast.cmpop], str]] = {ast.Is: "IS", ast.IsNot: "IS NO
 _MEMBER: Final[dict[type[ast.cmpop], str]] = {ast.In: "", ast.NotIn: "NOT "}
 _FLIPPED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "IS": "IS", "IS NOT": "IS NOT"}
 _NAMED_VALUES: Final = {"true": True, "false": False, "null": None}
-_SYNTAX = 'write a condition such as: in_stock and price < 20 and category in ["Tea", "Mugs"]'
 
 Value = str | float | bool | None
 
 
 class FilterError(Exception):
-    """A filter that cannot be understood: a code, and what is allowed; it repeats nothing that was sent."""
+    """A filter that cannot be understood: a code, and what is allowed; it repeats nothing that was sent.
 
-    def __init__(self, code: str, message: str) -> None:
+    `seen` is the name that is no attribute, for whoever wrote the settings; no request gets to see it.
+    """
+
+    def __init__(self, code: str, message: str, *, seen: str | None = None) -> None:
         super().__init__(message)
         self.code = code
         self.message = message
+        self.seen = seen
+
+
+class Vocabulary(NamedTuple):
+    """What conditions may speak of: attributes by name, each a text, a number or a boolean; an example."""
+
+    attributes: Mapping[str, str]
+    example: str
+
+    @property
+    def syntax(self) -> str:
+        """What to write instead of something that is no condition."""
+        return f"write a condition such as: {self.example}"
+
+
+PRODUCTS: Final = Vocabulary(ATTRIBUTES, 'in_stock and price < 20 and category in ["Tea", "Mugs"]')
 
 
 class Condition(NamedTuple):
-    """A condition on the columns of the items table: SQL with question marks, and their values."""
+    """A condition on the columns of a table: SQL with question marks, and their values."""
 
     sql: str
     values: tuple[str | float | int, ...]
@@ -57,34 +76,40 @@ class Condition(NamedTuple):
 
 @lru_cache(maxsize=256)
 def compile_filter(text: str) -> Condition:
-    """Compile a filter; raises `FilterError`.
+    """Compile a filter of products; raises `FilterError`.
 
     >>> compile_filter("in_stock and price < 20")
     Condition(sql='(in_stock IS 1 AND ifnull(price < ?, 0))', values=(20.0,))
     """
+    return compile_condition(text, PRODUCTS)
+
+
+def compile_condition(text: str, vocabulary: Vocabulary) -> Condition:
+    """Compile a condition over some vocabulary; raises `FilterError`."""
     if len(text) > TEXT_LENGTH_MAX:
         raise FilterError("too_long", f"a filter has at most {TEXT_LENGTH_MAX} characters")
     if not text.strip():
-        raise FilterError("empty", f"the filter is empty; leave it out, or {_SYNTAX}")
-    compiler = _Compiler()
-    sql = compiler.condition(_parsed(text.strip()), depth=1)
+        raise FilterError("empty", f"the filter is empty; leave it out, or {vocabulary.syntax}")
+    compiler = _Compiler(vocabulary)
+    sql = compiler.condition(_parsed(text.strip(), vocabulary), depth=1)
     return Condition(sql, tuple(compiler.values))
 
 
-def _parsed(text: str) -> ast.expr:
+def _parsed(text: str, vocabulary: Vocabulary) -> ast.expr:
     try:
         with warnings.catch_warnings():
             # The parser would warn of odd escapes on the server's own standard error.
             warnings.simplefilter("ignore")
             return ast.parse(text, mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        raise FilterError("syntax", _SYNTAX) from None
+        raise FilterError("syntax", vocabulary.syntax) from None
 
 
 class _Compiler:
     """Turns one syntax tree into SQL; `values` are bound in the order of their question marks."""
 
-    def __init__(self) -> None:
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self._words = vocabulary
         self.values: list[str | float | int] = []
         self._comparison_count = 0
 
@@ -100,14 +125,17 @@ class _Compiler:
             return self._chain(node)
         if isinstance(node, ast.Name):
             return self._flag(node)
-        raise FilterError("syntax", _SYNTAX)
+        raise FilterError("syntax", self._words.syntax)
 
     def _flag(self, node: ast.Name) -> str:
         self._count()
-        name = _attribute(node)
-        if ATTRIBUTES[name] != "boolean":
+        name = self._attribute(node)
+        if self._words.attributes[name] != "boolean":
+            flags = [flag for flag, kind in self._words.attributes.items() if kind == "boolean"]
+            verb = "is" if len(flags) == 1 else "are"
             raise FilterError(
-                "type", "only in_stock is a condition by itself; compare the others with a value"
+                "type",
+                f"only {', '.join(flags)} {verb} a condition by itself; compare the others with a value",
             )
         return f"{name} IS 1"
 
@@ -122,24 +150,24 @@ class _Compiler:
         self._count()
         kind = type(operator)
         if kind in _MEMBER:
-            return self._membership(_attribute(left), _MEMBER[kind], right)
+            return self._membership(self._attribute(left), _MEMBER[kind], right)
         if kind in _NULL_TEST:
-            return _null_test(_attribute(left), _NULL_TEST[kind], right)
+            return _null_test(self._attribute(left), _NULL_TEST[kind], right)
         word = _ORDERED.get(kind) or _EQUAL[kind]
         if _names_attribute(right) and not _names_attribute(left):
             left, word, right = right, _FLIPPED[word], left
-        name, value = _attribute(left), _literal(right)
+        name, value = self._attribute(left), _literal(right)
         if value is None:
             if kind in _EQUAL:
                 return f"{name} {word} NULL"
             raise FilterError("type", "null has no order; write `is null` or `is not null`")
-        self.values.append(_checked(name, value, is_ordered=kind in _ORDERED))
+        self.values.append(self._checked(name, value, is_ordered=kind in _ORDERED))
         return f"{name} {word} ?" if kind in _EQUAL else f"ifnull({name} {word} ?, 0)"
 
     def _membership(self, name: str, negation: str, right: ast.expr) -> str:
         if not isinstance(right, ast.List | ast.Tuple):
             raise FilterError("type", 'after `in` stands a list of values: brand in ["A", "B"]')
-        members = [_checked(name, _literal(member), is_ordered=False) for member in right.elts]
+        members = [self._checked(name, _literal(member), is_ordered=False) for member in right.elts]
         self.values += members
         return f"({negation}ifnull({name} IN ({_marks(members)}), 0))"
 
@@ -151,15 +179,32 @@ class _Compiler:
                 f"a filter has at most {COMPARISON_COUNT_MAX} comparisons; `in` takes a whole list",
             )
 
+    def _attribute(self, node: ast.expr) -> str:
+        if isinstance(node, ast.Name) and node.id in self._words.attributes:
+            return node.id
+        raise FilterError(
+            "attribute",
+            f"compare an attribute with a value; attributes: {', '.join(self._words.attributes)}",
+            seen=node.id if isinstance(node, ast.Name) else None,
+        )
+
+    def _checked(self, name: str, value: Value, *, is_ordered: bool) -> str | float | int:
+        """Return a value as SQLite takes it, if it may stand beside this attribute."""
+        kind = self._words.attributes[name]
+        if kind == "text" and isinstance(value, str):
+            return value
+        if kind == "number" and isinstance(value, float):
+            return value
+        if kind == "boolean" and isinstance(value, bool) and not is_ordered:
+            return int(value)
+        if kind == "boolean" and is_ordered:
+            raise FilterError("operator", f"{name} is true or false and has no order; write == or !=")
+        wanted = {"text": "a text: put it in quotes", "number": "a number", "boolean": "true or false"}[kind]
+        raise FilterError("type", f"{name} is compared with {wanted}; test for null with `is null`")
+
 
 def _names_attribute(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id not in _NAMED_VALUES
-
-
-def _attribute(node: ast.expr) -> str:
-    if isinstance(node, ast.Name) and node.id in ATTRIBUTES:
-        return node.id
-    raise FilterError("attribute", f"compare an attribute with a value; attributes: {', '.join(ATTRIBUTES)}")
 
 
 def _null_test(name: str, word: str, right: ast.expr) -> str:
@@ -199,21 +244,6 @@ def _finite(number: float) -> float:
     if not math.isfinite(value):
         raise FilterError("value", "a number is finite")
     return value
-
-
-def _checked(name: str, value: Value, *, is_ordered: bool) -> str | float | int:
-    """Return a value as SQLite takes it, if it may stand beside this attribute."""
-    kind = ATTRIBUTES[name]
-    if kind == "text" and isinstance(value, str):
-        return value
-    if kind == "number" and isinstance(value, float):
-        return value
-    if kind == "boolean" and isinstance(value, bool) and not is_ordered:
-        return int(value)
-    if kind == "boolean" and is_ordered:
-        raise FilterError("operator", f"{name} is true or false and has no order; write == or !=")
-    wanted = {"text": "a text: put it in quotes", "number": "a number", "boolean": "true or false"}[kind]
-    raise FilterError("type", f"{name} is compared with {wanted}; test for null with `is null`")
 
 
 def _marks(values: Sequence[object]) -> str:

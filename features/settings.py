@@ -8,11 +8,12 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from features.audience_settings import DEFAULT_AUDIENCES, AudienceSettings, Slug, over_defaults
 from features.basis import Basis, BasisName
 from features.errors import UserError
 from features.item_filter import FilterError, compile_filter
@@ -159,6 +160,19 @@ class InboxSettings(_Section):
     keep_days: Annotated[int, Field(ge=1, le=3_650)] = 90
 
 
+class ControlSettings(_Section):
+    """The control group of every named list: people kept out of it on purpose."""
+
+    share: Annotated[float, Field(ge=0, le=0.5)] = 0.1
+    list_size_min: Annotated[int, Field(ge=1)] = 500
+
+
+class ExportSettings(_Section):
+    """Files made by jobs."""
+
+    keep_days: Annotated[int, Field(ge=1, le=365)] = 7
+
+
 class Settings(_Section):
     """The whole of `regulars.toml`."""
 
@@ -174,11 +188,20 @@ class Settings(_Section):
     risk: RiskSettings = RiskSettings()
     ledger: LedgerSettings = LedgerSettings()
     inbox: InboxSettings = InboxSettings()
+    control: ControlSettings = ControlSettings()
+    exports: ExportSettings = ExportSettings()
+    audiences: dict[Slug, AudienceSettings] = DEFAULT_AUDIENCES
+
+    @field_validator("audiences", mode="before")
+    @classmethod
+    def _over_defaults(cls, value: Any) -> Any:  # noqa: ANN401 - pydantic judges it
+        return over_defaults(value)
 
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        judged = dict.fromkeys(("backtest", "promotion", "risk", "rfm", "ledger"), True)
+        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences")
+        judged = dict.fromkeys(("backtest", "promotion", *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
@@ -250,6 +273,11 @@ class Layout:
     def state(self) -> Path:
         """What outlives score runs: API keys; mode 0700."""
         return self.root / "state"
+
+    @property
+    def exports(self) -> Path:
+        """Files that export jobs made, a folder a job, mode 0700."""
+        return self.root / "exports"
 
     @property
     def ledger(self) -> Path:

@@ -26,6 +26,7 @@ from serving import (
 )
 from serving.calls import Calls
 from serving.context import Context
+from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
 from serving.edge import Edge
 from serving.environment import Environment
@@ -116,6 +117,7 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
         guard=guard,
         limiter=limiter,
         receiver=receiver,
+        control_group=ControlGroup.of(settings.layout.private),
         hooks=HookSources(settings.layout.private),
         metrics=metrics,
         calls=Calls(metrics, RequestLog(settings.log)),

@@ -1,24 +1,78 @@
-"""The named lists: what each is called, whom it holds and in which order."""
+"""The named lists of a run as calls name them, and their members with or without the control group."""
 
-from dataclasses import dataclass
-from typing import Final
+from collections.abc import AsyncIterator, Sequence
+from typing import Final, NamedTuple
+
+from serving.control_group import Control, ControlGroup
+from serving.problems import ProblemError
+from serving.rows import STORED_NAMES
+from serving.store import AudienceCounts, Member, ScoreRun, StoredRow
 
 AT_RISK: Final = "at-risk"
+_ID_AT: Final = STORED_NAMES.index("customer_id")
 
 
-@dataclass(frozen=True, slots=True)
-class Audience:
-    """A named list; its members and their order are written with each score run."""
+class Listed(NamedTuple):
+    """A member of a list: the row, its place, and whether the control group holds it."""
 
+    position: int
+    row: StoredRow
+    control_group: bool
+
+
+class Audience(NamedTuple):
+    """A named list of a run, and which of its members are wanted.
+
+    `control` says what becomes of the control group: left out, marked, or the only one wanted.
+    """
+
+    run: ScoreRun
     slug: str
-    title: str
-    rule: str
+    counts: AudienceCounts
+    group: ControlGroup
+    control: Control = "exclude"
+    clv_min: float | None = None
+
+    async def page(self, *, after: int, limit: int) -> list[Listed]:
+        """Return the next `limit` members after a place; fewer only at the end."""
+        found: list[Listed] = []
+        async for chunk in self.chunks(after=after, size=limit):
+            found += chunk
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def chunks(self, *, after: int = 0, size: int) -> AsyncIterator[list[Listed]]:
+        """Yield all members after a place, up to `size` at once; a chunk may be empty."""
+        while members := await self.run.list_members(
+            self.slug, after=after, limit=size, clv_min=self.clv_min
+        ):
+            after = members[-1].position
+            yield self._wanted(members)
+
+    def _wanted(self, members: Sequence[Member]) -> list[Listed]:
+        share, holds = self.counts.control_group_share, self.group.holds
+        marked = [
+            Listed(member.position, member.row, holds(self.slug, member.row[_ID_AT], share=share))
+            for member in members
+        ]
+        if self.control == "include":
+            return marked
+        return [member for member in marked if member.control_group == (self.control == "only")]
 
 
-AUDIENCES: Final = {
-    AT_RISK: Audience(
-        AT_RISK,
-        "At risk",
-        "risk band high, not lapsed, contact not refused; band first, then value at risk",
-    )
-}
+def find_audience(
+    run: ScoreRun,
+    slug: str,
+    group: ControlGroup,
+    *,
+    control: Control = "exclude",
+    clv_min: float | None = None,
+) -> Audience:
+    """Return a named list of a run; raises a 404 problem where the run has no such list."""
+    counts = run.meta.audiences.get(slug)
+    if counts is None:
+        raise ProblemError(
+            404, "unknown-audience", "There is no such list; see /v1/audiences.", title="Unknown list"
+        )
+    return Audience(run, slug, counts, group, control, clv_min)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from fastapi import Request
 
 from serving.calls import Calls
+from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner
 from serving.environment import Environment
 from serving.guard import Guard
@@ -33,6 +34,7 @@ class Context:
     hooks: HookSources
     metrics: Metrics
     calls: Calls
+    control_group: ControlGroup
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

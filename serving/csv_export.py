@@ -1,7 +1,8 @@
 """An audience as CSV, a chunk at a time: the flat names, reasons in words, the first recommendation.
 
-The last of these columns is the grade of the churn model, the same in every row: a list outlives the page
-that warned of an F. The columns of recommended items follow where they are asked for.
+Then come the grade of the churn model, the same in every row, since a list outlives the page that warned of
+an F; whether the control group holds the member, and with which probability it was drawn. The columns of
+recommended items follow where they are asked for.
 """
 
 import asyncio
@@ -9,11 +10,11 @@ from collections.abc import AsyncIterator, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
+from serving.audiences import Audience, Listed
 from serving.csv_lines import CHUNK_ROWS, csv_lines
 from serving.present import RunView, run_constants, stored_value
 from serving.rows import RUN_NAMES, STORED_NAMES
 from serving.slot_export import ItemColumns
-from serving.store import Member, ScoreRun
 
 SCORE_NAMES: Final = (
     "customer_id",
@@ -45,6 +46,8 @@ HEADER: Final = (
     "as_of",
     "score_run_id",
     "churn_grade",
+    "control_group",
+    "control_group_share",
 )
 _CONSENT: Final = SCORE_NAMES.index("email_consent")
 _BOOLEANS: Final = {None: None, 0: "false", 1: "true"}
@@ -54,20 +57,20 @@ _PICK: Final = itemgetter(
 
 
 async def stream_csv(
-    run: ScoreRun, view: RunView, *, audience: str, clv_min: float | None, excel: bool, items: ItemColumns
+    audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
 ) -> AsyncIterator[bytes]:
     """Yield a whole audience in its order; memory holds one chunk, and others are answered between two."""
     yield csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
-    after = 0
-    while members := await run.list_members(audience, after=after, limit=CHUNK_ROWS, clv_min=clv_min):
-        rows = await _cells(run, view, members)
+    async for members in audience.chunks(size=CHUNK_ROWS):
+        rows = await listed_cells(audience, view, members)
         wide = await items.cells([row[0] for row in rows])
         yield csv_lines([(*row, *more) for row, more in zip(rows, wide, strict=True)], excel=excel)
-        after = members[-1].position
         await asyncio.sleep(0)
 
 
-async def _cells(run: ScoreRun, view: RunView, members: Sequence[Member]) -> list[tuple[Any, ...]]:
+async def listed_cells(audience: Audience, view: RunView, members: Sequence[Listed]) -> list[tuple[Any, ...]]:
+    """Return the cells of some members, in the order of `HEADER`."""
+    run, share = audience.run, audience.counts.control_group_share
     tops = await run.list_top_products([stored_value(member.row, "customer_id") for member in members])
     constants = run_constants(run.meta)
     champion = run.meta.models.get("churn")
@@ -79,5 +82,6 @@ async def _cells(run: ScoreRun, view: RunView, members: Sequence[Member]) -> lis
         top = tops.get(scores[0])
         product = (top.product_id, top.name) if top else (None, None)
         reasons = "; ".join(view.reason_texts(member.row))
-        rows.append((*scores, reasons, *product, as_of, score_run_id, grade))
+        control = _BOOLEANS[int(member.control_group)]
+        rows.append((*scores, reasons, *product, as_of, score_run_id, grade, control, share))
     return rows

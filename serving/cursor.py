@@ -3,7 +3,7 @@
 import os
 import secrets
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -19,6 +19,7 @@ class Cursor(NamedTuple):
     score_run_id: str
     position: int
     clv_min: float | None
+    control: Literal["exclude", "include", "only"] = "exclude"
 
 
 class CursorSigner:

@@ -1,16 +1,19 @@
 """Named lists: what there is, pages by cursor, and a CSV that streams."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.answers import csv_answer, json_answer
-from serving.audiences import AUDIENCES
-from serving.context import context_of
+from serving.audiences import Audience, Listed, find_audience
+from serving.context import Context, context_of
+from serving.control_group import Control
 from serving.csv_export import stream_csv
 from serving.cursor import Cursor
 from serving.openapi import PROBLEMS
-from serving.problems import FieldError, ProblemError, malformed
+from serving.present import RunView
+from serving.problems import FieldError, malformed
+from serving.routes_customers import ListKind
 from serving.schemas import Audiences, Members
 from serving.scopes import ScopedRoute, needs
 from serving.slot_columns import ITEMS_MAX
@@ -22,6 +25,11 @@ ClvMin = Annotated[
     float | None,
     Query(alias="min_clv", allow_inf_nan=False, description="only members with this predicted_clv"),
 ]
+ControlWanted = Annotated[
+    Control | None,
+    Query(description="the control group: left out (exclude), marked (include), alone (only)"),
+]
+ItemKind = Annotated[ListKind, Query(description="the list that the columns of items are taken from")]
 
 
 @router.get("", responses={200: {"model": Audiences}, **PROBLEMS}, openapi_extra=needs("audiences:read"))
@@ -30,15 +38,13 @@ async def list_audiences(request: Request) -> Response:
     meta = context_of(request).runs.current().meta
     summaries = [
         {
-            "slug": audience.slug,
-            "title": audience.title,
-            "rule": audience.rule,
+            "slug": slug,
+            "title": counts.title or slug,
             "as_of": meta.as_of,
             "score_run_id": meta.score_run_id,
-            **meta.audiences[slug].model_dump(),
+            **counts.model_dump(exclude={"title"}),
         }
-        for slug, audience in AUDIENCES.items()
-        if slug in meta.audiences
+        for slug, counts in meta.audiences.items()
     ]
     return json_answer({"audiences": summaries})
 
@@ -52,28 +58,25 @@ async def list_members(
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     cursor: Annotated[str | None, Query(max_length=2048)] = None,
     clv_min: ClvMin = None,
+    control: ControlWanted = None,
 ) -> Response:
-    """Return a page in the list's order; a cursor keeps its run and its filter while newer runs go live."""
-    _check_slug(slug)
+    """Return a page in the list's order; a cursor keeps its run and its filter while newer runs go live.
+
+    Without `control` the control group is left out: whoever acts on the answer leaves those people alone.
+    """
     context = context_of(request)
-    if cursor is None:
-        run = context.runs.current()
-        place = Cursor(slug, run.meta.score_run_id, 0, clv_min)
-    else:
-        place = context.cursors.read(cursor, audience=slug)
-        if clv_min not in (None, place.clv_min):
-            raise malformed(FieldError("/query/min_clv", "cursor", "the cursor's own is another; begin anew"))
-        run = context.runs.pinned(place.score_run_id)
-    members = await run.list_members(slug, after=place.position, limit=limit + 1, clv_min=place.clv_min)
-    shown, has_more = members[:limit], len(members) > limit
+    audience, place = _place(context, slug, cursor, clv_min, control)
+    found = await audience.page(after=place.position, limit=limit + 1)
+    shown, has_more = found[:limit], len(found) > limit
     following = context.cursors.write(place._replace(position=shown[-1].position)) if has_more else None
-    view = context.view(run)
+    view, meta = context.view(audience.run), audience.run.meta
     return json_answer(
         {
             "audience": slug,
-            "score_run_id": run.meta.score_run_id,
-            "as_of": run.meta.as_of,
-            "members": [view.flat(member.row) for member in shown],
+            "score_run_id": meta.score_run_id,
+            "as_of": meta.as_of,
+            "control_group_share": audience.counts.control_group_share,
+            "members": [_flat(view, member) for member in shown],
             "next_cursor": following,
         }
     )
@@ -88,23 +91,41 @@ async def export_csv(
     request: Request,
     slug: str,
     clv_min: ClvMin = None,
+    control: ControlWanted = None,
     form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
     items: Annotated[
-        int, Query(ge=0, le=ITEMS_MAX, description="columns for so many items of for_you behind the others")
+        int, Query(ge=0, le=ITEMS_MAX, description="columns for so many items behind the others")
     ] = 0,
+    kind: ItemKind = "for_you",
 ) -> Response:
     """Stream the whole list as CSV in its order; `format=excel` for opening it in a spreadsheet."""
-    _check_slug(slug)
     context = context_of(request)
     run = context.runs.current()
+    audience = find_audience(run, slug, context.control_group, control=control or "exclude", clv_min=clv_min)
     view = context.view(run)
-    columns = await item_columns(run, view, count=items)
-    chunks = stream_csv(run, view, audience=slug, clv_min=clv_min, excel=form == "excel", items=columns)
+    columns = await item_columns(run, view, count=items, kind=kind)
+    chunks = stream_csv(audience, view, excel=form == "excel", items=columns)
     return csv_answer(chunks, f"{slug}-{run.meta.as_of.isoformat()}.csv")
 
 
-def _check_slug(slug: str) -> None:
-    if slug not in AUDIENCES:
-        raise ProblemError(
-            404, "unknown-audience", "There is no such list; see /v1/audiences.", title="Unknown list"
-        )
+def _place(
+    context: Context, slug: str, text: str | None, clv_min: float | None, control: Control | None
+) -> tuple[Audience, Cursor]:
+    """Return the list and where the page begins; what a cursor says counts, and may not be contradicted."""
+    if text is None:
+        run = context.runs.current()
+        place = Cursor(slug, run.meta.score_run_id, 0, clv_min, control or "exclude")
+    else:
+        place = context.cursors.read(text, audience=slug)
+        for name, given, kept in (("min_clv", clv_min, place.clv_min), ("control", control, place.control)):
+            if given not in (None, kept):
+                raise malformed(
+                    FieldError(f"/query/{name}", "cursor", "the cursor's own is another; begin anew")
+                )
+        run = context.runs.pinned(place.score_run_id)
+    audience = find_audience(run, slug, context.control_group, control=place.control, clv_min=place.clv_min)
+    return audience, place
+
+
+def _flat(view: RunView, member: Listed) -> dict[str, Any]:
+    return {**view.flat(member.row), "control_group": member.control_group}

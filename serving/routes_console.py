@@ -8,12 +8,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from features.basis import basis_words
 from serving import console
-from serving.audiences import AT_RISK, AUDIENCES
+from serving.audiences import AT_RISK
 from serving.context import Context, context_of
 from serving.cursor import Cursor
 from serving.problems import ProblemError
 from serving.scopes import ScopedRoute, needs
-from serving.store import RunGoneError, ScoreRun
+from serving.store import AudienceCounts, RunGoneError, ScoreRun
 
 router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
 
@@ -58,8 +58,8 @@ async def show_console(
         following = context.cursors.write(place._replace(position=shown[-1].position))
     values = {
         "meta": run.meta,
-        "audience": AUDIENCES[AT_RISK],
-        "counts": run.meta.audiences[AT_RISK],
+        "slug": AT_RISK,
+        "counts": run.meta.audiences.get(AT_RISK, AudienceCounts(member_count=0)),
         "customers": [console.customer_line(flat, tops.get(flat["customer_id"])) for flat in flats],
         "first_position": shown[0].position if shown else 0,
         "last_position": shown[-1].position if shown else 0,

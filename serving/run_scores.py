@@ -1,4 +1,4 @@
-"""The scores that depend on the whole shop: usual risk, bands, percentiles, RFM, the at-risk list."""
+"""The scores that depend on the whole shop: usual risk, bands, percentiles, RFM."""
 
 import json
 from collections.abc import Sequence
@@ -13,7 +13,6 @@ from features.rfm import RfmScheme, build_rfm, quintile_11
 from features.settings import RiskSettings
 from serving.risk import RiskCuts, lifecycle_stage, risk_band, risk_cuts
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
-from serving.store import AudienceCounts
 
 _RFM = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
 NULL_REASON_OF = {
@@ -47,12 +46,10 @@ class RunLabels:
 
 @dataclass(frozen=True, slots=True)
 class RunScores:
-    """A run's rows (columns `rows.STORED_NAMES`), the shop's cut points and the at-risk list in its order."""
+    """A run's rows (columns `rows.STORED_NAMES`) and the shop's cut points."""
 
     rows: pl.DataFrame
     cuts: RiskCuts
-    at_risk: pl.DataFrame
-    at_risk_counts: AudienceCounts
 
 
 def complete_scores(
@@ -75,8 +72,19 @@ def complete_scores(
     rows = _with_labels(_with_rfm(rows, rfm or quintile_11()), labels)
     missing = () if labels.has_recommender else ("recommender_model_version",)
     finished = _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
-    at_risk, counts = _at_risk(finished)
-    return RunScores(finished, cuts, at_risk, counts)
+    return RunScores(finished, cuts)
+
+
+def stored_expression(name: str, kind: str) -> pl.Expr:
+    """Return a column as the store takes it: dates and instants as ISO text, booleans as 0 and 1."""
+    column = pl.col(name)
+    if kind == "date":
+        return column.dt.strftime("%Y-%m-%d")
+    if kind == "datetime":
+        return column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
+    if kind == "boolean":
+        return column.cast(pl.Int64)
+    return column
 
 
 def _with_lapsed(rows: pl.DataFrame, lapsed_after_days: float | None) -> pl.DataFrame:
@@ -152,19 +160,3 @@ def _explanation(names: list[str], rows: pl.DataFrame) -> str:
     if rows["quality"].item(0) and json.loads(rows["quality"].item(0))["grade"] is None:
         reasons["quality.grade"] = "not_graded"
     return json.dumps(reasons)
-
-
-def _at_risk(rows: pl.DataFrame) -> tuple[pl.DataFrame, AudienceCounts]:
-    """Return the list (band first, then value at risk, then id) and how many consent left out."""
-    candidates = rows.filter((pl.col("risk_band") == "high") & ~pl.col("lapsed").fill_null(value=False))
-    refused = pl.col("email_consent").fill_null(value=True).not_()
-    members = candidates.filter(~refused).sort(
-        "value_at_risk", "customer_id", descending=[True, False], nulls_last=True
-    )
-    counts = AudienceCounts(
-        member_count=members.height,
-        refused_count=candidates.height - members.height,
-        unknown_consent_count=members["email_consent"].null_count(),
-        value_at_risk_total=round(float(members["value_at_risk"].sum()), 2),
-    )
-    return members.select("customer_id"), counts

@@ -144,17 +144,24 @@ class Bundle(SharedList):
 
 
 class AudienceSummary(Schema):
-    """A named list: how many it holds, and whom consent left out."""
+    """A named list: its rule and order, how many it holds, and whom consent left out.
+
+    `control_group_count` of the `member_count` are in its control group: each was drawn for it with the
+    probability `control_group_share`, 0 where the list is too small to have one.
+    """
 
     slug: str
     title: str
     rule: str
+    order: str
     as_of: date
     score_run_id: str
     member_count: int
     refused_count: int
     unknown_consent_count: int
     value_at_risk_total: float | None
+    control_group_share: float
+    control_group_count: int
 
 
 class Audiences(Schema):
@@ -249,6 +256,12 @@ Prediction: Any = create_model(
     __doc__="One flat score row; `recommendations` comes with `include=recommendations`.",
     recommendations=(dict[str, list[Place]] | None, Field(default=None)),
 )
+ListedScore: Any = create_model(
+    "ListedScore",
+    __base__=Score,
+    __doc__="One flat score row of a list's member.",
+    control_group=(bool, Field(description="kept out of this list on purpose, as a control")),
+)
 Members: Any = create_model(
     "Members",
     __base__=Schema,
@@ -256,7 +269,8 @@ Members: Any = create_model(
     audience=(str, ...),
     score_run_id=(str, ...),
     as_of=(date, ...),
-    members=(list[Score], ...),
+    control_group_share=(float, Field(description="probability with which a member was drawn for it")),
+    members=(list[ListedScore], ...),
     next_cursor=(str | None, ...),
 )
 

@@ -7,12 +7,14 @@ one writes files and never replaces the live run.
 """
 
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Annotated
 
+import polars as pl
 import typer
 
 from features.cohort import default_as_of, read_as_of
@@ -22,6 +24,9 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
+from serving.audience_rules import DUE, AudienceList, build_audiences, compile_audiences, days_until_due
+from serving.audiences import AT_RISK
+from serving.control_group import ControlGroup
 from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
 from serving.present import RunView
@@ -52,6 +57,7 @@ class Request:
 def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Request:
     """Open the history for a date; raises `ScoreError` for a past date without `out`."""
     settings = load_settings()
+    compile_audiences(settings.audiences)
     history = History.open(layout.history)
     newest = default_as_of(history, settings.shop.time_zone)
     day = read_as_of(as_of, history, settings.shop.time_zone)
@@ -84,19 +90,22 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
             basis_note=request.basis_note,
         )
         announce("recommendations")
-        write_lists(scored, writer, request.out)
+        due = write_lists(scored, writer, request.out)
         announce("publishing" if writer else "writing")
-        meta = scored.meta
+        audiences = list_audiences(scored, due, request)
+        counts = {audience.slug: audience.counts for audience in audiences}
+        meta = scored.meta.model_copy(update={"audiences": counts})
         if writer is not None:
-            meta = publish(scored, writer)
+            meta = publish(scored, writer, meta, audiences)
             keep_in_ledger(scored, meta, request)
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
 
 
-def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> None:
-    """Make every list once, and write it to the run, the files, or both."""
+def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> pl.DataFrame:
+    """Make every list once, and write it to the run, the files, or both; return what falls due."""
+    due = [pl.DataFrame(schema={"customer_id": pl.String, DUE: pl.Float64})]
     items = {item.item_no: item for item in scored.lists.items}
     with ExitStack() as stack:
         rows, mails = None, None
@@ -105,6 +114,7 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
             mails = stack.enter_context(MailFile(out, view=RunView(scored.meta, Wording()), items=items))
         for made in scored.list_tables():
             packed = list(scored.lists.pack(made.table))
+            due.append(days_until_due(made.table))
             if writer is not None:
                 writer.write_recommendations(packed)
                 writer.write_owned(made.owned)
@@ -113,6 +123,14 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
                 mails.write(packed)
     if out is not None:
         write_bundles(scored.lists.pairs(), out)
+    return pl.concat(due)
+
+
+def list_audiences(scored: ScoredRun, due: pl.DataFrame, request: Request) -> list[AudienceList]:
+    """Return the named lists of a scored shop; `due` is what `write_lists` returned."""
+    rules = compile_audiences(request.settings.audiences)
+    group = ControlGroup.of(request.layout.private)
+    return build_audiences(scored.scores.rows, due, rules, control=request.settings.control, group=group)
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
@@ -144,14 +162,17 @@ def check_basis(scorers: Scorers, history: History, settings: Settings) -> None:
             )
 
 
-def publish(scored: ScoredRun, writer: RunWriter) -> RunMeta:
+def publish(
+    scored: ScoredRun, writer: RunWriter, meta: RunMeta, audiences: Sequence[AudienceList]
+) -> RunMeta:
     """Write the rows of a scored shop beside its lists, and make the run the live one."""
     writer.write_scores(scored.stored_rows())
     writer.write_items(scored.lists.items)
     for table in scored.lists.item_tables():
         writer.write_item_lists(scored.lists.pack_items(table))
-    writer.write_audience("at-risk", scored.scores.at_risk["customer_id"])
-    return writer.publish(scored.meta)
+    for audience in audiences:
+        writer.write_audience(audience.slug, audience.customer_ids)
+    return writer.publish(meta)
 
 
 def keep_in_ledger(scored: ScoredRun, meta: RunMeta, request: Request) -> None:
@@ -188,13 +209,17 @@ def _command(
 def summary(meta: RunMeta, *, is_past: bool) -> str:
     """Say in two lines what a run found."""
     live = "not published: the date is past" if is_past else f"live as {meta.score_run_id}"
-    counts = meta.audiences["at-risk"]
+    counts = meta.audiences.get(AT_RISK)
     lines = [f"as of {meta.as_of} · {meta.customer_count} customers · {live}"]
     if meta.usual_churn_probability is not None and meta.high_from_probability is not None:
         lines.append(
             f"usual churn risk {meta.usual_churn_probability:.1%} within {meta.churn_horizon_days} days, "
-            f"high from {meta.high_from_probability:.1%} · {counts.member_count} at risk, "
-            f"{counts.value_at_risk_total} {meta.currency} at stake"
+            f"high from {meta.high_from_probability:.1%}"
+            + (
+                f" · {counts.member_count} at risk, {counts.value_at_risk_total} {meta.currency} at stake"
+                if counts
+                else ""
+            )
         )
     if meta.clv_discount_rate:
         lines.append(f"predicted CLV is today's worth, at {100 * meta.clv_discount_rate:.4g} % a year")

@@ -24,7 +24,7 @@ from serving.facts import read_facts
 from serving.lists import ListMaker, MadeLists, make_lists
 from serving.registry import Champion
 from serving.rows import STORED
-from serving.run_scores import RunLabels, RunScores, complete_scores
+from serving.run_scores import RunLabels, RunScores, complete_scores, stored_expression
 from serving.store import RunMeta
 from serving.warnings import run_warnings
 
@@ -49,7 +49,7 @@ class ScoredRun:
 
     def stored_rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield rows as the store takes them: dates and instants as ISO text, booleans as 0 and 1."""
-        columns = [_stored_expression(column.name, column.kind) for column in STORED]
+        columns = [stored_expression(column.name, column.kind) for column in STORED]
         return self.scores.rows.select(columns).iter_rows()
 
     def list_tables(self) -> Iterator[MadeLists]:
@@ -164,16 +164,4 @@ def _meta(
         medium_from_times_usual=settings.risk.medium_from_times_usual,
         high_from_times_usual=settings.risk.high_from_times_usual,
         models={task: champion.card for task, champion in champions.items() if champion},
-        audiences={"at-risk": scores.at_risk_counts},
     )
-
-
-def _stored_expression(name: str, kind: str) -> pl.Expr:
-    column = pl.col(name)
-    if kind == "date":
-        return column.dt.strftime("%Y-%m-%d")
-    if kind == "datetime":
-        return column.dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    if kind == "boolean":
-        return column.cast(pl.Int64)
-    return column

@@ -63,12 +63,21 @@ class ChampionCard(_Record):
 
 
 class AudienceCounts(_Record):
-    """How many a list holds, and whom consent left out."""
+    """What a list is, how many it holds, and whom consent left out.
 
+    `control_group_count` of the members are in its control group, which is `control_group_share` of it: 0
+    where the list is too small for one.
+    """
+
+    title: str = ""
+    rule: str = ""
+    order: str = ""
     member_count: int
     refused_count: int = 0
     unknown_consent_count: int = 0
     value_at_risk_total: float | None = None
+    control_group_share: float = 0.0
+    control_group_count: int = 0
 
 
 class RunWarning(_Record):

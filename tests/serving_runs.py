@@ -159,7 +159,13 @@ def meta(**changes: Any) -> RunMeta:
     return RunMeta(**(values | changes))
 
 
-def publish(root: Path, customer_ids: Iterable[str] = ("c1", "c2", *NASTY_IDS), **changes: Any) -> RunMeta:
+def publish(
+    root: Path,
+    customer_ids: Iterable[str] = ("c1", "c2", *NASTY_IDS),
+    *,
+    control_group_share: float = 0.0,
+    **changes: Any,
+) -> RunMeta:
     """Publish a run in which everybody is at risk, in the order given, with two products to recommend."""
     ids = list(customer_ids)
     row_changes = {name: changes.pop(name) for name in list(changes) if name in COMPLETE}
@@ -176,8 +182,16 @@ def publish(root: Path, customer_ids: Iterable[str] = ("c1", "c2", *NASTY_IDS), 
             ]
         )
         writer.write_audience("at-risk", ids)
-        counts = AudienceCounts(member_count=len(ids), refused_count=2, value_at_risk_total=31.4 * len(ids))
-        return writer.publish(meta(audiences={"at-risk": counts}, **changes))
+        counts = AudienceCounts(
+            title="At risk",
+            rule='risk_band == "high" and lapsed != true',
+            order="value_at_risk desc",
+            member_count=len(ids),
+            refused_count=2,
+            value_at_risk_total=31.4 * len(ids),
+            control_group_share=control_group_share,
+        )
+        return writer.publish(meta(**({"audiences": {"at-risk": counts}} | changes)))
 
 
 def explained(score: dict[str, Any]) -> bool:

@@ -23,6 +23,7 @@ from models.recommender.material import build_material
 from serving.lists import ListMaker, MadeLists, make_lists
 from serving.sqlite_run import SqliteRun
 from serving.sqlite_store import SqliteStore
+from serving.store import AudienceCounts
 
 DEPTH = 12
 END_DAY = 200
@@ -141,7 +142,8 @@ def _publish(root: Path, lists: ListMaker, made: list[MadeLists]) -> SqliteStore
             writer.write_owned(part.owned)
         writer.write_items(lists.items)
         writer.write_audience("at-risk", CUSTOMERS[:4])
-        writer.publish(meta(unavailable_kinds=lists.unavailable))
+        counts = AudienceCounts(member_count=4)
+        writer.publish(meta(unavailable_kinds=lists.unavailable, audiences={"at-risk": counts}))
     return SqliteStore.of(Layout(root))
 
 

@@ -9,12 +9,25 @@ from pydantic import BaseModel
 from features.settings import RecommenderSettings, Settings, SettingsError, load_settings
 
 ROOT = Path(__file__).parent.parent
+AUDIENCES = (
+    "at-risk",
+    "win-back",
+    "champions",
+    "one-time-buyers",
+    "high-value",
+    "dormant",
+    "replenishment-due",
+)
+AUDIENCE_KEYS = ("title", "rule", "order", "enabled")
 
 
 def _keys(model: type[BaseModel], prefix: str = "") -> set[str]:
     names = set()
     for name, field in model.model_fields.items():
         inner = field.annotation
+        if name == "audiences":
+            names |= {f"{prefix}{name}.{slug}.{key}" for slug in AUDIENCES for key in AUDIENCE_KEYS}
+            continue
         if isinstance(inner, type) and issubclass(inner, BaseModel):
             names |= _keys(inner, f"{prefix}{name}.")
         else:
@@ -51,6 +64,12 @@ def test_shipped_file_names_every_key() -> None:
         ),
         ("[recommender]\ndeny_categories = 5", "recommender.deny_categories"),
         ("[churn", "not readable TOML"),
+        ("[audiences.vip]\ntitle = 'V'", "audiences.vip.rule"),
+        ("[audiences.VIP]\ntitle = 'V'\nrule = 'lapsed'", "audiences.VIP"),
+        ("[audiences.at-risk]\nrules = 'lapsed'", "audiences.at-risk.rules"),
+        ("audiences = 5", "audiences: Input should be a valid dictionary"),
+        ("audiences.at-risk = 5", "audiences.at-risk: Input should be"),
+        ("[control]\nshare = 0.9", "control.share"),
     ],
 )
 def test_a_mistake_is_named(tmp_path: Path, text: str, said: str) -> None:
@@ -89,3 +108,22 @@ def test_a_recipe_does_not_depend_on_what_is_denied() -> None:
     )
     assert denied.recipe_hash == Settings().recipe_hash
     assert Settings(recommender=RecommenderSettings(alpha=2.0)).recipe_hash != Settings().recipe_hash
+
+
+def test_audiences_are_laid_over_those_built_in(tmp_path: Path) -> None:
+    path = tmp_path / "regulars.toml"
+    path.write_text(
+        "[audiences.at-risk]\norder = 'predicted_clv desc'\n[audiences.dormant]\nenabled = false\n"
+        "[audiences.vip]\ntitle = 'VIP'\nrule = 'predicted_clv >= 500'\n"
+    )
+    audiences = load_settings(path).audiences
+    assert tuple(audiences) == (*AUDIENCES, "vip")
+    assert audiences["at-risk"].rule == 'risk_band == "high" and lapsed != true'
+    assert audiences["at-risk"].order == "predicted_clv desc"
+    assert not audiences["dormant"].enabled
+    assert audiences["vip"].order == "predicted_clv desc"
+
+
+def test_a_recipe_does_not_depend_on_lists() -> None:
+    changed = Settings.model_validate({"audiences": {"vip": {"title": "V", "rule": "lapsed"}}})
+    assert changed.recipe_hash == Settings().recipe_hash

@@ -101,7 +101,6 @@ def test_usual_risk_leaves_the_lapsed_out_and_bands_follow() -> None:
     assert scores.rows["lapsed"].to_list() == [False, False, False, True]
     assert scores.rows["reactivation_probability"].to_list() == [None, None, None, 0.05]
     assert scores.rows["churn_percentile"].to_list() == [0, 25, 50, 75]
-    assert scores.at_risk["customer_id"].to_list() == ["c"]
 
 
 def test_a_second_order_is_foretold_only_of_who_ordered_once() -> None:
@@ -117,21 +116,6 @@ def test_high_value_is_flagged_in_both_usual_ways() -> None:
     rows = complete(*(customer(name, predicted_clv=spend) for name, spend in spends.items())).rows
     assert rows["is_in_top_share"].to_list() == [True, False, False, False, False]
     assert rows["makes_most_revenue"].to_list() == [True, True, False, False, False]
-
-
-def test_the_list_is_ordered_and_consent_is_counted() -> None:
-    scores = complete(
-        customer("low", churn_probability=0.01),
-        customer("low2", churn_probability=0.01),
-        customer("b", churn_probability=0.9, value_at_risk=5.0),
-        customer("a", churn_probability=0.8, value_at_risk=5.0),
-        customer("c", churn_probability=0.7, value_at_risk=7.0, email_consent=True),
-        customer("no", churn_probability=0.7, value_at_risk=70.0, email_consent=False),
-    )
-    assert scores.at_risk["customer_id"].to_list() == ["c", "a", "b"]
-    counts = scores.at_risk_counts
-    assert (counts.member_count, counts.refused_count, counts.unknown_consent_count) == (3, 1, 2)
-    assert counts.value_at_risk_total == 17.0
 
 
 def test_rfm_follows_the_scheme_asked_for() -> None:

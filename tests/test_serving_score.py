@@ -17,6 +17,7 @@ from starlette.testclient import TestClient
 from features.basis import Basis
 from features.build import build_features
 from features.cohort import AsOfError
+from features.errors import UserError
 from features.settings import Layout, Settings, ShopSettings
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot
@@ -147,6 +148,31 @@ def test_the_list_is_everybody_at_risk_in_order(shop: Path) -> None:
     members = asyncio.run(live(shop).list_members("at-risk", limit=1000))
     assert [member.row[0] for member in members] == wanted["customer_id"].to_list()
     assert live(shop).meta.audiences["at-risk"].member_count == wanted.height
+
+
+def test_a_run_holds_every_list_of_the_settings(shop: Path) -> None:
+    run = live(shop)
+    assert list(run.meta.audiences) == list(Settings().audiences)
+    scores = pl.read_parquet(shop / "out/scores.parquet")
+    once = scores.filter(
+        (pl.col("historic_number_of_orders") == 1) & pl.col("email_consent").fill_null(value=True)
+    )
+    members = asyncio.run(run.list_members("one-time-buyers", limit=1000))
+    assert {member.row[0] for member in members} == set(once["customer_id"])
+    assert len(members) == run.meta.audiences["one-time-buyers"].member_count > 0
+    due = asyncio.run(run.list_members("replenishment-due", limit=1000))
+    assert len(due) == run.meta.audiences["replenishment-due"].member_count
+    assert sum(counts.control_group_count for counts in run.meta.audiences.values()) == 0
+
+
+def test_a_rule_that_cannot_be_understood_stops_before_anything_is_scored(
+    shop: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = tmp_path / "regulars.toml"
+    settings.write_text("[audiences.vip]\ntitle = 'V'\nrule = 'clv > 5'\n")
+    monkeypatch.setenv("REGULARS_CONFIG", str(settings))
+    with pytest.raises(UserError, match=r"\[audiences.vip\] rule: there is no column 'clv'"):
+        open_request(Layout(shop), as_of=None, out=None)
 
 
 def test_scoring_again_gives_the_same_rows(shop: Path) -> None:
