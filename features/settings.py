@@ -173,6 +173,26 @@ class ExportSettings(_Section):
     keep_days: Annotated[int, Field(ge=1, le=365)] = 7
 
 
+class ChangeSettings(_Section):
+    """The feed of changes, lifecycle events, and the webhooks that carry them."""
+
+    probability_step: Annotated[float, Field(gt=0, le=1)] = 0.05
+    clv_step_share: Annotated[float, Field(gt=0)] = 0.10
+    band_margin_share: Annotated[float, Field(ge=0, lt=1)] = 0.10
+    nth_orders: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(max_length=20)] = (2, 5, 10)
+    due_within_days: Annotated[int, Field(ge=0, le=60)] = 3
+    inactive_click_days: Annotated[int, Field(ge=1, le=3650)] = 91
+    inactive_purchase_days: Annotated[int, Field(ge=1, le=3650)] = 182
+    late_days_max: Annotated[int, Field(ge=1, le=3650)] = 30
+    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
+    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
+    webhook_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=1)] = (
+        443,
+        8443,
+    )
+    webhook_private_addresses: bool = False
+
+
 class Settings(_Section):
     """The whole of `regulars.toml`."""
 
@@ -189,6 +209,7 @@ class Settings(_Section):
     ledger: LedgerSettings = LedgerSettings()
     inbox: InboxSettings = InboxSettings()
     control: ControlSettings = ControlSettings()
+    changes: ChangeSettings = ChangeSettings()
     exports: ExportSettings = ExportSettings()
     audiences: dict[Slug, AudienceSettings] = DEFAULT_AUDIENCES
 
@@ -200,7 +221,7 @@ class Settings(_Section):
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences")
+        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences", "changes", "inbox")
         judged = dict.fromkeys(("backtest", "promotion", *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})

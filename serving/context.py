@@ -15,6 +15,7 @@ from serving.live import LiveRuns
 from serving.metrics import Metrics
 from serving.present import RunView
 from serving.receiver import Receiver
+from serving.state.database import State
 from serving.store import ScoreRun
 from serving.wording import Wording
 
@@ -35,6 +36,7 @@ class Context:
     metrics: Metrics
     calls: Calls
     control_group: ControlGroup
+    state: State
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

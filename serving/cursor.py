@@ -2,8 +2,9 @@
 
 import os
 import secrets
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
@@ -30,16 +31,27 @@ class CursorSigner:
 
     def write(self, cursor: Cursor) -> str:
         """Return the cursor as text for an address."""
-        return str(self._serializer.dumps(list(cursor)))
+        return self.sign(cursor)
+
+    def sign(self, values: Sequence[object]) -> str:
+        """Return values as text that only this installation can have written."""
+        return str(self._serializer.dumps(list(values)))
+
+    def unsign(self, text: str) -> list[Any]:
+        """Read what `sign` made; raises a 422 problem if it was altered."""
+        try:
+            return list(self._serializer.loads(text))
+        except (BadSignature, TypeError):
+            raise refused() from None
 
     def read(self, text: str, *, audience: str) -> Cursor:
         """Read what `write` made; raises a 422 problem if it was altered or belongs to another audience."""
         try:
-            cursor = Cursor(*self._serializer.loads(text))
-        except (BadSignature, TypeError):
-            raise _refused() from None
+            cursor = Cursor(*self.unsign(text))
+        except TypeError:
+            raise refused() from None
         if cursor.audience != audience:
-            raise _refused()
+            raise refused()
         return cursor
 
 
@@ -64,7 +76,8 @@ def load_secret(private: Path, *, name: str = "cursor.key") -> bytes:
     return path.read_bytes()
 
 
-def _refused() -> Exception:
+def refused() -> Exception:
+    """Return the 422 problem of a text that is no cursor of a list."""
     return malformed(
         FieldError("/query/cursor", "cursor", "this is no cursor of this list; begin without one")
     )

@@ -57,10 +57,22 @@ def body_of(schema: type[BaseModel], example: object) -> dict[str, Any]:
 def describe(app: FastAPI) -> str:
     """Return the API's description as it is committed: sorted keys, two spaces, a newline at the end."""
     description = app.openapi()
+    _restore_nulls(app, description)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     description["components"]["schemas"] |= problem.pop("$defs") | {"Problem": problem}
     description["components"]["securitySchemes"] = SECURITY_SCHEMES | SIGNATURE_SCHEME
     return json.dumps(description, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def _restore_nulls(app: FastAPI, description: dict[str, Any]) -> None:
+    """Put examples in again as they were written: FastAPI leaves out their nulls, which answers have."""
+    included = (getattr(router, "original_router", None) for router in app.routes)
+    for route in (route for router in included if router is not None for route in router.routes):
+        if isinstance(route, ScopedRoute) and route.include_in_schema:
+            content = route.responses.get(200, {}).get("content", {}).get("application/json", {})
+            for method in (route.methods or ()) if "example" in content else ():
+                answer = description["paths"][route.path_format][method.lower()]["responses"]["200"]
+                answer["content"]["application/json"]["example"] = content["example"]
 
 
 if __name__ == "__main__":

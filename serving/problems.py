@@ -92,6 +92,29 @@ def run_gone() -> ProblemError:
     )
 
 
+def no_changes() -> ProblemError:
+    """Return the 503 problem of a service that cannot read its log of changes."""
+    problem = ProblemError(
+        503,
+        "no-changes",
+        "The log of changes cannot be read at the moment.",
+        title="No changes",
+    )
+    problem.headers["retry-after"] = "5"
+    return problem
+
+
+def changes_missed() -> ProblemError:
+    """Return the 410 problem of a cursor behind which changes are gone."""
+    return ProblemError(
+        410,
+        "cursor-expired",
+        "Changes after this cursor are no longer kept. Begin anew: call without a cursor, which gives the "
+        "newest scores of everybody, and drop whoever is not among them.",
+        title="Cursor expired",
+    )
+
+
 def problem_response(problem: ProblemError, request: Request) -> Response:
     """Write a problem; `instance` is the request's id, which the response also carries as `x-request-id`."""
     content = {

@@ -248,8 +248,8 @@ def _field(column: Column) -> tuple[Any, Any]:
     return (kind | None if column.nullable else kind, Field(description=description))
 
 
-_SCORE_FIELDS: Any = {column.name: _field(column) for column in COLUMNS}
-Score: Any = create_model("Score", __base__=Schema, __doc__="One flat score row.", **_SCORE_FIELDS)
+SCORE_FIELDS: Any = {column.name: _field(column) for column in COLUMNS}
+Score: Any = create_model("Score", __base__=Schema, __doc__="One flat score row.", **SCORE_FIELDS)
 Prediction: Any = create_model(
     "Prediction",
     __base__=Score,

@@ -14,7 +14,6 @@ from datetime import date
 from pathlib import Path
 from typing import Annotated
 
-import polars as pl
 import typer
 
 from features.cohort import default_as_of, read_as_of
@@ -24,9 +23,11 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
-from serving.audience_rules import DUE, AudienceList, build_audiences, compile_audiences, days_until_due
+from serving.audience_rules import AudienceList, build_audiences, compile_audiences
 from serving.audiences import AT_RISK
+from serving.change_report import report_changes
 from serving.control_group import ControlGroup
+from serving.due import Due
 from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
 from serving.present import RunView
@@ -98,14 +99,16 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         if writer is not None:
             meta = publish(scored, writer, meta, audiences)
             keep_in_ledger(scored, meta, request)
+            announce("changes")
+            _warn(report_changes(scored, meta, request.layout, request.settings, due=due.items))
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
 
 
-def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> pl.DataFrame:
-    """Make every list once, and write it to the run, the files, or both; return what falls due."""
-    due = [pl.DataFrame(schema={"customer_id": pl.String, DUE: pl.Float64})]
+def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> Due:
+    """Make every list once; write it to the run, the files, or both; return what falls due."""
+    due = Due(scored.lists.items, scored.meta.as_of, scored.lists.settings.changes.due_within_days)
     items = {item.item_no: item for item in scored.lists.items}
     with ExitStack() as stack:
         rows, mails = None, None
@@ -114,7 +117,7 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
             mails = stack.enter_context(MailFile(out, view=RunView(scored.meta, Wording()), items=items))
         for made in scored.list_tables():
             packed = list(scored.lists.pack(made.table))
-            due.append(days_until_due(made.table))
+            due.add(made)
             if writer is not None:
                 writer.write_recommendations(packed)
                 writer.write_owned(made.owned)
@@ -123,14 +126,16 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
                 mails.write(packed)
     if out is not None:
         write_bundles(scored.lists.pairs(), out)
-    return pl.concat(due)
+    return due
 
 
-def list_audiences(scored: ScoredRun, due: pl.DataFrame, request: Request) -> list[AudienceList]:
+def list_audiences(scored: ScoredRun, due: Due, request: Request) -> list[AudienceList]:
     """Return the named lists of a scored shop; `due` is what `write_lists` returned."""
     rules = compile_audiences(request.settings.audiences)
     group = ControlGroup.of(request.layout.private)
-    return build_audiences(scored.scores.rows, due, rules, control=request.settings.control, group=group)
+    return build_audiences(
+        scored.scores.rows, due.nearest(), rules, control=request.settings.control, group=group
+    )
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
@@ -177,7 +182,10 @@ def publish(
 
 def keep_in_ledger(scored: ScoredRun, meta: RunMeta, request: Request) -> None:
     """Keep what a published run said, so that it can be graded; a failure is one line on standard error."""
-    problem = keep_run(scored.scores.rows, meta, request.layout, request.settings)
+    _warn(keep_run(scored.scores.rows, meta, request.layout, request.settings))
+
+
+def _warn(problem: str | None) -> None:
     if problem is not None:
         sys.stderr.write(f"{problem}\n")
 
@@ -201,7 +209,7 @@ def _command(
 ) -> None:
     """Score every customer with the champions and publish the run; a past date only writes files."""
     request = open_request(Layout(var), as_of=as_of, out=out)
-    with progress("score", total=5 + request.history.manifest.bucket_count) as announce:
+    with progress("score", total=6 + request.history.manifest.bucket_count) as announce:
         meta = run_scoring(request, announce)
     sys.stdout.write(summary(meta, is_past=request.is_past))
 

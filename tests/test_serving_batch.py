@@ -96,7 +96,7 @@ def test_a_thousand_at_once_and_not_one_more(client: TestClient) -> None:
         (b"\xef\xbb\xbf" + b'{"customer_ids": ["c1"]}', "/body"),
         (b'{"customer_ids": ["\xff\xfe"]}', "/body"),
         ('{"customer_ids": ["c1"]}'.encode("utf-16"), "/body"),
-        (gzip.compress(b'{"customer_ids": ["c1"]}'), "/body"),
+        (gzip.compress(b'{"customer_ids": ["c1"]}', mtime=0), "/body"),
     ],
 )
 def test_a_body_that_is_no_list_of_ids_is_refused(

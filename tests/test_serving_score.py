@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 import polars as pl
 import pytest
+import sqlalchemy as sa
 from serving_runs import explained
 from serving_shop import AS_OF, HEADLINE_DAYS, NASTY, fit_champions, make_orders, register, write_history
 from starlette.testclient import TestClient
@@ -31,6 +32,8 @@ from serving.registry import RegistryError
 from serving.rows import NAMES
 from serving.score import ScoreError, open_request, run_scoring, summary
 from serving.sqlite_store import SqliteStore
+from serving.state.database import State
+from serving.state.tables import CHANGES
 from serving.store import PublishError, ScoreRun
 from serving.wording import Wording
 
@@ -100,6 +103,15 @@ def test_the_past_is_counted_exactly(shop: Path) -> None:
     assert row["average_days_between_orders"] == round(span_days / (len(orders) - 1), 2)
     assert row["last_order_at"] == max(orders.values())
     assert row["total_clv"] == round(row["historic_clv"] + row["predicted_clv"], 2)
+
+
+def test_the_first_run_is_the_baseline_of_the_log_of_changes(shop: Path) -> None:
+    ids = {line["customer_id"] for line in make_orders()}
+    with State.of(Layout(shop)).reading() as connection:
+        rows = connection.execute(sa.select(CHANGES).order_by(CHANGES.c.sequence)).all()
+    first = [row for row in rows if row.score_run_id == rows[0].score_run_id]
+    assert sorted(row.customer_id for row in first) == sorted(ids)
+    assert {row.kind for row in first} == {"scores"}
 
 
 def test_files_hold_the_flat_names_and_the_lists(shop: Path) -> None:

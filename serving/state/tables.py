@@ -59,3 +59,94 @@ INBOX_PURCHASES = sa.Table(
     sa.Column("product_id", sa.String(256), primary_key=True),
     sa.Column("customer_id", sa.String(256), nullable=False, index=True),
 )
+
+CHANGE_LOG = sa.Table(
+    "change_log",
+    METADATA,
+    sa.Column("log_id", sa.String(32), primary_key=True),
+    # The last sequence that was given out; none is given out twice.
+    sa.Column("last_sequence", sa.BigInteger, nullable=False),
+    # The highest sequence that was removed; 0 before the first.
+    sa.Column("removed_to", sa.BigInteger, nullable=False),
+)
+
+CHANGES = sa.Table(
+    "changes",
+    METADATA,
+    # Commits come in its order, because writers wait for each other.
+    sa.Column("sequence", _SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("customer_id", sa.Text, nullable=False, index=True),
+    # scores, removed or event; `event` is null but for the last.
+    sa.Column("kind", sa.String(16), nullable=False),
+    sa.Column("event", sa.String(32)),
+    sa.Column("as_of", sa.String(10), nullable=False),
+    sa.Column("score_run_id", sa.String(64), nullable=False),
+    sa.Column("happened_at", sa.String(32), nullable=False, index=True),
+    # JSON: the values said, or those of the event.
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+# What the log last said of each customer, and what its events have told.
+SAID = sa.Table(
+    "changes_said",
+    METADATA,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    # Of the newest facts that changed anything: older ones are not news.
+    sa.Column("inbox_sequence", sa.BigInteger, nullable=False),
+    sa.Column("scored_at", sa.String(32), nullable=False),
+    # The last row of kind scores, which stays when older changes are removed.
+    sa.Column("sequence", sa.BigInteger, nullable=False, index=True),
+    sa.Column("document", sa.Text, nullable=False),
+)
+
+# Which events have happened: none happens twice.
+OCCURRENCES = sa.Table(
+    "change_occurrences",
+    METADATA,
+    sa.Column("customer_id", sa.Text, primary_key=True),
+    sa.Column("event", sa.String(32), primary_key=True),
+    sa.Column("occurrence", sa.String(300), primary_key=True),
+    sa.Column("noted_at", sa.String(32), nullable=False),
+)
+
+REPORTED_RUNS = sa.Table(
+    "change_runs",
+    METADATA,
+    sa.Column("score_run_id", sa.String(64), primary_key=True),
+    sa.Column("scored_at", sa.String(32), primary_key=True),
+    # Null while it is being reported.
+    sa.Column("finished_at", sa.String(32)),
+)
+
+ENDPOINTS = sa.Table(
+    "webhook_endpoints",
+    METADATA,
+    sa.Column("endpoint_id", sa.String(32), primary_key=True),
+    sa.Column("url", sa.String(2048), nullable=False),
+    sa.Column("events", sa.String(300), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    # Counts how often the secret was changed; the secret itself is not kept here.
+    sa.Column("secret_number", sa.Integer, nullable=False),
+    # Changes up to here have become deliveries.
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+    sa.Column("failures", sa.Integer, nullable=False),
+    sa.Column("failing_since", sa.String(32)),
+    sa.Column("resume_at", sa.String(32)),
+    sa.Column("leased_until", sa.String(32)),
+    sa.Column("disabled_at", sa.String(32)),
+    sa.Column("disabled_reason", sa.String(64)),
+)
+
+DELIVERIES = sa.Table(
+    "webhook_deliveries",
+    METADATA,
+    sa.Column("endpoint_id", sa.String(32), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, primary_key=True),
+    # The `webhook-id`: the same whenever it is tried again.
+    sa.Column("message_id", sa.String(64), nullable=False),
+    sa.Column("customer_id", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+    sa.Column("attempts", sa.Integer, nullable=False),
+    sa.Column("first_tried_at", sa.String(32)),
+    sa.Column("next_at", sa.String(32), nullable=False),
+)
