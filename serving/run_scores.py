@@ -5,16 +5,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 
-import narwhals as nw
 import polars as pl
 
-from features.high_value import flag_high_value
-from features.rfm import RfmScheme, build_rfm, quintile_11
+from features.rfm import RfmScheme, quintile_11
 from features.settings import RiskSettings
-from serving.risk import RiskCuts, lifecycle_stage, risk_band, risk_cuts
+from serving.risk import lifecycle_stage
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
+from serving.shop_cuts import RFM_NAMES, ShopCuts, measure_cuts, place
 
-_RFM = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
 NULL_REASON_OF = {
     "average_days_between_orders": "one_order",
     "email_consent": "no_consent_data",
@@ -27,7 +25,7 @@ NULL_REASON_OF = {
     "churn_reference": "method_has_none",
     "reasons": "method_has_none",
     "second_order_probability_60": "not_one_order",
-    **dict.fromkeys(_RFM, "too_few_customers"),
+    **dict.fromkeys(RFM_NAMES, "too_few_customers"),
 }
 
 
@@ -49,7 +47,7 @@ class RunScores:
     """A run's rows (columns `rows.STORED_NAMES`) and the shop's cut points."""
 
     rows: pl.DataFrame
-    cuts: RiskCuts
+    cuts: ShopCuts
 
 
 def complete_scores(
@@ -64,15 +62,19 @@ def complete_scores(
 
     They hold the columns of the RFM scheme, which is `quintile_11` unless given.
     """
-    rows = _with_lapsed(bucket_rows, lapsed_after_days)
-    usual = rows.filter(~pl.col("lapsed").fill_null(value=False))["churn_probability"].mean()
-    cuts = risk_cuts(None if usual is None else round(float(usual), 6), risk)  # type: ignore[arg-type]
-    rows = _with_high_value(rows).with_columns(_second_order(), risk_band(cuts), _percentile(), _total_clv())
-    rows = rows.with_columns(lifecycle_stage(labels.headline_days))
-    rows = _with_labels(_with_rfm(rows, rfm or quintile_11()), labels)
+    scheme = rfm or quintile_11()
+    cuts = measure_cuts(bucket_rows, risk=risk, lapsed_after_days=lapsed_after_days, rfm=scheme)
+    return RunScores(complete_rows(bucket_rows, labels, cuts=cuts, rfm=scheme), cuts)
+
+
+def complete_rows(
+    bucket_rows: pl.DataFrame, labels: RunLabels, *, cuts: ShopCuts, rfm: RfmScheme
+) -> pl.DataFrame:
+    """Turn rows of `serving.bucket_scores` into stored ones, placed by the cut points of a run."""
+    rows = place(bucket_rows, cuts, rfm).with_columns(_second_order(), _total_clv())
+    rows = _with_labels(rows.with_columns(lifecycle_stage(labels.headline_days)), labels)
     missing = () if labels.has_recommender else ("recommender_model_version",)
-    finished = _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
-    return RunScores(finished, cuts)
+    return _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
 
 
 def stored_expression(name: str, kind: str) -> pl.Expr:
@@ -87,44 +89,13 @@ def stored_expression(name: str, kind: str) -> pl.Expr:
     return column
 
 
-def _with_lapsed(rows: pl.DataFrame, lapsed_after_days: float | None) -> pl.DataFrame:
-    threshold = pl.lit(lapsed_after_days, dtype=pl.Float64)
-    back = (1.0 - pl.col("churn_probability")).round_sig_figs(9)
-    return rows.with_columns((pl.col("recency_days") > threshold).alias("lapsed")).with_columns(
-        pl.when(pl.col("lapsed")).then(back).alias("reactivation_probability")
-    )
-
-
 def _second_order() -> pl.Expr:
     again = (1.0 - pl.col("churn_probability_60")).round_sig_figs(9)
     return pl.when(pl.col("order_count") == 1).then(again).alias("second_order_probability_60")
 
 
-def _with_high_value(rows: pl.DataFrame) -> pl.DataFrame:
-    """Flag whom the predictions make the shop's most valuable customers, by both usual definitions."""
-    values = rows.select("customer_id", pl.col("predicted_clv").alias("value")).lazy()
-    flags: pl.DataFrame = flag_high_value(nw.from_native(values)).collect("polars").to_native()
-    return rows.join(flags.drop("value"), on="customer_id", how="left", maintain_order="left")
-
-
-def _percentile() -> pl.Expr:
-    """Whole percent of customers with a strictly lower risk, 0 to 99."""
-    lower = pl.col("churn_probability").rank("min") - 1
-    return (100 * lower // pl.len()).cast(pl.Int64).alias("churn_percentile")
-
-
 def _total_clv() -> pl.Expr:
     return (pl.col("historic_clv") + pl.col("predicted_clv")).round(2).alias("total_clv")
-
-
-def _with_rfm(rows: pl.DataFrame, scheme: RfmScheme) -> pl.DataFrame:
-    if rows.height < scheme.bin_count_max:
-        scores = [pl.lit(None, dtype=pl.Int64).alias(name) for name in _RFM[:3]]
-        return rows.with_columns(*scores, pl.lit(None, dtype=pl.String).alias(_RFM[3]))
-    inputs = rows.select("customer_id", *scheme.columns)
-    table = nw.from_native(inputs.lazy())
-    scores_table: pl.DataFrame = build_rfm(table, scheme).collect("polars").to_native()
-    return rows.join(scores_table.select("customer_id", *_RFM), on="customer_id", how="left")
 
 
 def _with_labels(rows: pl.DataFrame, labels: RunLabels) -> pl.DataFrame:

@@ -158,7 +158,7 @@ def _meta(
         churn_horizon_days=scorers.churn.headline_days,
         clv_horizon_days=settings.clv.horizon_days,
         churn_supported_days=scorers.churn.bundle.model.supported_days_,
-        usual_churn_probability=scores.cuts.usual,
+        usual_churn_probability=scores.cuts.usual_probability,
         medium_from_probability=scores.cuts.medium_from,
         high_from_probability=scores.cuts.high_from,
         medium_from_times_usual=settings.risk.medium_from_times_usual,

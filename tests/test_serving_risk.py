@@ -91,7 +91,7 @@ def test_usual_risk_leaves_the_lapsed_out_and_bands_follow() -> None:
         customer("c", churn_probability=0.3),
         customer("d", churn_probability=0.95, recency_days=61.0),
     )
-    assert scores.cuts.usual == 0.2
+    assert scores.cuts.usual_probability == 0.2
     assert dict(scores.rows.select("customer_id", "risk_band").rows()) == {
         "a": "low",
         "b": "medium",
