@@ -1,6 +1,6 @@
 """`make bench`: every benchmark in turn, each in a process of its own, under one heading each.
 
-python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,lists,api]
+python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,lists,api,slow]
 """
 
 import subprocess
@@ -11,7 +11,7 @@ import typer
 
 from features.console import run_command
 
-PARTS = ("features", "pipeline", "scoring", "quality", "lists", "api")
+PARTS = ("features", "pipeline", "scoring", "quality", "lists", "api", "slow")
 
 
 def _command(
@@ -19,7 +19,7 @@ def _command(
     lines: Annotated[int, typer.Option(help="order lines of the feature benchmark")] = 10_000_000,
     only: Annotated[str, typer.Option(help=f"comma-separated: {', '.join(PARTS)}")] = ",".join(PARTS),
 ) -> None:
-    """Measure features, the line from file to scores, scoring, prediction quality, lists, and the API.
+    """Measure features, the line from file to scores, scoring, prediction quality, lists, the API, slow callers.
 
     All of them run whatever one finds; exit code 1 where a gate was missed.
     """
@@ -30,6 +30,7 @@ def _command(
         "quality": ["benchmarks.quality"],
         "lists": ["benchmarks.lists"],
         "api": ["benchmarks.api_load"],
+        "slow": ["benchmarks.api_slow"],
     }
     chosen = only.split(",")
     unknown = [name for name in chosen if name not in arguments]

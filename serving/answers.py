@@ -7,6 +7,8 @@ import orjson
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from serving.turns import Turns
+
 JSON = "application/json"
 _PRIVATE = "private, max-age=60"
 
@@ -45,7 +47,7 @@ def private_answer(content: Any, tag: str) -> Response:  # noqa: ANN401 - anythi
     )
 
 
-def csv_answer(chunks: AsyncIterator[bytes], name: str) -> Response:
-    """Return a CSV file that streams and that no cache keeps."""
+def csv_answer(chunks: AsyncIterator[bytes], name: str, *, turns: Turns) -> Response:
+    """Return a CSV file that streams, taking turns with others, and that no cache keeps."""
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(chunks, 200, headers, "text/csv; charset=utf-8")
+    return StreamingResponse(turns.share(chunks), 200, headers, "text/csv; charset=utf-8")

@@ -46,6 +46,7 @@ from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.keys import Keys
 from serving.state.leases import Leases
+from serving.turns import Turns
 from serving.wording import Wording
 
 _ASSETS = Path(__file__).parent / "assets"
@@ -124,6 +125,7 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
         hooks=HookSources(settings.layout.private),
         metrics=metrics,
         calls=Calls(metrics, RequestLog(settings.log)),
+        turns=Turns(),
     )
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))

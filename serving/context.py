@@ -17,6 +17,7 @@ from serving.present import RunView
 from serving.receiver import Receiver
 from serving.state.database import State
 from serving.store import ScoreRun
+from serving.turns import Turns
 from serving.wording import Wording
 
 
@@ -37,6 +38,7 @@ class Context:
     calls: Calls
     control_group: ControlGroup
     state: State
+    turns: Turns
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

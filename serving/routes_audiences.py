@@ -105,7 +105,7 @@ async def export_csv(
     view = context.view(run)
     columns = await item_columns(run, view, count=items, kind=kind)
     chunks = stream_csv(audience, view, excel=form == "excel", items=columns)
-    return csv_answer(chunks, f"{slug}-{run.meta.as_of.isoformat()}.csv")
+    return csv_answer(chunks, f"{slug}-{run.meta.as_of.isoformat()}.csv", turns=context.turns)
 
 
 def _place(
