@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook backup restore explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -91,6 +91,12 @@ key: .venv/.serving ## API keys: list, or NAME=… SCOPES=predictions:read,… [
 
 hook: .venv/.serving ## shops whose webhooks are taken: list, or NAME=main PLATFORM=shopify|woocommerce, [DROP=older|source]
 	@$(RUN) serving.hooks $(if $(filter command,$(origin NAME)),$(call given,name,$(NAME))) $(call given,platform,$(PLATFORM)) $(call given,drop,$(DROP))
+
+backup: .venv/.serving ## a checked copy of everything, made while the service runs: TO=folder
+	@$(RUN) serving.backup $(call given,to,$(TO))
+
+restore: .venv/.serving ## put a back-up into an empty VAR: FROM=folder
+	@$(RUN) serving.backup $(call given,restore,$(FROM))
 
 explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
 	@$(RUN) serving.explain $(call given,id,$(ID))

@@ -19,7 +19,7 @@ def _command(
     lines: Annotated[int, typer.Option(help="order lines of the feature benchmark")] = 10_000_000,
     only: Annotated[str, typer.Option(help=f"comma-separated: {', '.join(PARTS)}")] = ",".join(PARTS),
 ) -> None:
-    """Measure features, the line from file to scores, scoring, prediction quality, lists, the API, slow callers.
+    """Measure features, the line from file to scores, scoring, quality, lists, the API, slow callers.
 
     All of them run whatever one finds; exit code 1 where a gate was missed.
     """
