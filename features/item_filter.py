@@ -8,6 +8,8 @@ Python's own parser reads it, nothing of it is ever run, and every node but the 
 
 Every comparison is true or false: of an unknown value only `is null`, `!=` and `not in` are true. So `not` is
 the exact complement, and `in_stock != false` keeps what is not known to be out of stock.
+
+The SQL means the same to SQLite and to PostgreSQL, where texts compare byte by byte and in_stock is 1 or 0.
 """
 
 import ast
@@ -30,10 +32,13 @@ ATTRIBUTES: Final = {
     "in_stock": "boolean",
 }
 _ORDERED: Final[dict[type[ast.cmpop], str]] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
-_EQUAL: Final[dict[type[ast.cmpop], str]] = {ast.Eq: "IS", ast.NotEq: "IS NOT"}
+_EQUAL: Final[dict[type[ast.cmpop], str]] = {ast.Eq: "=", ast.NotEq: "<>"}
 _NULL_TEST: Final[dict[type[ast.cmpop], str]] = {ast.Is: "IS", ast.IsNot: "IS NOT"}
 _MEMBER: Final[dict[type[ast.cmpop], str]] = {ast.In: "", ast.NotIn: "NOT "}
-_FLIPPED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "IS": "IS", "IS NOT": "IS NOT"}
+_FLIPPED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
+_TESTED_FOR_NULL: Final = {"=": "IS NULL", "<>": "IS NOT NULL"}
+# What a comparison with an unknown value is: the standard would have it neither true nor false.
+_OF_UNKNOWN: Final = {"<>": "TRUE"}
 _NAMED_VALUES: Final = {"true": True, "false": False, "null": None}
 
 Value = str | float | bool | None
@@ -79,7 +84,7 @@ def compile_filter(text: str) -> Condition:
     """Compile a filter of products; raises `FilterError`.
 
     >>> compile_filter("in_stock and price < 20")
-    Condition(sql='(in_stock IS 1 AND ifnull(price < ?, 0))', values=(20.0,))
+    Condition(sql='(coalesce(in_stock = 1, FALSE) AND coalesce(price < ?, FALSE))', values=(20.0,))
     """
     return compile_condition(text, PRODUCTS)
 
@@ -137,7 +142,7 @@ class _Compiler:
                 "type",
                 f"only {', '.join(flags)} {verb} a condition by itself; compare the others with a value",
             )
-        return f"{name} IS 1"
+        return f"coalesce({name} = 1, FALSE)"
 
     def _chain(self, node: ast.Compare) -> str:
         """Compile `a < b <= c` as both of its comparisons."""
@@ -159,17 +164,18 @@ class _Compiler:
         name, value = self._attribute(left), _literal(right)
         if value is None:
             if kind in _EQUAL:
-                return f"{name} {word} NULL"
+                return f"{name} {_TESTED_FOR_NULL[word]}"
             raise FilterError("type", "null has no order; write `is null` or `is not null`")
         self.values.append(self._checked(name, value, is_ordered=kind in _ORDERED))
-        return f"{name} {word} ?" if kind in _EQUAL else f"ifnull({name} {word} ?, 0)"
+        return f"coalesce({name} {word} ?, {_OF_UNKNOWN.get(word, 'FALSE')})"
 
     def _membership(self, name: str, negation: str, right: ast.expr) -> str:
         if not isinstance(right, ast.List | ast.Tuple):
             raise FilterError("type", 'after `in` stands a list of values: brand in ["A", "B"]')
         members = [self._checked(name, _literal(member), is_ordered=False) for member in right.elts]
         self.values += members
-        return f"({negation}ifnull({name} IN ({_marks(members)}), 0))"
+        held = f"coalesce({name} IN ({_marks(members)}), FALSE)" if members else "FALSE"
+        return f"({negation}{held})"
 
     def _count(self) -> None:
         self._comparison_count += 1
@@ -233,6 +239,8 @@ def _encodable(text: str) -> str:
         text.encode()
     except UnicodeEncodeError:
         raise FilterError("value", "a text is made of Unicode characters; half of one is none") from None
+    if "\0" in text:
+        raise FilterError("value", "no text of a product holds the character NUL")
     return text
 
 

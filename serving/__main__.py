@@ -12,10 +12,9 @@ from granian.constants import Interfaces
 
 from features.console import run_command
 from features.errors import UserError
+from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.server import prepare_metrics, server_options
-from serving.sqlite_store import SqliteStore
-from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.migrate import make
 
@@ -26,11 +25,11 @@ class ServeError(UserError):
 
 def check_start(environment: Environment) -> None:
     """Raise `ServeError` or `NoRunError` where it cannot answer: no run, a busy port, an open door."""
-    state = State.of(environment.layout)
+    state = open_state(environment)
     state.exists()  # raises where there was one and it is gone: that is no moment to begin anew
     make(state)
     _check_door(environment, Keys(state))
-    store = SqliteStore.of(environment.layout)
+    store = open_store(environment)
     store.open_run(store.live_run_id()).close()
     check_port(environment.host, environment.port)
 

@@ -29,6 +29,7 @@ from serving.calls import Calls
 from serving.context import Context
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
+from serving.databases import open_state, open_store
 from serving.edge import Edge
 from serving.environment import Environment
 from serving.guard import Guard
@@ -41,8 +42,6 @@ from serving.metrics import Metrics
 from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
-from serving.sqlite_store import SqliteStore
-from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.keys import Keys
 from serving.state.leases import Leases
@@ -99,9 +98,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _following(app: FastAPI) -> AsyncIterator[None]:
     settings: Environment = app.state.environment
-    runs = LiveRuns(SqliteStore.of(settings.layout))
-    runs.refresh()
-    state = State.of(settings.layout)
+    runs = LiveRuns(open_store(settings))
+    await runs.refresh()
+    state = open_state(settings)
     thread = ThreadPoolExecutor(1, "state")
     guard = Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread)
     guard.refresh()
@@ -141,4 +140,5 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
         thread.shutdown()
         writer.shutdown()
         guard.save_uses()
-        runs.close()
+        await runs.aclose()
+        state.close()

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from features.settings import Layout, Settings
+from features.settings import Settings
 from serving.change_log import ChangeLog
 from serving.lifecycle import DueItem
 from serving.run_signals import read_clicks
@@ -16,7 +16,7 @@ from serving.store import RunMeta
 def report_changes(
     scored: ScoredRun,
     meta: RunMeta,
-    layout: Layout,
+    state: State,
     settings: Settings,
     *,
     due: Mapping[str, Sequence[DueItem]],
@@ -25,7 +25,6 @@ def report_changes(
 
     The run is live already, whatever goes wrong here; the next one is compared with what was said before.
     """
-    state = State.of(layout)
     try:
         state.exists()  # raises where the state was lost: an empty one in its place would hide that
         make(state)

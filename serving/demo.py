@@ -13,19 +13,18 @@ from urllib.parse import quote
 import typer
 
 from features.console import run_command
-from features.settings import Layout
 from serving.__main__ import check_port, serve
+from serving.databases import open_store
 from serving.environment import Environment
 from serving.freshness import NEVER
-from serving.sqlite_store import SqliteStore
 
 
-def example_calls(layout: Layout, *, base: str) -> list[str]:
+def example_calls(environment: Environment, *, base: str) -> list[str]:
     """Return three `curl` lines that answer: the riskiest customer's scores and lists, and the at-risk CSV.
 
     Where nobody is at risk, the first two name whoever comes first in the run. Raises `NoRunError`.
     """
-    customer_id = quote(asyncio.run(_example_customer(layout)), safe="")
+    customer_id = quote(asyncio.run(_example_customer(environment)), safe="")
     return [
         f"curl -s '{base}/v1/customers/{customer_id}/predictions?include=reasons'",
         f"curl -s '{base}/v1/customers/{customer_id}/recommendations?limit=5'",
@@ -33,14 +32,15 @@ def example_calls(layout: Layout, *, base: str) -> list[str]:
     ]
 
 
-async def _example_customer(layout: Layout) -> str:
-    store = SqliteStore.of(layout)
+async def _example_customer(environment: Environment) -> str:
+    store = open_store(environment)
     run = store.open_run(store.live_run_id())
     try:
         members = await run.list_members("at-risk", limit=1)
         return str(members[0].row[0]) if members else await run.first_customer_id()
     finally:
         run.close()
+        await store.aclose()
 
 
 def _command(
@@ -58,7 +58,7 @@ def _command(
         return
     base = f"http://{environment.host}:{environment.port}"
     sys.stdout.write(f"\nThe console: {base}/\n\nOne customer, their lists, everybody at risk:\n\n")
-    sys.stdout.write("".join(f"  {call}\n" for call in example_calls(Layout(var), base=base)) + "\n")
+    sys.stdout.write("".join(f"  {call}\n" for call in example_calls(environment, base=base)) + "\n")
     sys.stdout.flush()
     serve(environment)
 

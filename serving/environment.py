@@ -4,7 +4,7 @@ import ipaddress
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.settings import Layout
@@ -15,7 +15,8 @@ class Environment(BaseSettings):
 
     `host_names` are further names by which the service may be called, set apart by commas; loopback names
     always are. `log` says which requests get a line; `drain_seconds` how long a process that is stopped may
-    still answer; scores count as stale `stale_after_days` after their date, with 0 never.
+    still answer; scores count as stale `stale_after_days` after their date, with 0 never. With a
+    `database_url` (`postgresql://…`) keys, limits and score runs lie in PostgreSQL, not in files of `var`.
     """
 
     model_config = SettingsConfigDict(env_prefix="REGULARS_", frozen=True)
@@ -25,6 +26,7 @@ class Environment(BaseSettings):
     var: Path = Path("var")
     workers: Annotated[int, Field(ge=1, le=64)] = 1
     host_names: str = ""
+    database_url: SecretStr | None = None
     poll_seconds: Annotated[float, Field(gt=0, le=60)] = 0.5
     log: Literal["off", "errors", "all"] = "all"
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30

@@ -19,10 +19,11 @@ from features.settings import Layout
 from features.slots import CUSTOMER_KINDS
 from features.snapshot import Snapshot
 from serving import console
+from serving.databases import open_store
+from serving.environment import Environment
 from serving.present import RunView, item_numbers
 from serving.rows import HORIZONS_DAYS
 from serving.slot_choice import choose_lists
-from serving.sqlite_store import SqliteStore
 from serving.store import RunMeta
 from serving.wording import Wording
 
@@ -35,13 +36,13 @@ class UnknownCustomerError(UserError):
     """The live run holds no such customer."""
 
 
-def explain(layout: Layout, customer_id: str) -> str:
+def explain(environment: Environment, customer_id: str) -> str:
     """Return a page of text about a customer; raises `UnknownCustomerError`, or `NoRunError`."""
-    return asyncio.run(_explain(layout, customer_id))
+    return asyncio.run(_explain(environment, customer_id))
 
 
-async def _explain(layout: Layout, customer_id: str) -> str:
-    store = SqliteStore.of(layout)
+async def _explain(environment: Environment, customer_id: str) -> str:
+    store = open_store(environment)
     run = store.open_run(store.live_run_id())
     row = await run.get_score(customer_id)
     if row is None:
@@ -56,7 +57,10 @@ async def _explain(layout: Layout, customer_id: str) -> str:
     lists = view.lists(chosen, items, limit=_PLACES_SHOWN, with_product=True)
     score, meta = view.flat(row), run.meta
     run.close()
-    orders = read_orders(layout, customer_id, until_days=Snapshot(meta.as_of, meta.time_zone).end_days)
+    await store.aclose()
+    orders = read_orders(
+        environment.layout, customer_id, until_days=Snapshot(meta.as_of, meta.time_zone).end_days
+    )
     parts = (_head(score), _timeline(orders, score), _risk(score), _value(score), _lists(lists, meta))
     return "\n".join(line for part in parts for line in part) + "\n"
 
@@ -165,7 +169,7 @@ def _command(
     ),
 ) -> None:
     """Print one customer's history, churn curve, reasons and lists."""
-    sys.stdout.write(explain(Layout(var), customer_id))
+    sys.stdout.write(explain(Environment(var=var), customer_id))
 
 
 if __name__ == "__main__":

@@ -19,17 +19,18 @@ from features.console import progress, run_command
 from features.fold import Folded, Heard, fold
 from features.identity import IDENTITY_SCHEMA, merge_identities
 from features.loading import only_one
-from features.settings import Layout, load_settings
+from features.settings import load_settings
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.inbound.people import locked_journal
-from serving.state.database import State
 from serving.state.inbox import ASIDE, FOLDED, Inbox
 
 _TAKEN = ".taken"
 
 
-def fold_inbox(layout: Layout, *, time_zone: str, now: datetime | None = None) -> Folded | None:
+def fold_inbox(environment: Environment, *, time_zone: str, now: datetime | None = None) -> Folded | None:
     """Fold what waits in the inbox; None where nothing does. Raises as `features.fold.fold` does."""
-    state = State.of(layout)
+    state, layout = open_state(environment), environment.layout
     if not state.exists():
         return None
     inbox = Inbox(state)
@@ -68,15 +69,15 @@ def _command(
     ),
 ) -> None:
     """Fold the orders and events that the API received into the history."""
-    layout, settings = Layout(var), load_settings()
-    folded = fold_inbox(layout, time_zone=settings.shop.time_zone)
+    environment, settings = Environment(var=var), load_settings()
+    folded = fold_inbox(environment, time_zone=settings.shop.time_zone)
     if folded is None:
         sys.stdout.write("nothing waits: no order and no event was received since the last time\n")
         return
-    Inbox(State.of(layout)).prune(
+    Inbox(open_state(environment)).prune(
         received_before=datetime.now(UTC) - timedelta(days=settings.inbox.keep_days)
     )
-    sys.stdout.write(folded.report.to_text() + f"report: {layout.reports / 'usability.json'}\n")
+    sys.stdout.write(folded.report.to_text() + f"report: {environment.layout.reports / 'usability.json'}\n")
 
 
 if __name__ == "__main__":

@@ -17,7 +17,8 @@ import typer
 
 from features.console import run_command
 from features.errors import UserError
-from features.settings import Layout
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.scope_names import SCOPES
 from serving.state.database import State
 from serving.state.keys import CALLS_PER_MINUTE, Key, Keys
@@ -110,7 +111,7 @@ def _command(
     ),
 ) -> None:
     """List the API keys, create one, or revoke one."""
-    state = State.of(Layout(var))
+    state = open_state(Environment(var=var))
     keys = Keys(state)
     if name is not None and revoke is not None:
         raise KeyRequestError("create a key (NAME, SCOPES) or revoke one (REVOKE), one at a time")

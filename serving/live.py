@@ -2,11 +2,14 @@
 
 import asyncio
 from collections import OrderedDict
+from collections.abc import Callable
+from typing import TypeVar
 
 from serving.problems import no_scores
 from serving.store import NoRunError, ScoreRun, ScoreStore, StoreError
 
 _PINNED_MAX = 2
+_Found = TypeVar("_Found")
 
 
 class LiveRuns:
@@ -16,6 +19,7 @@ class LiveRuns:
         self._store = store
         self._current: ScoreRun | None = None
         self._pinned: OrderedDict[str, ScoreRun] = OrderedDict()
+        self._refreshing = asyncio.Lock()
         self.problem: str | None = "not started"
 
     def current(self) -> ScoreRun:
@@ -24,24 +28,28 @@ class LiveRuns:
             raise no_scores()
         return self._current
 
-    def pinned(self, score_run_id: str) -> ScoreRun:
+    async def pinned(self, score_run_id: str) -> ScoreRun:
         """Return the run that a cursor is pinned to; raises `RunGoneError`."""
         if self._current is not None and self._current.meta.score_run_id == score_run_id:
             return self._current
         if score_run_id not in self._pinned:
-            self._pinned[score_run_id] = self._store.open_run(score_run_id)
+            self._pinned[score_run_id] = await self._call(self._store.open_run, score_run_id)
             while len(self._pinned) > _PINNED_MAX:
                 # Not closed here: a request may still read it; the last reference closes it.
                 self._pinned.popitem(last=False)
         self._pinned.move_to_end(score_run_id)
         return self._pinned[score_run_id]
 
-    def refresh(self) -> None:
+    async def refresh(self) -> None:
         """Follow the pointer; a run that cannot be opened leaves the one before in place."""
+        async with self._refreshing:
+            await self._follow_pointer()
+
+    async def _follow_pointer(self) -> None:
         try:
-            run_id = self._store.live_run_id()
+            run_id = await self._call(self._store.live_run_id)
             if self._current is None or self._current.meta.score_run_id != run_id:
-                self._current = self._store.open_run(run_id)
+                self._current = await self._call(self._store.open_run, run_id)
             self.problem = None
         except NoRunError:
             self._current, self.problem = None, "no score run"
@@ -52,12 +60,17 @@ class LiveRuns:
         """Refresh for ever."""
         while True:
             await asyncio.sleep(poll_seconds)
-            self.refresh()
+            await self.refresh()
 
-    def close(self) -> None:
-        """Close every run."""
+    async def _call(self, ask: Callable[..., _Found], *words: str) -> _Found:
+        """Ask the store: in a thread, where it may wait; a file answers at once, to its own thread alone."""
+        return await asyncio.to_thread(ask, *words) if self._store.is_networked else ask(*words)
+
+    async def aclose(self) -> None:
+        """Close every run, and let go of the store."""
         for run in (self._current, *self._pinned.values()):
             if run is not None:
                 run.close()
         self._current = None
         self._pinned.clear()
+        await self._store.aclose()

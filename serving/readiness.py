@@ -8,7 +8,7 @@ from serving.store import ScoreRun, StoreError
 async def ready_run(context: Context) -> ScoreRun:
     """Return the live run if it is loaded and readable and the keys are; else raise the 503 problem."""
     runs = context.runs
-    runs.refresh()
+    await runs.refresh()
     run = runs.current()
     try:
         await run.check()

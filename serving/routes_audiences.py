@@ -65,7 +65,7 @@ async def list_members(
     Without `control` the control group is left out: whoever acts on the answer leaves those people alone.
     """
     context = context_of(request)
-    audience, place = _place(context, slug, cursor, clv_min, control)
+    audience, place = await _place(context, slug, cursor, clv_min, control)
     found = await audience.page(after=place.position, limit=limit + 1)
     shown, has_more = found[:limit], len(found) > limit
     following = context.cursors.write(place._replace(position=shown[-1].position)) if has_more else None
@@ -108,7 +108,7 @@ async def export_csv(
     return csv_answer(chunks, f"{slug}-{run.meta.as_of.isoformat()}.csv", turns=context.turns)
 
 
-def _place(
+async def _place(
     context: Context, slug: str, text: str | None, clv_min: float | None, control: Control | None
 ) -> tuple[Audience, Cursor]:
     """Return the list and where the page begins; what a cursor says counts, and may not be contradicted."""
@@ -122,7 +122,7 @@ def _place(
                 raise malformed(
                     FieldError(f"/query/{name}", "cursor", "the cursor's own is another; begin anew")
                 )
-        run = context.runs.pinned(place.score_run_id)
+        run = await context.runs.pinned(place.score_run_id)
     audience = find_audience(run, slug, context.control_group, control=place.control, clv_min=place.clv_min)
     return audience, place
 

@@ -41,9 +41,9 @@ async def show_console(
     """Show the customers at risk, a page at a time."""
     context = context_of(request)
     try:
-        run, place = _place(context, cursor)
+        run, place = await _place(context, cursor)
     except RunGoneError:
-        run, place = _place(context, None)
+        run, place = await _place(context, None)
     except ProblemError as problem:
         if problem.status != 503:
             raise
@@ -70,12 +70,12 @@ async def show_console(
     return _page("console.html", values)
 
 
-def _place(context: Context, cursor: str | None) -> tuple[ScoreRun, Cursor]:
+async def _place(context: Context, cursor: str | None) -> tuple[ScoreRun, Cursor]:
     if cursor is None:
         run = context.runs.current()
         return run, Cursor(AT_RISK, run.meta.score_run_id, 0, None)
     place = context.cursors.read(cursor, audience=AT_RISK)
-    return context.runs.pinned(place.score_run_id), place
+    return await context.runs.pinned(place.score_run_id), place
 
 
 def _page(template: str, values: dict[str, object], *, status: int = 200) -> Response:

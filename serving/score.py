@@ -27,14 +27,16 @@ from serving.audience_rules import AudienceList, build_audiences, compile_audien
 from serving.audiences import AT_RISK
 from serving.change_report import report_changes
 from serving.control_group import ControlGroup
+from serving.databases import open_state, open_store
 from serving.due import Due
+from serving.environment import Environment
 from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
 from serving.present import RunView
 from serving.registry import RegistryError, load_champions
 from serving.scoring import ScoredRun, Scorers, score_shop
-from serving.sqlite_store import SqliteStore
-from serving.store import RunMeta, RunWriter
+from serving.state.database import State
+from serving.store import RunMeta, RunWriter, ScoreStore
 from serving.wording import Wording
 
 
@@ -47,6 +49,8 @@ class Request:
     """What to score: a history as of a date, and where to; the settings have the basis that it allows."""
 
     layout: Layout
+    store: ScoreStore
+    state: State
     settings: Settings
     history: History
     snapshot: Snapshot
@@ -55,9 +59,9 @@ class Request:
     basis_note: BasisNote | None = None
 
 
-def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Request:
+def open_request(environment: Environment, *, as_of: str | None, out: Path | None) -> Request:
     """Open the history for a date; raises `ScoreError` for a past date without `out`."""
-    settings = load_settings()
+    settings, layout = load_settings(), environment.layout
     compile_audiences(settings.audiences)
     history = History.open(layout.history)
     newest = default_as_of(history, settings.shop.time_zone)
@@ -70,15 +74,24 @@ def open_request(layout: Layout, *, as_of: str | None, out: Path | None) -> Requ
     snapshot = Snapshot(day, settings.shop.time_zone, settings.features.observation_days or None)
     _check_begun(history, snapshot)
     settled = settle_basis(settings, history, snapshot)
-    return Request(layout, settled.settings, history, snapshot, out, day < newest, settled.note)
+    return Request(
+        layout=layout,
+        store=open_store(environment),
+        state=open_state(environment),
+        settings=settled.settings,
+        history=history,
+        snapshot=snapshot,
+        out=out,
+        is_past=day < newest,
+        basis_note=settled.note,
+    )
 
 
 def run_scoring(request: Request, announce: Announce) -> RunMeta:
     """Score a request: publish unless its date is past, write files where asked."""
     with ExitStack() as stack:
         # Begun before the work, so that a second scoring run stops at once instead of after it.
-        store = SqliteStore.of(request.layout)
-        writer = None if request.is_past else stack.enter_context(store.begin_run())
+        writer = None if request.is_past else stack.enter_context(request.store.begin_run())
         announce("champions")
         scorers = load_scorers(request.layout, as_of=request.snapshot.date)
         check_basis(scorers, request.history, request.settings)
@@ -100,7 +113,7 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
             meta = publish(scored, writer, meta, audiences)
             keep_in_ledger(scored, meta, request)
             announce("changes")
-            _warn(report_changes(scored, meta, request.layout, request.settings, due=due.items))
+            _warn(report_changes(scored, meta, request.state, request.settings, due=due.items))
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
@@ -208,7 +221,7 @@ def _command(
     ),
 ) -> None:
     """Score every customer with the champions and publish the run; a past date only writes files."""
-    request = open_request(Layout(var), as_of=as_of, out=out)
+    request = open_request(Environment(var=var), as_of=as_of, out=out)
     with progress("score", total=6 + request.history.manifest.bucket_count) as announce:
         meta = run_scoring(request, announce)
     sys.stdout.write(summary(meta, is_past=request.is_past))

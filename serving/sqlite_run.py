@@ -1,12 +1,8 @@
 """A published run as a read-only SQLite file."""
 
-import asyncio
 import sqlite3
-from array import array
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
-from functools import partial
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -14,6 +10,7 @@ from urllib.parse import quote
 from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
 from features.slots import SLOT, PackedSlots, Slot, unpack_slots
+from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_items
 from serving.rows import STORED, STORED_NAMES
 from serving.store import (
     SCHEMA_VERSION,
@@ -37,9 +34,6 @@ _SELECT_MEMBERS = f"""
 SELECT m.position, {_MEMBER_ROW} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
 WHERE m.audience = ? AND m.position > ? AND (?3 IS NULL OR s.predicted_clv >= ?3)
 ORDER BY m.position LIMIT ?4"""  # noqa: S608 - our own column names
-_SELECT_MATCHING = """
-SELECT item_no, popular_rank, recent_customer_count FROM items WHERE {0}
-ORDER BY popular_rank IS NULL, popular_rank"""
 _SELECT_KIND = """
 SELECT s.customer_id, r.slots, o.items FROM scores s
 LEFT JOIN recommendations r ON r.customer_id = s.customer_id AND r.kind = ?
@@ -53,8 +47,6 @@ _ID_AT = STORED_NAMES.index("customer_id")
 _IN_STOCK = Item._fields.index("in_stock")
 _BOOLEANS = {None: None, 0: False, 1: True}
 _IDS_AT_ONCE = 500
-# A mailing asks the same few filters for every customer.
-_CONDITIONS_KEPT = 32
 
 SCHEMA = f"""
 CREATE TABLE scores (row_number INTEGER PRIMARY KEY,
@@ -81,9 +73,7 @@ class SqliteRun:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._matching: dict[Condition | None, MatchingItems] = {}
-        self._being_matched: dict[Condition | None, asyncio.Future[MatchingItems]] = {}
-        self._matcher = ThreadPoolExecutor(1, "filters")
+        self._matcher = Matcher(self._match)
         try:
             self._connection = _connect(path)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
@@ -127,39 +117,17 @@ class SqliteRun:
 
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them); the newest conditions are kept."""
-        found = self._matching.pop(condition, None)
-        if found is None:
-            # One request may be cancelled while another waits for the same answer.
-            found = await asyncio.shield(self._match_once(condition))
-        self._matching[condition] = found
-        if len(self._matching) > _CONDITIONS_KEPT:
-            del self._matching[next(iter(self._matching))]
-        return found
-
-    def _match_once(self, condition: Condition | None) -> "asyncio.Future[MatchingItems]":
-        """Return the reading of a condition, begun now or by an earlier request."""
-        task = self._being_matched.get(condition)
-        if task is None:
-            task = asyncio.ensure_future(
-                asyncio.get_running_loop().run_in_executor(self._matcher, self._match, condition)
-            )
-            self._being_matched[condition] = task
-            task.add_done_callback(partial(self._matched, condition))
-        return task
-
-    def _matched(self, condition: Condition | None, task: "asyncio.Future[MatchingItems]") -> None:
-        del self._being_matched[condition]
-        if not task.cancelled():
-            task.exception()  # looked at, also where nobody waits for it any more
+        return await self._matcher.match(condition)
 
     def _match(self, condition: Condition | None) -> MatchingItems:
-        sql, values = condition or Condition("1", ())
+        sql, values = condition or EVERY_ITEM
+        query = SELECT_MATCHING.format(items="items", condition=sql)
         try:
             with closing(_connect(self._path)) as connection:
-                rows = connection.execute(_SELECT_MATCHING.format(sql), values).fetchall()
+                rows = connection.execute(query, values).fetchall()
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
-        return _matching_items(rows)
+        return matching_items(rows)
 
     async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
         """Return the numbers of products; unknown ids are left out."""
@@ -189,7 +157,7 @@ class SqliteRun:
         for start in range(0, len(numbers), _IDS_AT_ONCE):
             part = numbers[start : start + _IDS_AT_ONCE]
             for row in self._read(_SELECT_ITEMS.format(_marks(part)), part):
-                found[row[0]] = _item(row)
+                found[row[0]] = read_item(row)
         return found
 
     async def get_item_lists(self, product_ids: Sequence[str]) -> Mapping[str, ItemLists]:
@@ -197,7 +165,7 @@ class SqliteRun:
         found: dict[str, ItemLists] = {}
         rows = self._read(_SELECT_ITEM_LISTS.format(_marks(product_ids)), product_ids)
         for *columns, kind, packed in rows:
-            item = _item(columns)
+            item = read_item(columns)
             lists = found.setdefault(item.product_id, ItemLists(item, {})).lists
             if kind is not None:
                 lists[kind] = PackedSlots(packed)
@@ -240,7 +208,7 @@ class SqliteRun:
 
     def close(self) -> None:
         """Close the file."""
-        self._matcher.shutdown(wait=False)
+        self._matcher.close()
         self._connection.close()
 
     def _read(self, query: str, values: Sequence[object]) -> list[StoredRow]:
@@ -257,18 +225,9 @@ def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
 
 
-def _item(row: Sequence[Any]) -> Item:
+def read_item(row: Sequence[Any]) -> Item:
+    """Return a product from a row of the columns of `Item`."""
     return Item._make((*row[:_IN_STOCK], _BOOLEANS[row[_IN_STOCK]], *row[_IN_STOCK + 1 :]))
-
-
-def _matching_items(rows: Sequence[StoredRow]) -> MatchingItems:
-    """Read (item_no, popular_rank, recent buyers), the popular first."""
-    passes = bytearray(1 + max((row[0] for row in rows), default=-1))
-    for row in rows:
-        passes[row[0]] = 1
-    popular = [row for row in rows if row[1] is not None]
-    buyers = array("I", (row[2] for row in popular))
-    return MatchingItems(bytes(passes), array("I", (row[0] for row in popular)), buyers)
 
 
 def _marks(values: Sequence[object]) -> str:

@@ -14,13 +14,13 @@ from features.settings import Layout
 from serving.sqlite_control import Control
 from serving.sqlite_run import SqliteRun
 from serving.sqlite_writer import SqliteRunWriter
-from serving.store import RunGoneError, RunInfo
-
-KEPT_RUNS = 3
+from serving.store import KEPT_RUNS, RunGoneError, RunInfo
 
 
 class SqliteStore:
     """Runs under one folder, `Layout.scores`."""
+
+    is_networked = False
 
     def __init__(self, root: Path, *, kept_runs: int = KEPT_RUNS) -> None:
         self._runs = root / "runs"
@@ -50,3 +50,6 @@ class SqliteStore:
     def list_runs(self) -> list[RunInfo]:
         """Return the kept runs, newest first."""
         return self._control.list_runs()
+
+    async def aclose(self) -> None:
+        """Do nothing: every run has a file of its own to close."""

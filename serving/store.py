@@ -5,7 +5,8 @@ StoreError                 the store cannot be read or written
 ├── RunGoneError           the run was removed (only the newest few are kept)
 └── PublishError           a run was refused, or another one is being made
 
-Two protocols, so that another database can follow: `ScoreStore` (runs) and `ScoreRun` (one run's rows).
+Two protocols, each for SQLite (`serving.sqlite_store`) and PostgreSQL (`serving.pg_store`): `ScoreStore`
+(runs) and `ScoreRun` (one run's rows).
 Reads are coroutines, because a networked store waits; the SQLite one never does.
 """
 
@@ -23,6 +24,8 @@ from features.owned import OwnedItems
 from features.slots import Slot
 
 SCHEMA_VERSION = 3
+KEPT_RUNS = 3
+"""So many published runs are kept: cursors may still read older ones."""
 
 StoredRow = tuple[Any, ...]
 """The values of `rows.STORED_NAMES`, in that order."""
@@ -312,7 +315,12 @@ class RunWriter(Protocol):
 
 
 class ScoreStore(Protocol):
-    """Runs, and which one is live."""
+    """Runs, and which one is live.
+
+    The methods of one that `is_networked` may wait, and can be called in any thread.
+    """
+
+    is_networked: bool
 
     def begin_run(self) -> RunWriter:
         """Start a run; raises `PublishError` while another process makes one."""
@@ -328,4 +336,8 @@ class ScoreStore(Protocol):
 
     def list_runs(self) -> Sequence[RunInfo]:
         """Return the kept runs, newest first."""
+        ...
+
+    async def aclose(self) -> None:
+        """Let go of the connections that read; runs that are open read no more."""
         ...

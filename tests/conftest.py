@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 from ingest_runs import Ingest, Run
+from pg_server import PgServer
 
 from features import ingest
 from features.console import run_app
@@ -51,3 +52,47 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PgServer]:
+    """A PostgreSQL server of this session."""
+    server = PgServer(tmp_path_factory.mktemp("postgresql"))
+    yield server
+    server.close()
+
+
+@pytest.fixture
+def pg_url(pg_server: PgServer, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The address of an empty PostgreSQL database, which the service takes from its environment."""
+    url = pg_server.new_database()
+    monkeypatch.setenv("REGULARS_DATABASE_URL", url)
+    return url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Run a test on either database: the service finds an empty one in its environment."""
+    monkeypatch.delenv("REGULARS_DATABASE_URL", raising=False)
+    if request.param == "postgresql":
+        request.getfixturevalue("pg_url")
+    return str(request.param)
+
+
+@pytest.fixture(scope="module", params=["sqlite", "postgresql"])
+def module_database(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The same for a whole file."""
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        monkeypatch.delenv("REGULARS_DATABASE_URL", raising=False)
+        if request.param == "postgresql":
+            server = request.getfixturevalue("pg_server")
+            monkeypatch.setenv("REGULARS_DATABASE_URL", server.new_database())
+        yield str(request.param)
+
+
+@pytest.fixture(scope="session")
+def own_pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PgServer]:
+    """Another one, for the tests that stop it."""
+    server = PgServer(tmp_path_factory.mktemp("stopped"))
+    yield server
+    server.close()

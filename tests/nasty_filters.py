@@ -34,6 +34,7 @@ NASTY_FILTERS = (
     ("name == f'{price}'", "value"),
     ("name == b'x'", "value"),
     ("name == '\\ud800'", "value"),
+    ("name == '\\x00'", "value"),
     ("name == 'x' * 900", "value"),
     ("[price for price in 'a']", "syntax"),
     ("(price := 1) < 2", "attribute"),

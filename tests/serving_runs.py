@@ -6,10 +6,10 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
-from features.settings import Layout
 from features.slots import Slot, pack_slots
+from serving.databases import open_store
+from serving.environment import Environment
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
-from serving.sqlite_store import SqliteStore
 from serving.store import AudienceCounts, ChampionCard, Item, RunMeta
 
 NASTY_IDS = (
@@ -171,7 +171,7 @@ def publish(
     row_changes = {name: changes.pop(name) for name in list(changes) if name in COMPLETE}
     if "as_of" in row_changes:
         changes["as_of"] = date.fromisoformat(row_changes["as_of"])
-    with SqliteStore.of(Layout(root)).begin_run() as writer:
+    with open_store(Environment(var=root)).begin_run() as writer:
         writer.write_scores(stored_row(customer, **row_changes) for customer in ids)
         lists = [(c, "for_you", pack_slots(LIST)) for c in ids]
         writer.write_recommendations([*lists, ("", "for_you", pack_slots(POPULAR))])

@@ -72,7 +72,6 @@ def items() -> sqlite3.Connection:
         ("  in_stock  and price<5  ", "a"),
         ("((((in_stock))))", "ad"),
         ("price < 1e300", "abd"),
-        ('name == "\\x00"', ""),
     ],
 )
 def test_what_a_filter_means(items: sqlite3.Connection, text: str, passing: str) -> None:

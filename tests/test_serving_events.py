@@ -146,7 +146,7 @@ def test_an_address_is_nowhere_but_with_the_identities(client: TestClient, var: 
     assert journal.stat().st_mode & 0o777 == 0o600
     people = [json.loads(line) for line in journal.read_text().splitlines()]
     assert {(each["customer_id"], each["email"]) for each in people} == {(key, EMAIL), ("c7", EMAIL)}
-    fold_inbox(Layout(var), time_zone="UTC")
+    fold_inbox(Environment(var=var), time_zone="UTC")
     assert not journal.exists()
     for path in (path for path in var.rglob("*") if path.is_file() and path.parent.name != "private"):
         content = path.read_bytes()
@@ -156,10 +156,10 @@ def test_an_address_is_nowhere_but_with_the_identities(client: TestClient, var: 
 
 def test_folding_twice_changes_nothing_and_says_so(client: TestClient, var: Path) -> None:
     send(client, track(), track("Order Refunded", messageId="m2", properties={"order_id": "A-1"}))
-    folded = fold_inbox(Layout(var), time_zone="UTC")
+    folded = fold_inbox(Environment(var=var), time_zone="UTC")
     assert folded is not None
     assert folded.report.orders.new == 1  # type: ignore[union-attr]
-    assert fold_inbox(Layout(var), time_zone="UTC") is None
+    assert fold_inbox(Environment(var=var), time_zone="UTC") is None
     assert Inbox(State.of(Layout(var))).folded_through() == 2
 
 

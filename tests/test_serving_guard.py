@@ -8,13 +8,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from fastapi.routing import APIRoute
 from serving_runs import publish
 from starlette.routing import BaseRoute, Mount
 from starlette.testclient import TestClient
 
-from features.settings import Layout
 from serving.api import create_app
+from serving.databases import open_state
 from serving.environment import Environment
 from serving.guard import Guard
 from serving.openapi import describe
@@ -59,7 +60,7 @@ SCOPED = [call for call in CALLS if call[2] not in (PUBLIC, SIGNED)]
 def with_keys(var: Path) -> tuple[State, Keys]:
     """Publish a run and make a state that holds no key yet."""
     publish(var)
-    state = State.of(Layout(var))
+    state = open_state(Environment(var=var))
     make(state)
     return state, Keys(state)
 
@@ -77,7 +78,7 @@ def client(keys: Keys) -> Iterator[TestClient]:
 
 
 def open_client(keys: Keys, **settings: object) -> TestClient:
-    var = keys._state.path.parent.parent
+    var = keys._state._mark.parent.parent
     app = create_app(Environment(var=var, poll_seconds=0.05, **settings))  # type: ignore[arg-type]
     return TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
 
@@ -202,9 +203,10 @@ def test_with_keys_the_name_of_the_host_is_anybodys(client: TestClient, keys: Ke
     assert client.get("/v1/models/current", headers={"host": "shop.example.org"}).status_code == 401
 
 
+@pytest.mark.usefixtures("database")
 def test_the_door_closes_with_the_first_key_and_opens_no_more(tmp_path: Path) -> None:
     publish(tmp_path)
-    state = State.of(Layout(tmp_path))
+    state = open_state(Environment(var=tmp_path))
     keys = Keys(state)
     with open_client(keys) as client:
         assert client.get("/v1/models/current").status_code == 200
@@ -219,16 +221,30 @@ def test_the_door_closes_with_the_first_key_and_opens_no_more(tmp_path: Path) ->
         assert client.get("/readyz").status_code == 200
 
 
+def lose(state: State, database: str, damage: str) -> None:
+    """Take the database away, or leave something there that is none of ours."""
+    if database == "postgresql":
+        with state.writing() as connection:
+            connection.execute(sa.text("DROP SCHEMA regulars CASCADE"))
+            if damage == "noise":
+                connection.execute(sa.text("CREATE SCHEMA regulars"))
+                connection.execute(sa.text("CREATE TABLE regulars.alembic_version (n integer)"))
+        return
+    for path in state.path.parent.iterdir():
+        path.unlink()
+    if damage == "noise":
+        state.path.write_bytes(b"no database" * 1_000)
+
+
 @pytest.mark.parametrize("damage", ["gone", "noise"])
-def test_where_the_keys_cannot_be_read_the_known_ones_stay(tmp_path: Path, damage: str) -> None:
+def test_where_the_keys_cannot_be_read_the_known_ones_stay(
+    tmp_path: Path, database: str, damage: str
+) -> None:
     state, keys = with_keys(tmp_path)
     _, secret = keys.add("first", ["predictions:read"])
     with open_client(keys) as client:
         assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
-        for path in state.path.parent.iterdir():
-            path.unlink()
-        if damage == "noise":
-            state.path.write_bytes(b"no database" * 1_000)
+        lose(state, database, damage)
         refresh(client)
         assert client.get("/v1/models/current").status_code == 401
         assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
@@ -282,7 +298,7 @@ def test_a_process_that_starts_while_keys_are_written_is_closed(tmp_path: Path) 
     guard.refresh()
     assert not guard.is_open
     assert guard.problem
-    opened = Guard(Keys(State.of(Layout(tmp_path / "never"))), may_be_open=True)
+    opened = Guard(Keys(open_state(Environment(var=tmp_path / "never"))), may_be_open=True)
     assert not opened.is_open
     opened.refresh()
     assert opened.is_open
@@ -290,10 +306,11 @@ def test_a_process_that_starts_while_keys_are_written_is_closed(tmp_path: Path) 
 
 def test_on_a_network_the_door_is_never_open(tmp_path: Path) -> None:
     publish(tmp_path)
-    with open_client(Keys(State.of(Layout(tmp_path))), host="0.0.0.0") as client:  # noqa: S104
+    with open_client(Keys(open_state(Environment(var=tmp_path))), host="0.0.0.0") as client:  # noqa: S104
         assert client.get("/v1/models/current").status_code == 401
 
 
+@pytest.mark.usefixtures("database")
 def test_the_use_of_a_key_is_kept_when_the_process_ends(tmp_path: Path) -> None:
     _, keys = with_keys(tmp_path)
     _, secret = keys.add("used", ["predictions:read"])

@@ -2,7 +2,7 @@
 
 import sqlite3
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +14,8 @@ from alembic.migration import MigrationContext
 from features.console import run_command
 from features.settings import Layout
 from serving import keys as command
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.state.database import State, StateBusyError, StateError
 from serving.state.keys import KEY_PREFIX, Keys, UnknownKeyError, digest_of
 from serving.state.migrate import make, migrate
@@ -23,14 +25,24 @@ Asked = Callable[..., tuple[int, str, str]]
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
+def state(tmp_path: Path, database: str) -> Iterator[State]:
+    made = open_state(Environment(var=tmp_path))
+    make(made)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def file_state(tmp_path: Path) -> State:
     made = State.of(Layout(tmp_path))
     make(made)
     return made
 
 
 @pytest.fixture
-def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Asked:
+def ask(
+    tmp_path: Path, database: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Asked:
     """Run the command; return its exit code, standard output, standard error."""
 
     def run(*words: str) -> tuple[int, str, str]:
@@ -46,7 +58,7 @@ def ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     return run
 
 
-def test_a_key_is_shown_once_and_kept_nowhere(tmp_path: Path, ask: Asked) -> None:
+def test_a_key_is_shown_once_and_kept_nowhere(tmp_path: Path, database: str, ask: Asked) -> None:
     code, out, err = ask("--name", "braze", "--scopes", "predictions:read, events:write")
     secret = out.strip()
     assert code == 0
@@ -55,9 +67,12 @@ def test_a_key_is_shown_once_and_kept_nowhere(tmp_path: Path, ask: Asked) -> Non
     assert secret not in err
     for path in tmp_path.rglob("*"):
         assert not path.is_file() or secret[len(KEY_PREFIX) :].encode() not in path.read_bytes()
-    assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
-    assert (tmp_path / "state/state.sqlite").stat().st_mode & 0o777 == 0o600
-    (key,) = Keys(State.of(Layout(tmp_path))).list_all()
+    if database == "sqlite":
+        assert (tmp_path / "state").stat().st_mode & 0o777 == 0o700
+        assert (tmp_path / "state/state.sqlite").stat().st_mode & 0o777 == 0o600
+    else:
+        assert not (tmp_path / "state").exists()
+    (key,) = Keys(open_state(Environment(var=tmp_path))).list_all()
     assert (key.name, key.scopes, key.digest) == (
         "braze",
         {"predictions:read", "events:write"},
@@ -168,37 +183,47 @@ def write_and_fail(state: State) -> None:
         connection.execute(sa.text("SELECT * FROM no_such_table"))
 
 
-@pytest.mark.parametrize("damage", ["noise", "older"])
-def test_a_database_that_cannot_be_read_says_so(state: State, damage: str) -> None:
-    Keys(state).add("first", ["admin"])
-    for path in state.path.parent.glob("state.sqlite-*"):
+def test_a_database_that_cannot_be_read_says_so(file_state: State) -> None:
+    Keys(file_state).add("first", ["admin"])
+    for path in file_state.path.parent.glob("state.sqlite-*"):
         path.unlink()
-    if damage == "noise":
-        state.path.write_bytes(b"no database" * 1_000)
-    else:
-        with sqlite3.connect(state.path) as connection:
-            connection.execute("DROP TABLE api_keys")
-        connection.close()
+    file_state.path.write_bytes(b"no database" * 1_000)
     with pytest.raises(StateError, match="cannot be used"):
+        Keys(file_state).list_all()
+
+
+def test_a_database_without_our_tables_says_so(state: State) -> None:
+    Keys(state).add("first", ["admin"])
+    with state.writing() as connection:
+        connection.execute(sa.text("DROP TABLE api_keys"))
+    with pytest.raises(StateError, match="cannot be used") as refused:
         Keys(state).list_all()
+    assert str(refused.value).count("\n") == 0
+
+
+def lose(state: State, loss: str, *, is_file: bool) -> None:
+    """Take the database away, what is in it, or the keys alone."""
+    if loss == "emptied" or not is_file:
+        statement = "DELETE FROM api_keys" if loss == "emptied" else "DROP SCHEMA regulars CASCADE"
+        with state.writing() as connection:
+            connection.execute(sa.text(statement))
+            if loss == "empty":
+                connection.execute(sa.text("CREATE SCHEMA regulars"))
+    elif loss == "gone":
+        state.path.unlink()
+    else:
+        state.path.write_bytes(b"")
 
 
 @pytest.mark.parametrize("loss", ["gone", "empty", "emptied"])
-def test_lost_keys_are_not_taken_for_none(tmp_path: Path, ask: Asked, loss: str) -> None:
+def test_lost_keys_are_not_taken_for_none(tmp_path: Path, database: str, ask: Asked, loss: str) -> None:
     ask("--name", "first", "--scopes", "admin")
-    state = State.of(Layout(tmp_path))
-    if loss == "gone":
-        state.path.unlink()
-    elif loss == "empty":
-        state.path.write_bytes(b"")
-    else:
-        with sqlite3.connect(state.path) as connection:
-            connection.execute("DELETE FROM api_keys")
-        connection.close()
+    state = open_state(Environment(var=tmp_path))
+    lose(state, loss, is_file=database == "sqlite")
     code, out, err = ask()
     assert (code, out) == (2, "")
     assert "put the back-up back" in err
-    assert loss != "empty" or state.path.read_bytes() == b""
+    assert loss != "empty" or database != "sqlite" or state.path.read_bytes() == b""
     assert ask("--name", "second", "--scopes", "admin")[0] == 0
     assert "second" in ask()[1]
 
@@ -225,9 +250,8 @@ def test_a_database_of_the_first_release_is_brought_up_with_its_keys(tmp_path: P
 
 
 def test_a_database_of_a_later_release_is_a_clear_refusal(state: State) -> None:
-    with sqlite3.connect(state.path) as connection:
-        connection.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+    with state.writing() as connection:
+        connection.execute(sa.text("UPDATE alembic_version SET version_num = '9999'"))
     with pytest.raises(StateError, match="another release"):
         migrate(state)
 
@@ -240,7 +264,8 @@ def test_a_folder_may_have_any_name(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"a?b#c%20d"}
 
 
-def test_reading_writes_nothing(state: State) -> None:
+def test_reading_writes_nothing(file_state: State) -> None:
+    state = file_state
     keys = Keys(state)
     keys.add("first", ["admin"])
     state.path.parent.chmod(0o500)

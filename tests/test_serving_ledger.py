@@ -11,6 +11,7 @@ from serving_shop import AS_OF, FIRST_DAY, fit_champions, make_orders, register,
 from features.ledger import list_files, read_rows, read_run
 from features.settings import Layout, Settings
 from features.snapshot import days_since_epoch
+from serving.environment import Environment
 from serving.ledger import keep_run
 from serving.score import open_request, run_scoring
 from serving.sqlite_store import SqliteStore
@@ -44,7 +45,7 @@ def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def score(var: Path, *, as_of: str | None = None, out: Path | None = None) -> Any:
-    return run_scoring(open_request(Layout(var), as_of=as_of, out=out), lambda _: None)
+    return run_scoring(open_request(Environment(var=var), as_of=as_of, out=out), lambda _: None)
 
 
 def later_line(customer: str, number: int, *, days: int, is_return: bool = False) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def test_orders_that_come_later_grade_the_run(shop: Path) -> None:
 
 def test_a_past_date_leaves_nothing_in_the_ledger(shop: Path, capsys: pytest.CaptureFixture[str]) -> None:
     old = date(2026, 5, 1)
-    history = open_request(Layout(shop), as_of=None, out=None).history
+    history = open_request(Environment(var=shop), as_of=None, out=None).history
     register(shop, fit_champions(history, old, choice=CHOICE), as_of=old)
     before = list_files(Layout(shop).ledger)
     score(shop, as_of=old.isoformat(), out=shop / "past")

@@ -4,6 +4,7 @@ import asyncio
 import math
 import threading
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from hypothesis import strategies as st
 from serving_runs import publish
 from starlette.testclient import TestClient
 
-from features.settings import Layout
 from serving.api import create_app
 from serving.buckets import BURST_SECONDS, Bucket, Rate, full
+from serving.databases import open_state
 from serving.environment import Environment
 from serving.limiter import Limiter
 from serving.state.database import State, StateBusyError
@@ -24,10 +25,11 @@ from serving.state.migrate import make
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
-    made = State.of(Layout(tmp_path))
+def state(tmp_path: Path, database: str) -> Iterator[State]:
+    made = open_state(Environment(var=tmp_path))
     make(made)
-    return made
+    yield made
+    made.close()
 
 
 def test_a_bucket_by_hand() -> None:
@@ -63,7 +65,7 @@ def test_processes_share_a_bucket(state: State, tmp_path: Path) -> None:
     rate, found, at_once = Rate(600), [0] * 6, threading.Barrier(6)
 
     def work(number: int) -> None:
-        leases = Leases(State.of(Layout(tmp_path)))
+        leases = Leases(open_state(Environment(var=tmp_path)))
         at_once.wait(timeout=30)
         for _ in range(8):
             found[number] += leases.take("k", rate, wanted=5, now=1_000.0).calls

@@ -1,32 +1,42 @@
 """A serving process follows the pointer without failing or mixing; cursors stay with their run."""
 
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from serving_runs import publish
+from serving_runs import publish, stored_row
 from test_serving_api import open_client
 
-from features.settings import Layout
+from serving.databases import open_store
+from serving.environment import Environment
 from serving.live import LiveRuns
 from serving.problems import ProblemError
-from serving.sqlite_store import SqliteStore
 from serving.store import RunGoneError
 
 
-def followed(var: Path) -> LiveRuns:
-    runs = LiveRuns(SqliteStore.of(Layout(var)))
-    runs.refresh()
-    return runs
+@asynccontextmanager
+async def followed(var: Path) -> AsyncIterator[LiveRuns]:
+    runs = LiveRuns(open_store(Environment(var=var)))
+    await runs.refresh()
+    yield runs
+    await runs.aclose()
 
 
+@pytest.mark.usefixtures("database")
 def test_a_new_run_is_picked_up(tmp_path: Path) -> None:
+    async def follow() -> None:
+        async with followed(tmp_path) as runs:
+            before = runs.current()
+            publish(tmp_path, ["c1"])
+            assert runs.current() is before
+            await runs.refresh()
+            assert (before.meta.score_run_id, runs.current().meta.score_run_id) == ("s_0001", "s_0002")
+            assert await before.get_score("c1") == await runs.current().get_score("c1") == stored_row("c1")
+
     publish(tmp_path, ["c1"])
-    runs = followed(tmp_path)
-    before = runs.current()
-    publish(tmp_path, ["c1"])
-    assert runs.current() is before
-    runs.refresh()
-    assert (before.meta.score_run_id, runs.current().meta.score_run_id) == ("s_0001", "s_0002")
+    asyncio.run(follow())
 
 
 def test_a_broken_pointer_keeps_the_run_in_hand_and_is_not_ready(tmp_path: Path) -> None:
@@ -47,6 +57,7 @@ def test_a_deleted_run_is_not_ready_and_no_empty_list(tmp_path: Path) -> None:
         assert client.get("/readyz").status_code == 503
 
 
+@pytest.mark.usefixtures("database")
 def test_a_cursor_stays_with_its_run_until_that_is_gone(tmp_path: Path) -> None:
     publish(tmp_path, ["a", "b", "c"])
     with open_client(tmp_path) as client:
@@ -64,14 +75,18 @@ def test_a_cursor_stays_with_its_run_until_that_is_gone(tmp_path: Path) -> None:
         assert client.get(f"/?cursor={page['next_cursor']}").status_code == 200
 
 
+@pytest.mark.usefixtures("database")
 def test_only_a_few_old_runs_stay_open(tmp_path: Path) -> None:
+    async def pin() -> None:
+        async with followed(tmp_path) as runs:
+            assert await runs.pinned("s_0003") is runs.current()
+            assert (await runs.pinned("s_0001")).meta.score_run_id == "s_0001"
+            for unknown in ("s_0099", "s_1", 's_0001"; DROP SCHEMA regulars_scores'):
+                with pytest.raises(RunGoneError):
+                    await runs.pinned(unknown)
+        with pytest.raises(ProblemError):
+            runs.current()
+
     for _ in range(3):
         publish(tmp_path, ["c1"])
-    runs = followed(tmp_path)
-    assert runs.pinned("s_0003") is runs.current()
-    assert runs.pinned("s_0001").meta.score_run_id == "s_0001"
-    with pytest.raises(RunGoneError):
-        runs.pinned("s_0099")
-    runs.close()
-    with pytest.raises(ProblemError):
-        runs.current()
+    asyncio.run(pin())

@@ -68,7 +68,7 @@ def _checked_before(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def score(var: Path, *, as_of: str | None = None, out: Path | None = None) -> Any:
-    return run_scoring(open_request(Layout(var), as_of=as_of, out=out), lambda _: None)
+    return run_scoring(open_request(Environment(var=var), as_of=as_of, out=out), lambda _: None)
 
 
 def live(var: Path) -> ScoreRun:
@@ -243,7 +243,7 @@ def test_a_past_date_reads_nothing_later(shop: Path, tmp_path: Path) -> None:
 
 
 def promote_as_of(var: Path, day: date) -> None:
-    history = open_request(Layout(var), as_of=None, out=None).history
+    history = open_request(Environment(var=var), as_of=None, out=None).history
     register(var, fit_champions(history, day, choice=CHOICE), as_of=day)
 
 
@@ -358,7 +358,7 @@ def test_the_preset_of_the_settings_names_the_tiers(
     (tmp_path / "settings.toml").write_text('[rfm]\npreset = "shopify_2021"\nwindow_days = 60\n')
     monkeypatch.setenv("REGULARS_CONFIG", str(tmp_path / "settings.toml"))
     score(tmp_path, out=tmp_path / "tiers")
-    request = open_request(Layout(tmp_path), as_of=None, out=None)
+    request = open_request(Environment(var=tmp_path), as_of=None, out=None)
     wanted = read_rfm(request.history, request.snapshot, settings=request.settings).customers
     names = ("customer_id", "rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
     scores = pl.read_parquet(tmp_path / "tiers/scores.parquet").select(names)
@@ -372,12 +372,12 @@ def test_a_second_scoring_run_stops_at_once(shop: Path) -> None:
 
 
 def test_one_customer_is_explained_in_words(shop: Path) -> None:
-    text = explain(Layout(shop), "김철수")
+    text = explain(Environment(var=shop), "김철수")
     assert text.startswith("김철수 · as of 2026-07-01")
     assert "Churn within 30 days" in text
     assert "for you:" in text
     with pytest.raises(UnknownCustomerError, match="byte for byte"):
-        explain(Layout(shop), "nobody")
+        explain(Environment(var=shop), "nobody")
 
 
 @pytest.mark.usefixtures("_checked_before")

@@ -1,4 +1,4 @@
-"""The contract of a score store, fulfilled by SQLite; and runs that are published whole or not at all."""
+"""The contract of a score store, fulfilled by SQLite and PostgreSQL; runs published whole or not at all."""
 
 import asyncio
 import os
@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,8 @@ from serving_runs import LIST, NASTY_IDS, meta, publish, stored_row
 from features.item_filter import Condition, compile_filter
 from features.settings import Layout
 from features.slots import pack_slots
+from serving.databases import open_store
+from serving.environment import Environment
 from serving.rows import STORED_NAMES
 from serving.sqlite_run import SqliteRun
 from serving.sqlite_store import SqliteStore
@@ -32,11 +35,21 @@ from serving.store import (
     StoreError,
 )
 
+Ask = Callable[[Coroutine[Any, Any, Any]], Any]
 
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ScoreStore:
-    """Every store fulfils the same contract; another database is another parameter."""
-    return SqliteStore.of(Layout(tmp_path))
+
+@pytest.fixture
+def store(database: str, tmp_path: Path) -> ScoreStore:
+    """Every store fulfils the same contract."""
+    return open_store(Environment(var=tmp_path))
+
+
+@pytest.fixture
+def ask(store: ScoreStore) -> Iterator[Ask]:
+    """Read in one event loop, as a server does."""
+    with asyncio.Runner() as runner:
+        yield runner.run
+        runner.run(store.aclose())
 
 
 def live(store: ScoreStore) -> ScoreRun:
@@ -54,27 +67,27 @@ def test_an_empty_store_says_what_to_run(store: ScoreStore) -> None:
     assert list(store.list_runs()) == []
 
 
-def test_what_was_written_is_read(store: ScoreStore, tmp_path: Path) -> None:
+def test_what_was_written_is_read(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
     publish(tmp_path)
     run = live(store)
     for customer in NASTY_IDS:
-        row = asyncio.run(run.get_score(customer))
+        row = ask(run.get_score(customer))
         assert row == stored_row(customer)
-        lists = asyncio.run(run.get_recommendations(customer))
+        lists = ask(run.get_recommendations(customer))
         assert list(lists["for_you"]) == list(LIST)
-    assert asyncio.run(run.get_score("nobody")) is None
-    assert asyncio.run(run.get_recommendations("nobody")) == {}
-    assert asyncio.run(run.get_fallback())["for_you"][0].source == "fallback"
+    assert ask(run.get_score("nobody")) is None
+    assert ask(run.get_recommendations("nobody")) == {}
+    assert ask(run.get_fallback())["for_you"][0].source == "fallback"
     assert run.meta.score_run_id == "s_0001"
     assert run.meta.customer_count == 2 + len(NASTY_IDS)
     assert run.meta.as_of == meta().as_of
     run.close()
 
 
-def test_items_are_found_by_number(store: ScoreStore, tmp_path: Path) -> None:
+def test_items_are_found_by_number(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
     publish(tmp_path)
-    assert asyncio.run(live(store).first_customer_id()) == " lead"
-    items = asyncio.run(live(store).get_items([1, 0, 99]))
+    assert ask(live(store).first_customer_id()) == " lead"
+    items = ask(live(store).get_items([1, 0, 99]))
     assert {number: item.product_id for number, item in items.items()} == {0: "p/0", 1: "00007"}
 
 
@@ -116,19 +129,19 @@ def test_a_filter_of_a_damaged_run_is_an_error_each_time(tmp_path: Path) -> None
             asyncio.run(run.match_items(compile_filter("price < 5")))
 
 
-def test_members_come_in_order_and_pages_join(store: ScoreStore, tmp_path: Path) -> None:
+def test_members_come_in_order_and_pages_join(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
     ids = [f"c{number:03d}" for number in range(25)][::-1]
     publish(tmp_path, ids)
     run = live(store)
     seen: list[str] = []
     after = 0
-    while page := asyncio.run(run.list_members("at-risk", after=after, limit=7)):
+    while page := ask(run.list_members("at-risk", after=after, limit=7)):
         seen += [member.row[STORED_NAMES.index("customer_id")] for member in page]
         after = page[-1].position
     assert seen == ids
-    assert asyncio.run(run.list_members("at-risk", clv_min=122.01)) == []
-    assert len(asyncio.run(run.list_members("at-risk", clv_min=122.0))) == 25
-    tops = asyncio.run(run.list_top_products(ids))
+    assert ask(run.list_members("at-risk", clv_min=122.01)) == []
+    assert len(ask(run.list_members("at-risk", clv_min=122.0))) == 25
+    tops = ask(run.list_top_products(ids))
     assert tops["c000"].product_id == "00007"
 
 
@@ -153,11 +166,11 @@ def test_a_run_that_was_not_published_leaves_nothing(store: ScoreStore, tmp_path
     assert not list(tmp_path.rglob("*.partial*"))
 
 
-def test_two_publishers_at_once_one_wins(store: ScoreStore, tmp_path: Path) -> None:
+def test_two_publishers_at_once_one_wins(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
     with store.begin_run(), pytest.raises(PublishError, match="another scoring run"):
         store.begin_run()
     publish(tmp_path, ["c1"])
-    assert asyncio.run(live(store).get_score("c1"))
+    assert ask(live(store).get_score("c1"))
 
 
 @pytest.mark.parametrize(
@@ -167,20 +180,22 @@ def test_two_publishers_at_once_one_wins(store: ScoreStore, tmp_path: Path) -> N
         ([stored_row("c1", predicted_clv=None)], "null without a reason"),
     ],
 )
-def test_a_wrong_run_is_refused(store: ScoreStore, tmp_path: Path, rows: list[Any], message: str) -> None:
+def test_a_wrong_run_is_refused(
+    store: ScoreStore, ask: Ask, tmp_path: Path, rows: list[Any], message: str
+) -> None:
     publish(tmp_path, ["before"])
     with store.begin_run() as writer:
         writer.write_scores(rows)
         with pytest.raises(PublishError, match=message):
             writer.publish(meta())
-    assert asyncio.run(live(store).get_score("before"))
+    assert ask(live(store).get_score("before"))
 
 
-def test_an_empty_shop_can_be_published(store: ScoreStore, tmp_path: Path) -> None:
+def test_an_empty_shop_can_be_published(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
     publish(tmp_path, [])
     with pytest.raises(StoreError, match="no customer"):
-        asyncio.run(live(store).first_customer_id())
-    assert asyncio.run(live(store).list_members("at-risk")) == []
+        ask(live(store).first_customer_id())
+    assert ask(live(store).list_members("at-risk")) == []
 
 
 def test_a_damaged_run_is_an_error_and_never_an_empty_answer(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from serving_shop import AS_OF, fit_champions, make_orders, register, write_hist
 
 from features.ledger import list_files, read_rows, read_run
 from features.settings import Layout
+from serving.environment import Environment
 from serving.rows import CLV_HORIZONS_DAYS
 from serving.score import open_request, run_scoring, summary
 from serving.worth import present_values, undiscounted
@@ -74,7 +75,9 @@ def scored(var: Path, monkeypatch: pytest.MonkeyPatch, *, rate: float) -> pl.Dat
     """Return the rows of a run scored at a discount rate, sorted by customer."""
     (var / "settings.toml").write_text(f"[clv]\ndiscount_rate = {rate}\n")
     monkeypatch.setenv("REGULARS_CONFIG", str(var / "settings.toml"))
-    meta = run_scoring(open_request(Layout(var), as_of=None, out=var / f"out-{rate}"), lambda _: None)
+    meta = run_scoring(
+        open_request(Environment(var=var), as_of=None, out=var / f"out-{rate}"), lambda _: None
+    )
     assert meta.clv_discount_rate == rate
     assert ("predicted CLV is today's worth, at 25 % a year" in summary(meta, is_past=False)) == (
         rate == 0.25

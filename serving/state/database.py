@@ -6,23 +6,23 @@ StateError            the database cannot be read or written
 """
 
 import sqlite3
+import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
-from urllib.parse import quote
 
 import sqlalchemy as sa
-from sqlalchemy import event
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
-from sqlalchemy.pool import NullPool
 
 from features.errors import UserError
 from features.settings import Layout
+from serving.pg_address import PgAddress
+from serving.pg_engine import first_line
+from serving.state.places import WAIT_MS, PgPlace, Place, SqlitePlace
 
 _FILE = "state.sqlite"
 _MARK = "keys-were-made"
 _BUSY_MS = 5_000
-_READS, _WAIT_MS = "regulars_reads", "regulars_wait_ms"
 
 
 class StateError(UserError):
@@ -38,26 +38,44 @@ class StateBusyError(StateError):
 
 
 class State:
-    """One database; every block is one transaction on a connection of its own.
+    """One database, SQLite or PostgreSQL; every block is one transaction.
 
-    Without a write-ahead log: reading, which every serving process does again and again, writes nothing. That
-    there ever was a key is also marked outside the database, so that its loss does not open the door.
+    Blocks that write follow each other, on all machines: what one reads in it nobody changes before its end,
+    and numbers that it gives out are seen in their order. That there ever was a key is also marked outside
+    the database, so that its loss does not open the door.
     """
 
-    def __init__(self, path: Path, *, mark: Path) -> None:
-        self.path = path
+    def __init__(self, place: Place, *, mark: Path) -> None:
+        self._place = place
         self._mark = mark
-        address = f"file:{quote(str(path))}?mode=rw"
-        self._engine = sa.create_engine(
-            "sqlite://", creator=lambda: sqlite3.connect(address, uri=True), poolclass=NullPool
-        )
-        event.listen(self._engine, "connect", _set_up)
-        event.listen(self._engine, "begin", _begin)
+        weakref.finalize(self, place.engine.dispose)
 
     @classmethod
-    def of(cls, layout: Layout) -> "State":
-        """Return the state of a layout; nothing is made before `migrate`."""
-        return cls(layout.state.resolve() / _FILE, mark=layout.private / _MARK)
+    def of(cls, layout: Layout, database_url: str | None = None) -> "State":
+        """Return the state of a layout, in PostgreSQL where an address is given; nothing is made yet.
+
+        Raises `AddressError`. Commands and the service call `serving.databases.open_state`.
+        """
+        mark = layout.private / _MARK
+        if database_url:
+            return cls(PgPlace(PgAddress.of(database_url)), mark=mark)
+        return cls(SqlitePlace(layout.state.resolve() / _FILE), mark=mark)
+
+    @property
+    def name(self) -> str:
+        """What messages call it; no password is in it."""
+        return self._place.name
+
+    @property
+    def path(self) -> Path:
+        """The file of a state in SQLite; raises `StateError` for one that is no file."""
+        if not isinstance(self._place, SqlitePlace):
+            raise StateError(f"{self.name} is no file")
+        return self._place.path
+
+    def close(self) -> None:
+        """Let go of all connections; they are made again when they are needed."""
+        self._place.engine.dispose()
 
     def exists(self) -> bool:
         """Say whether there is a database; before the first key there is none.
@@ -65,30 +83,45 @@ class State:
         Raises `StateGoneError` where there was one, and `StateError` where nobody may look.
         """
         try:
-            found, was_made = bool(_size_of(self.path)), _size_of(self._mark) is not None
+            with self._guarded():
+                found, was_made = self._place.holds(), self._was_made()
         except OSError as error:
-            raise StateError(f"{self.path} cannot be looked at: {error.strerror or error}") from None
+            raise StateError(f"{self.name} cannot be looked at: {error.strerror or error}") from None
         if was_made and not found:
             raise StateGoneError(
-                f"{self.path} is gone or empty, and there were keys: put the back-up back, or make a new key "
+                f"{self.name} is gone or empty, and there were keys: put the back-up back, or make a new key "
                 "(make key NAME=… SCOPES=…)"
             )
         return found
 
+    def make(self) -> None:
+        """Make an empty database where there is none; `serving.state.migrate` adds the tables."""
+        try:
+            with self._guarded():
+                self._place.make()
+        except OSError as error:
+            raise StateError(f"{self.name} cannot be made: {error.strerror or error}") from None
+
     def check_unmarked(self) -> None:
         """Raise `StateGoneError` where keys were made: for a database that holds none."""
-        if _size_of(self._mark) is not None:
-            raise StateGoneError(f"{self.path} holds no key, and there were some: put the back-up back")
+        if self._was_made():
+            raise StateGoneError(f"{self.name} holds no key, and there were some: put the back-up back")
 
     def mark_made(self) -> None:
         """Note for ever that there are keys."""
         self._mark.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._mark.touch(mode=0o600)
 
+    def mark_seen(self) -> None:
+        """Note the same of keys that were made on another machine, where this one can write."""
+        if self._place.is_shared and not self._was_made():
+            with suppress(OSError):
+                self.mark_made()
+
     @contextmanager
     def reading(self) -> Iterator[sa.Connection]:
         """Read one consistent state; raises `StateError` where there is no database."""
-        with self._guarded(), self._engine.connect().execution_options(**{_READS: True}) as connection:
+        with self._guarded(), self._connected(self._place.reading) as connection:
             yield connection
 
     @contextmanager
@@ -97,46 +130,30 @@ class State:
 
         Raises `StateBusyError` where another process still writes after `wait_ms`.
         """
-        options = {_WAIT_MS: wait_ms}
         with (
             self._guarded(),
-            self._engine.connect().execution_options(**options) as connection,
+            self._connected({WAIT_MS: wait_ms}) as connection,
             connection.begin(),
         ):
             yield connection
+
+    def _connected(self, options: dict[str, object]) -> sa.Connection:
+        return self._place.engine.connect().execution_options(**options)
+
+    def _was_made(self) -> bool:
+        try:
+            self._mark.stat()
+        except FileNotFoundError:
+            return False
+        return True
 
     @contextmanager
     def _guarded(self) -> Iterator[None]:
         try:
             yield
         except (OperationalError, sqlite3.OperationalError) as error:
-            reason = error.orig if isinstance(error, OperationalError) else error
-            if "locked" in str(reason):
-                raise StateBusyError(f"{self.path} is being written by another process") from None
-            raise StateError(f"{self.path} cannot be used ({reason})") from None
+            if self._place.is_busy(error):
+                raise StateBusyError(f"{self.name} is being written by another process") from None
+            raise StateError(f"{self.name} cannot be used ({first_line(error)})") from None
         except (SQLAlchemyError, sqlite3.Error) as error:
-            raise StateError(f"{self.path} cannot be used ({_first_line(error)})") from None
-
-
-def _size_of(path: Path) -> int | None:
-    """Return the size of a file, None where there is none."""
-    try:
-        return path.stat().st_size
-    except FileNotFoundError:
-        return None
-
-
-def _set_up(connection: sqlite3.Connection, _record: object) -> None:
-    connection.isolation_level = None  # transactions are begun by `_begin`
-    connection.execute("PRAGMA synchronous = FULL")
-
-
-def _begin(connection: sa.Connection) -> None:
-    options = connection.get_execution_options()
-    connection.exec_driver_sql(f"PRAGMA busy_timeout = {int(options.get(_WAIT_MS, _BUSY_MS))}")
-    # A writer takes its lock at once: one that began to read could not be made a writer while others read.
-    connection.exec_driver_sql("BEGIN" if options.get(_READS) else "BEGIN IMMEDIATE")
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [""])[0]
+            raise StateError(f"{self.name} cannot be used ({first_line(error)})") from None

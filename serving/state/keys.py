@@ -90,7 +90,9 @@ class Keys:
         with self._state.reading() as connection:
             rows = connection.execute(sa.select(KEYS).order_by(KEYS.c.created_at, KEYS.c.key_id)).mappings()
             found = [_read(row) for row in rows]
-        if not found:
+        if found:
+            self._state.mark_seen()
+        else:
             self._state.check_unmarked()
         return found
 

@@ -8,29 +8,28 @@ from alembic.util import CommandError
 
 from serving.state.database import State, StateError
 
+# Another process may be migrating at this moment.
+_WAIT_MS = 60_000
 _MIGRATIONS = Path(__file__).with_name("migrations")
 
 
 def make(state: State) -> None:
-    """Make the database where there is none, readable for its owner alone; then `migrate`."""
-    try:
-        state.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        state.path.touch(mode=0o600)
-    except OSError as error:
-        raise StateError(f"cannot write under {state.path.parent}: {error.strerror or error}") from None
+    """Make the database where there is none; then `migrate`."""
+    state.make()
     migrate(state)
 
 
-def migrate(state: State) -> None:
-    """Bring a state to the newest tables in one transaction; raises `StateError`.
+def migrate(state: State, *, to: str = "head") -> None:
+    """Bring a state to the newest tables, or to an earlier release's; raises `StateError`.
 
-    Commands do this before they work with a state; the serving workers never do.
+    In one transaction, and one process at a time. Commands do this before they work with a state; the serving
+    workers never do.
     """
     config = Config()
     config.set_main_option("script_location", str(_MIGRATIONS).replace("%", "%%"))
     try:
-        with state.writing() as connection:
+        with state.writing(wait_ms=_WAIT_MS) as connection:
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, to)
     except CommandError as error:
-        raise StateError(f"{state.path} is of another release of this program ({error})") from None
+        raise StateError(f"{state.name} is of another release of this program ({error})") from None

