@@ -65,8 +65,8 @@ class PgReader:
 
     async def aclose(self) -> None:
         """Close the connections of this event loop."""
-        pool, self._pool, self._loop = self._pool, None, None
-        if pool is not None:
+        pool, loop, self._pool, self._loop = self._pool, self._loop, None, None
+        if pool is not None and loop is asyncio.get_running_loop():
             await pool.close()
 
     async def _own_pool(self) -> _Pool:

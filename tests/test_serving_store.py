@@ -178,6 +178,8 @@ def test_two_publishers_at_once_one_wins(store: ScoreStore, ask: Ask, tmp_path: 
     [
         ([stored_row("c1"), stored_row("c1")], "scored twice"),
         ([stored_row("c1", predicted_clv=None)], "null without a reason"),
+        ([stored_row("c1", predicted_clv=float("nan"))], "null without a reason"),
+        ([stored_row("c1", null_reasons='{"reactivation_probability": null}')], "null without a reason"),
     ],
 )
 def test_a_wrong_run_is_refused(
@@ -189,6 +191,44 @@ def test_a_wrong_run_is_refused(
         with pytest.raises(PublishError, match=message):
             writer.publish(meta())
     assert ask(live(store).get_score("before"))
+
+
+def test_ids_come_in_byte_order_and_all_are_found(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
+    ids = ["é", "e\u0301", "Z", "a", "z", "A", "a ", " ", "ß", "🙂", "\uffee", "_", "a_", "\u007e"]
+    publish(tmp_path, ids)
+    run = live(store)
+    assert ask(run.first_customer_id()) == " "
+    assert set(ask(run.get_scores([*ids, "nobody", "é "]))) == set(ids)
+    assert [customer for _, customer in ask(run.list_customers(after=3, limit=99))] == ids[3:]
+    assert set(ask(run.list_kind("for_you", ids))) == set(ids)
+
+
+def test_what_a_run_says_of_products_is_read_back(store: ScoreStore, ask: Ask) -> None:
+    items = [
+        Item(0, "p0", "Tea", "Drinks", "Green", "Acme", 4.1, 0.1 + 0.2, "u", "i", 3, in_stock=True),
+        Item(1, "p1", in_stock=False, popular_rank=2, recent_customer_count=5),
+        Item(2, "p2", popular_rank=1, recent_customer_count=9),
+    ]
+    with store.begin_run() as writer:
+        writer.write_scores([stored_row("c1")])
+        writer.write_items(items)
+        writer.write_item_lists([(0, "similar", pack_slots(LIST)), (0, "bundle", pack_slots(LIST[:1]))])
+        writer.write_owned([("c1", bytes(4))])
+        writer.publish(meta())
+    run = live(store)
+    assert ask(run.get_items([2, 1, 0, 7])) == dict(enumerate(items))
+    assert sorted(ask(run.item_numbers(["p2", "p0", "none", "p0"]))) == [0, 2]
+    found = ask(run.get_item_lists(["p0", "p1", "none"]))
+    assert {name: lists.item for name, lists in found.items()} == {"p0": items[0], "p1": items[1]}
+    assert {kind: list(slots) for kind, slots in found["p0"].lists.items()} == {
+        "similar": list(LIST),
+        "bundle": list(LIST[:1]),
+    }
+    assert found["p1"].lists == {}
+    matching = ask(run.match_items(None))
+    assert (list(matching.popular), list(matching.buyers), matching.passes) == ([2, 1], [9, 5], b"\1\1\1")
+    assert ask(run.match_items(compile_filter("price > 1000"))).passes == b""
+    assert ask(run.get_owned("c1")) == ask(run.get_owned("nobody"))
 
 
 def test_an_empty_shop_can_be_published(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
@@ -213,10 +253,10 @@ def test_a_damaged_run_is_an_error_and_never_an_empty_answer(tmp_path: Path) -> 
         live(store)
 
 
-def test_a_run_of_another_layout_is_refused(tmp_path: Path) -> None:
+def test_a_run_of_another_layout_is_refused(store: ScoreStore, tmp_path: Path) -> None:
     publish(tmp_path, ["c1"], schema_version=99)
     with pytest.raises(StoreError, match="layout 99"):
-        live(SqliteStore.of(Layout(tmp_path)))
+        live(store)
 
 
 def test_a_published_run_cannot_be_written(tmp_path: Path) -> None:
@@ -240,7 +280,9 @@ while True:
 
 
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.013, 0.031, 0.058, 0.11])
-def test_a_killed_publisher_leaves_a_whole_run_live(tmp_path: Path, delay_seconds: float) -> None:
+def test_a_killed_publisher_leaves_a_whole_run_live(
+    store: ScoreStore, ask: Ask, tmp_path: Path, delay_seconds: float
+) -> None:
     publish(tmp_path, [f"c{number}" for number in range(300)])
     script = _PUBLISH_FOR_EVER.format(tests=str(Path(__file__).parent), var=str(tmp_path))
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
@@ -249,19 +291,18 @@ def test_a_killed_publisher_leaves_a_whole_run_live(tmp_path: Path, delay_second
         process.stdout.readline()
         time.sleep(delay_seconds)
         process.send_signal(signal.SIGKILL)
-    store = SqliteStore.of(Layout(tmp_path))
     run = live(store)
     assert run.meta.customer_count == 300
-    assert len(asyncio.run(run.list_members("at-risk", limit=1000))) == 300
+    assert len(ask(run.list_members("at-risk", limit=1000))) == 300
     # The next one is not hindered by what the killed one left.
     assert int(publish(tmp_path, ["c1"]).score_run_id[2:]) > int(run.meta.score_run_id[2:])
     assert not list(tmp_path.rglob("*.partial*"))
 
 
-def test_the_fallback_belongs_to_no_customer(tmp_path: Path) -> None:
-    with SqliteStore.of(Layout(tmp_path)).begin_run() as writer:
+def test_the_fallback_belongs_to_no_customer(store: ScoreStore, ask: Ask) -> None:
+    with store.begin_run() as writer:
         writer.write_scores([stored_row("c1")])
         writer.write_items([Item(item_no=0, product_id="p")])
         writer.write_recommendations([("", "for_you", pack_slots(LIST))])
         writer.publish(meta())
-    assert asyncio.run(live(SqliteStore.of(Layout(tmp_path))).get_score("")) is None
+    assert ask(live(store).get_score("")) is None
