@@ -71,8 +71,8 @@ rfm: .venv/.training ## RFM scores with their edges, the groups, and the formula
 cohorts: .venv/.training ## CLV by acquisition channel and cohort, and of a new customer: [AS_OF=…] [OUT=cohorts.csv]
 	@$(RUN) training.cohorts $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT))
 
-refresh: .venv/.training ## the nightly job: data, then score with the champions that stand
-	@$(MAKE) --no-print-directory $(if $(FILE)$(FORMAT),data) score
+refresh: .venv/.training ## the nightly job: data (what the API received, or FILE=…), then score with the champions that stand
+	@$(MAKE) --no-print-directory data score
 
 retrain: .venv/.training ## the weekly job: train, evaluate, promote, score
 	@$(MAKE) --no-print-directory train evaluate promote score

@@ -18,10 +18,10 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Final
 
+import orjson
 import typer
 
 from features.console import run_command
-from features.history import Manifest as HistoryManifest
 from features.settings import Layout
 from serving.backup_files import FILES, BackupError, BackupWriter, Manifest, verified
 from serving.sqlite_store import SqliteStore
@@ -94,8 +94,9 @@ def _copy_history(layout: Layout, writer: BackupWriter) -> bool:
     manifest = layout.history / "manifest.json"
     if not manifest.exists():
         return True
-    held = HistoryManifest.model_validate_json(writer.pin(manifest).read_text(encoding="utf-8"))
-    named = {layout.history / name for names in held.files.values() for name in names}
+    # Read as plain JSON: a machine that only serves has no dataframe engine, which `features.history` needs.
+    held: dict[str, list[str]] = orjson.loads(writer.pin(manifest).read_bytes())["files"]
+    named = {layout.history / name for names in held.values() for name in names}
     writer.copy([manifest, *sorted(named)])
     return True
 
