@@ -42,6 +42,12 @@ def test_every_command_of_a_unit_exists(name: str) -> None:
         assert importlib.util.find_spec(module) is not None
 
 
+def test_every_setting_is_on_the_page() -> None:
+    page = (ROOT / "docs/operations.md").read_text()
+    told = set(re.findall(r"^\| `REGULARS_([A-Z_]+)`", page, re.MULTILINE))
+    assert {name.upper() for name in Environment.model_fields} == told
+
+
 def test_the_jobs_do_what_the_make_targets_do() -> None:
     makefile = (ROOT / "Makefile").read_text()
     for job in ("refresh", "retrain"):
