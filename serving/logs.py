@@ -51,16 +51,19 @@ class RequestLog:
         )
 
     def note(self, call: Call) -> None:
-        """Write one request down."""
-        getattr(self._log, level_of(call.status))(
-            "request",
-            request_id=call.request_id,
-            method=call.method,
-            route=call.route,
-            status=call.status,
-            duration_ms=round(1000 * call.seconds, 3),
-            key_id=call.key_id,
-        )
+        """Write one request down; where that cannot be, as on a full disk, the service goes on without."""
+        try:
+            getattr(self._log, level_of(call.status))(
+                "request",
+                request_id=call.request_id,
+                method=call.method,
+                route=call.route,
+                status=call.status,
+                duration_ms=round(1000 * call.seconds, 3),
+                key_id=call.key_id,
+            )
+        except (OSError, ValueError):
+            return
 
 
 def _lead(_logger: object, level: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

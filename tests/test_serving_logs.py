@@ -135,6 +135,15 @@ def test_the_setting_says_which_requests_get_a_line(mode: str, statuses: list[in
     assert [line["status"] for line in lines(written)] == statuses
 
 
+def test_a_log_that_cannot_be_written_stops_nobody() -> None:
+    """F3: `/dev/full` is a disk without space; a closed stream is a reader who went."""
+    gone = io.BytesIO()
+    gone.close()
+    with Path("/dev/full").open("wb", buffering=0) as full:
+        for stream in (full, gone):
+            RequestLog("all", stream).note(Call("r", "GET", "/", 200, 0.001, None))  # type: ignore[arg-type]
+
+
 def test_warnings_have_the_same_form(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, write_through=True))
