@@ -12,6 +12,9 @@ from serving.store import MatchingItems, StoredRow
 # A mailing asks the same few filters for every customer.
 _CONDITIONS_KEPT = 32
 
+Read = Callable[[Condition | None], MatchingItems]
+"""Reads the items that pass a condition, and blocks meanwhile."""
+
 EVERY_ITEM = Condition("TRUE", ())
 SELECT_MATCHING = """
 SELECT item_no, popular_rank, recent_customer_count FROM {items} WHERE {condition}
@@ -20,20 +23,22 @@ ORDER BY popular_rank IS NULL, popular_rank"""
 
 
 class Matcher:
-    """Keeps the answers to the newest conditions of one run; `read` blocks, in a thread of its own."""
+    """Keeps the answers to the newest conditions of one run."""
 
-    def __init__(self, read: Callable[[Condition | None], MatchingItems]) -> None:
-        self._read = read
+    def __init__(self) -> None:
         self._kept: dict[Condition | None, MatchingItems] = {}
         self._being_read: dict[Condition | None, asyncio.Future[MatchingItems]] = {}
         self._thread = ThreadPoolExecutor(1, "filters")
 
-    async def match(self, condition: Condition | None) -> MatchingItems:
-        """Return the items that pass a condition (None: all of them)."""
+    async def match(self, condition: Condition | None, read: Read) -> MatchingItems:
+        """Return the items that pass a condition (None: all of them); `read` is called in a thread.
+
+        It is handed over each time: a run that nobody uses any more is closed by its last reference.
+        """
         found = self._kept.pop(condition, None)
         if found is None:
             # One request may be cancelled while another waits for the same answer.
-            found = await asyncio.shield(self._read_once(condition))
+            found = await asyncio.shield(self._read_once(condition, read))
         self._kept[condition] = found
         if len(self._kept) > _CONDITIONS_KEPT:
             del self._kept[next(iter(self._kept))]
@@ -43,12 +48,12 @@ class Matcher:
         """Let the thread go, once it has read what it is reading."""
         self._thread.shutdown(wait=False)
 
-    def _read_once(self, condition: Condition | None) -> "asyncio.Future[MatchingItems]":
+    def _read_once(self, condition: Condition | None, read: Read) -> "asyncio.Future[MatchingItems]":
         """Return the reading of a condition, begun now or by an earlier request."""
         task = self._being_read.get(condition)
         if task is None:
             task = asyncio.ensure_future(
-                asyncio.get_running_loop().run_in_executor(self._thread, self._read, condition)
+                asyncio.get_running_loop().run_in_executor(self._thread, read, condition)
             )
             self._being_read[condition] = task
             task.add_done_callback(partial(self._was_read, condition))

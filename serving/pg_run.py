@@ -61,7 +61,7 @@ class PgRun:
         self._reader = reader
         self._items = f"{schema}.items"
         self._queries = {name: query.format(schema) for name, query in _QUERIES.items()}
-        self._matcher = Matcher(self._match)
+        self._matcher = Matcher()
         self.meta = _read_meta(score_run_id, control.read(f"SELECT document FROM {schema}.meta", ()))  # noqa: S608 - a checked name
 
     async def get_score(self, customer_id: str) -> StoredRow | None:
@@ -88,7 +88,7 @@ class PgRun:
 
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them); the newest conditions are kept."""
-        return await self._matcher.match(condition)
+        return await self._matcher.match(condition, self._match)
 
     def _match(self, condition: Condition | None) -> MatchingItems:
         sql, values = condition or EVERY_ITEM

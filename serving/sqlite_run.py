@@ -73,7 +73,7 @@ class SqliteRun:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._matcher = Matcher(self._match)
+        self._matcher = Matcher()
         try:
             self._connection = _connect(path)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
@@ -117,7 +117,7 @@ class SqliteRun:
 
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them); the newest conditions are kept."""
-        return await self._matcher.match(condition)
+        return await self._matcher.match(condition, self._match)
 
     def _match(self, condition: Condition | None) -> MatchingItems:
         sql, values = condition or EVERY_ITEM

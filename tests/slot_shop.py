@@ -15,15 +15,15 @@ from serving_runs import meta, stored_row
 from features.history import MONEY_SCALE, bucket_of
 from features.interactions import build_interactions
 from features.items import build_items
-from features.settings import Layout, RecommenderSettings, Settings
+from features.settings import RecommenderSettings, Settings
 from features.slots import CUSTOMER_KINDS
 from models.recommender.baselines import TopFrequent
 from models.recommender.catalogue import REPURCHASE_RATE_MIN
 from models.recommender.material import build_material
+from serving.databases import open_store
+from serving.environment import Environment
 from serving.lists import ListMaker, MadeLists, make_lists
-from serving.sqlite_run import SqliteRun
-from serving.sqlite_store import SqliteStore
-from serving.store import AudienceCounts
+from serving.store import AudienceCounts, ScoreRun, ScoreStore
 
 DEPTH = 12
 END_DAY = 200
@@ -56,7 +56,7 @@ class SlotShop:
     """
 
     var: Path
-    run: SqliteRun
+    run: ScoreRun
     numbers: dict[str, int]
     products: dict[str, dict[str, object]]
     popular: list[tuple[str, int]]
@@ -134,8 +134,9 @@ def make_slot_shop(root: Path, *, seed: int = 20261122) -> SlotShop:
     )
 
 
-def _publish(root: Path, lists: ListMaker, made: list[MadeLists]) -> SqliteStore:
-    with SqliteStore.of(Layout(root)).begin_run() as writer:
+def _publish(root: Path, lists: ListMaker, made: list[MadeLists]) -> ScoreStore:
+    store = open_store(Environment(var=root))
+    with store.begin_run() as writer:
         writer.write_scores(stored_row(customer) for customer in CUSTOMERS)
         for part in made:
             writer.write_recommendations(lists.pack(part.table))
@@ -144,7 +145,7 @@ def _publish(root: Path, lists: ListMaker, made: list[MadeLists]) -> SqliteStore
         writer.write_audience("at-risk", CUSTOMERS[:4])
         counts = AudienceCounts(member_count=4)
         writer.publish(meta(unavailable_kinds=lists.unavailable, audiences={"at-risk": counts}))
-    return SqliteStore.of(Layout(root))
+    return store
 
 
 def _attributes(products: list[Product], prices: dict[str, float | None]) -> dict[str, dict[str, object]]:

@@ -7,13 +7,12 @@ import pytest
 from serving_runs import meta, stored_row
 from starlette.testclient import TestClient
 
-from features.settings import Layout
 from features.slots import Slot, pack_slots
 from serving.api import create_app
 from serving.baskets import merge_bundles
+from serving.databases import open_store
 from serving.environment import Environment
 from serving.schemas import Bundle, ItemList, Problem, Recommendations
-from serving.sqlite_store import SqliteStore
 from serving.store import Item, ItemLists
 
 NASTY = ("a/b", "00123", "김철수", "x/similar", "%2f", "a b", "a+b")
@@ -52,9 +51,9 @@ SHOP: dict[str, list[Slot]] = {
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+def client(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     var = tmp_path_factory.mktemp("var")
-    with SqliteStore.of(Layout(var)).begin_run() as writer:
+    with open_store(Environment(var=var)).begin_run() as writer:
         writer.write_scores([stored_row("c1")])
         own = ("c1", "for_you", pack_slots([Slot(BEANS, 0.5, "bought_before", "personalised", value=2)]))
         shop = [("", kind, pack_slots(slots)) for kind, slots in SHOP.items()]

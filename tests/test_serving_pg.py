@@ -16,6 +16,7 @@ from pg_server import PgServer
 from serving_runs import meta, publish, stored_row
 from starlette.testclient import TestClient
 from test_serving_api import open_client
+from test_serving_main import free_port, read, status
 
 from serving.databases import open_state, open_store
 from serving.environment import Environment
@@ -256,3 +257,26 @@ def test_a_dump_brings_everything_back(
         given = {"authorization": f"Bearer {secret}"}
         assert client.get("/v1/customers/c1/predictions", headers=given).json()["score_run_id"] == "s_0001"
     assert publish(tmp_path).score_run_id == "s_0002"
+
+
+def test_two_workers_follow_the_pointer(pg_url: str, tmp_path: Path) -> None:
+    """The server as it is started: both processes answer, and both find the new run."""
+    publish(tmp_path)
+    port = free_port()
+    command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", "2", "--var", str(tmp_path)]
+    given = {**os.environ, "REGULARS_POLL_SECONDS": "0.05"}
+    url, told = f"http://127.0.0.1:{port}", tmp_path / "told.txt"
+    with told.open("wb") as err, subprocess.Popen(command, cwd=ROOT, env=given, stderr=err) as process:
+        try:
+            wait_until(lambda: status(f"{url}/readyz") == 200)
+            seen = {str(read(f"{url}/v1/customers/c1/predictions")["score_run_id"]) for _ in range(20)}
+            assert seen == {"s_0001"}
+            publish(tmp_path)
+            wait_until(
+                lambda: {read(f"{url}/v1/models/current")["score_run_id"] for _ in range(20)} == {"s_0002"}
+            )
+        finally:
+            process.terminate()
+            process.wait(20)
+    assert "serving" in told.read_text()
+    assert "hunter2" not in told.read_text()

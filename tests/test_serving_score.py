@@ -25,6 +25,8 @@ from features.snapshot import Snapshot
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from models.recommender.contract import LIST_COLUMNS
 from serving.api import create_app
+from serving.databases import open_store
+from serving.demo import example_calls
 from serving.environment import Environment
 from serving.explain import UnknownCustomerError, explain
 from serving.present import RunView
@@ -34,7 +36,7 @@ from serving.score import ScoreError, open_request, run_scoring, summary
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.tables import CHANGES
-from serving.store import PublishError, ScoreRun
+from serving.store import PublishError, ScoreRun, ScoreStore
 from serving.wording import Wording
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
@@ -369,6 +371,43 @@ def test_the_preset_of_the_settings_names_the_tiers(
 def test_a_second_scoring_run_stops_at_once(shop: Path) -> None:
     with SqliteStore.of(Layout(shop)).begin_run(), pytest.raises(PublishError, match="another scoring run"):
         score(shop)
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_a_shop_is_scored_into_postgresql_as_into_sqlite(
+    shop: Path, pg_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_store(Environment(var=shop)).begin_run(), pytest.raises(PublishError, match="another scoring"):
+        score(shop)
+    meta = score(shop)
+    on_pg = asyncio.run(everything(open_store(Environment(var=shop))))
+    assert explain(Environment(var=shop), "김철수").startswith("김철수 · as of 2026-07-01")
+    assert "/v1/customers/" in example_calls(Environment(var=shop), base="")[0]
+    monkeypatch.delenv("REGULARS_DATABASE_URL")
+    assert on_pg == asyncio.run(everything(open_store(Environment(var=shop))))
+    assert len(on_pg["rows"]) == meta.customer_count
+
+
+async def everything(store: ScoreStore) -> dict[str, Any]:
+    """Return what a live run answers: rows, lists and purchases of everybody, products and their lists."""
+    run = store.open_run(store.live_run_id())
+    ids = [customer for _, customer in await run.list_customers(after=0, limit=10_000)]
+    items = await run.get_items(range(100))
+    found = {
+        "rows": await run.get_scores(ids),
+        "lists": {c: {k: list(s) for k, s in (await run.get_recommendations(c)).items()} for c in [*ids, ""]},
+        "owned": {customer: await run.get_owned(customer) for customer in ids},
+        "items": items,
+        "item_lists": {
+            product: {kind: list(slots) for kind, slots in lists.lists.items()}
+            for product, lists in (await run.get_item_lists([i.product_id for i in items.values()])).items()
+        },
+        "members": await run.list_members("at-risk", limit=10_000),
+        "tops": await run.list_top_products(ids),
+    }
+    run.close()
+    await store.aclose()
+    return found
 
 
 def test_one_customer_is_explained_in_words(shop: Path) -> None:

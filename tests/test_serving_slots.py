@@ -13,10 +13,10 @@ from slot_shop import CUSTOMERS, DENIED_BRAND, DENIED_CATEGORY, DENIED_IDS, Slot
 
 from features.item_filter import compile_filter
 from features.owned import Purchase, pack_owned
-from features.settings import Layout
 from features.slots import CUSTOMER_KINDS, SHOWN_KINDS, Slot, pack_slots
+from serving.databases import open_store
+from serving.environment import Environment
 from serving.slot_choice import FILLED_KINDS, Rules, choose_lists
-from serving.sqlite_store import SqliteStore
 from serving.store import Item
 
 NOBODY = "nobody"
@@ -26,7 +26,7 @@ SHORT_REASONS = {"filter_leaves_fewer", "not_enough_due", "unknown_customer", "n
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> SlotShop:
+def shop(module_database: str, tmp_path_factory: pytest.TempPathFactory) -> SlotShop:
     return make_slot_shop(tmp_path_factory.mktemp("shop"))
 
 
@@ -86,13 +86,13 @@ def test_a_kind_that_all_customers_share_leaves_out_what_each_has(tmp_path: Path
     items = [
         Item(item_no=n, product_id=f"p{n}", popular_rank=n + 1, recent_customer_count=9 - n) for n in range(6)
     ]
-    with SqliteStore.of(Layout(tmp_path)).begin_run() as writer:
+    store = open_store(Environment(var=tmp_path))
+    with store.begin_run() as writer:
         writer.write_scores([stored_row("c1"), stored_row("c2")])
         writer.write_recommendations([("", "popular", pack_slots(shared))])
         writer.write_owned([("c1", pack_owned([Purchase(1, 40, False), Purchase(2, 3, True)]))])
         writer.write_items(items)
         writer.publish(meta())
-    store = SqliteStore.of(Layout(tmp_path))
     run = store.open_run(store.live_run_id())
 
     def chosen(customer: str, **options: Any) -> list[tuple[int, str, float | None]]:
