@@ -1,7 +1,8 @@
 """Where PostgreSQL is: `REGULARS_DATABASE_URL`, checked, and never shown with what is secret in it."""
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Final
 
 import psycopg
@@ -9,13 +10,10 @@ from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
 from features.errors import UserError
 
-# What is given in the address wins. A server that does not answer must not hold up callers for minutes.
-_DEFAULTS: Final = {
-    "connect_timeout": "3",
-    "keepalives_idle": "30",
-    "tcp_user_timeout": "10000",
-    "application_name": "regulars",
-}
+# What is given in the address wins.
+_DEFAULTS: Final = {"connect_timeout": "3", "keepalives_idle": "30", "application_name": "regulars"}
+# A server that does not answer must not hold up callers for minutes.
+_HASTY: Final = {"tcp_user_timeout": "5000"}
 _HOST: Final = re.compile(r"[A-Za-z0-9.:_,-]*|(/[^@]*)")
 _PORT: Final = re.compile(r"[0-9,]*")
 _DATABASE: Final = re.compile(r"[^@:/?\s]*")
@@ -34,7 +32,7 @@ class PgAddress:
     """The address of a database; printing it shows server and database only."""
 
     name: str
-    _conninfo: str
+    _parts: dict[str, str] = field(repr=False)
 
     @classmethod
     def of(cls, url: str) -> "PgAddress":
@@ -50,13 +48,16 @@ class PgAddress:
         if not (_HOST.fullmatch(host) and _PORT.fullmatch(port) and _DATABASE.fullmatch(database)):
             raise AddressError(_FORM)
         name = f"PostgreSQL database {database!r} on {host or 'this machine'}"
-        return cls(f"{name}:{port}" if port else name, make_conninfo(**(_DEFAULTS | parts)))
+        return cls(f"{name}:{port}" if port else name, parts)
 
-    def conninfo(self, **settings: str) -> str:
-        """Return what libpq connects with, password included; `settings` are the session's own."""
-        given = str(conninfo_to_dict(self._conninfo).get("options") or "")
-        options = " ".join([given, *(f"-c {name}={value}" for name, value in settings.items())])
-        return make_conninfo(self._conninfo, options=options.strip())
+    def conninfo(self, settings: Mapping[str, str], *, is_hasty: bool = True) -> str:
+        """Return what libpq connects with, password included; `settings` are the session's own.
+
+        A hasty connection is given up where the server is silent for five seconds.
+        """
+        given = _DEFAULTS | (_HASTY if is_hasty else {}) | self._parts
+        options = [given.get("options", ""), *(f"-c {name}={value}" for name, value in settings.items())]
+        return make_conninfo(**(given | {"options": " ".join(options).strip()}))
 
     def __repr__(self) -> str:
         return f"PgAddress({self.name})"

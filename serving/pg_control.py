@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import SQLAlchemyError
 
 from serving.pg_address import PgAddress
-from serving.pg_engine import first_line, open_engine
+from serving.pg_engine import READING, first_line, open_engine
 from serving.pg_tables import CONTROL_SCHEMA, run_schema
 from serving.store import NoRunError, RunGoneError, RunInfo, StoredRow, StoreError
 
@@ -27,7 +27,7 @@ class PgControl:
 
     def __init__(self, address: PgAddress) -> None:
         self.name = address.name
-        self._engine = open_engine(address, schema=CONTROL_SCHEMA)
+        self._engine = open_engine(address, schema=CONTROL_SCHEMA, settings=READING)
         weakref.finalize(self, self._engine.dispose)
 
     def live_run_id(self) -> str:

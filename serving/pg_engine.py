@@ -1,5 +1,8 @@
 """Connections of the blocking kind: a pool for what a thread or a command asks of PostgreSQL."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import psycopg
 import sqlalchemy as sa
 
@@ -7,13 +10,17 @@ from serving.pg_address import PgAddress
 
 # Advisory locks of this program, within one database: (_LOCKS, STATE_LOCK) and so on.
 LOCKS, STATE_LOCK, PUBLISH_LOCK = 0x5245_4755, 1, 2
+READING = {"default_transaction_read_only": "on", "statement_timeout": "30s"}
+"""Settings of a session that reads runs."""
 _WAIT_SECONDS = 5
 _RECYCLE_SECONDS = 600
 
 
-def open_engine(address: PgAddress, *, schema: str) -> sa.Engine:
+def open_engine(
+    address: PgAddress, *, schema: str, settings: Mapping[str, str] = MappingProxyType({})
+) -> sa.Engine:
     """Return an engine that finds its tables in a schema; it connects when it is first used."""
-    conninfo = address.conninfo(search_path=schema)
+    conninfo = address.conninfo({"search_path": schema, **settings})
     return sa.create_engine(
         "postgresql+psycopg://",
         creator=lambda: psycopg.connect(conninfo),

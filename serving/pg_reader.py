@@ -11,10 +11,9 @@ from psycopg_pool import AsyncConnectionPool, PoolTimeout, TooManyRequests
 
 from serving.pg_address import PgAddress
 from serving.pg_control import reading_error
+from serving.pg_engine import READING
 from serving.store import StoredRow, StoreError
 
-_Connection = AsyncConnection[tuple[Any, ...]]
-_Pool = AsyncConnectionPool[_Connection]
 _CONNECTIONS_MAX = 8
 # How long a request may wait for a connection, and how many requests may.
 _WAIT_SECONDS = 2.0
@@ -23,13 +22,23 @@ _WAITING_MAX = 2_000
 _DOWN_SECONDS = 0.5
 
 
+class _Connection(AsyncConnection[tuple[Any, ...]]):
+    """A connection that only reads: nothing is lost where it is dropped, still open, with its event loop."""
+
+    def __del__(self, _warn: object = None, /) -> None:
+        """Keep silent; the driver closes what lies beneath."""
+
+
+_Pool = AsyncConnectionPool[_Connection]
+
+
 class PgReader:
     """Runs queries; a connection that the server closed is noticed, and another one asked."""
 
     def __init__(self, address: PgAddress) -> None:
         self.name = address.name
         # Rows of a run never change, so that no transaction is needed.
-        self._conninfo = address.conninfo(default_transaction_read_only="on")
+        self._conninfo = address.conninfo(READING)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._pool: _Pool | None = None
         self._down_until = 0.0
@@ -81,6 +90,7 @@ class PgReader:
     def _new_pool(self) -> _Pool:
         return AsyncConnectionPool(
             self._conninfo,
+            connection_class=_Connection,
             kwargs={"autocommit": True},
             min_size=1,
             max_size=_CONNECTIONS_MAX,

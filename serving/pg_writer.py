@@ -55,7 +55,7 @@ class PgRunWriter:
         self._rows = count(1)
         self._is_indexed = False
         with self._guarded():
-            self._connection = psycopg.connect(address.conninfo(**_SESSION), autocommit=True)
+            self._connection = psycopg.connect(address.conninfo(_SESSION, is_hasty=False), autocommit=True)
         try:
             with self._guarded():
                 self._begin()

@@ -149,7 +149,9 @@ async def _on_validation(request: Request, error: Exception) -> Response:
 
 
 async def _on_store(request: Request, error: Exception) -> Response:
-    return problem_response(run_gone() if isinstance(error, RunGoneError) else no_scores(), request)
+    # Without a cursor it was the live run: several newer ones came within a moment, and one is open soon.
+    is_expired = isinstance(error, RunGoneError) and "cursor" in request.query_params
+    return problem_response(run_gone() if is_expired else no_scores(), request)
 
 
 async def _on_http(request: Request, error: Exception) -> Response:

@@ -18,6 +18,7 @@ from starlette.testclient import TestClient
 from test_serving_api import open_client
 from test_serving_main import free_port, read, status
 
+from serving.api import create_app
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.pg_address import PgAddress
@@ -97,7 +98,9 @@ def test_a_database_that_goes_away_is_503_and_comes_back_by_itself(
 
 def test_a_restart_between_two_calls_costs_no_answer(stopping: PgServer, tmp_path: Path) -> None:
     publish(tmp_path)
+    secret = make_key(tmp_path, "predictions:read")
     with open_client(tmp_path) as client:
+        client.headers["authorization"] = f"Bearer {secret}"
         for _ in range(3):
             assert client.get("/v1/customers/c1/predictions").status_code == 200
         stopping.stop()
@@ -148,6 +151,23 @@ def test_a_run_that_is_removed_while_it_is_read_is_gone(store: PgStore, tmp_path
     publish(tmp_path, ["c1"])
     run = store.open_run("s_0001")
     asyncio.run(read())
+
+
+def test_a_process_that_missed_many_runs_says_503_and_finds_the_newest(
+    store: PgStore, tmp_path: Path
+) -> None:
+    publish(tmp_path)
+    app = create_app(Environment(var=tmp_path, poll_seconds=60))
+    with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client:
+        page = client.get("/v1/audiences/at-risk/members?limit=1").json()
+        for _ in range(4):
+            publish(tmp_path)
+        answer = client.get("/v1/customers/c1/predictions")
+        assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
+        gone = client.get(f"/v1/audiences/at-risk/members?cursor={page['next_cursor']}")
+        assert gone.status_code == 410
+        assert client.get("/readyz").status_code == 200
+        assert client.get("/v1/customers/c1/predictions").json()["score_run_id"] == "s_0005"
 
 
 def test_what_was_not_published_is_removed(store: PgStore, tmp_path: Path, pg_url: str) -> None:

@@ -189,7 +189,7 @@ def test_an_address_is_shown_without_its_secrets(url: str, name: str) -> None:
 
 def test_options_of_the_address_are_kept() -> None:
     address = PgAddress.of("postgresql://u@h/d?options=-c%20statement_timeout%3D9s&connect_timeout=7")
-    conninfo = address.conninfo(search_path="regulars")
+    conninfo = address.conninfo({"search_path": "regulars"})
     assert "statement_timeout=9s -c search_path=regulars" in conninfo
     assert "connect_timeout=7" in conninfo
 
