@@ -19,6 +19,7 @@ from serving import (
     routes_console,
     routes_customers,
     routes_events,
+    routes_exports,
     routes_hooks,
     routes_items,
     routes_metrics,
@@ -35,6 +36,7 @@ from serving.environment import Environment
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.inbound.people import People
+from serving.job_desk import JobDesk
 from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.logs import RequestLog, json_logging
@@ -43,6 +45,7 @@ from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
 from serving.state.inbox import Inbox
+from serving.state.jobs import Jobs
 from serving.state.keys import Keys
 from serving.state.leases import Leases
 from serving.turns import Turns
@@ -74,6 +77,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_recommendations,
         routes_audiences,
         routes_changes,
+        routes_exports,
         routes_models,
         routes_metrics,
         routes_console,
@@ -119,6 +123,7 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
         guard=guard,
         limiter=limiter,
         state=state,
+        jobs=JobDesk(Jobs(state), thread),
         receiver=receiver,
         control_group=ControlGroup.of(settings.layout.private),
         hooks=HookSources(settings.layout.private),

@@ -10,6 +10,7 @@ from serving.cursor import CursorSigner
 from serving.environment import Environment
 from serving.guard import Guard
 from serving.hook_sources import HookSources
+from serving.job_desk import JobDesk
 from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.metrics import Metrics
@@ -39,6 +40,7 @@ class Context:
     control_group: ControlGroup
     state: State
     turns: Turns
+    jobs: JobDesk
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

@@ -6,7 +6,7 @@ recommended items follow where they are asked for.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
@@ -50,7 +50,8 @@ HEADER: Final = (
     "control_group_share",
 )
 _CONSENT: Final = SCORE_NAMES.index("email_consent")
-_BOOLEANS: Final = {None: None, 0: "false", 1: "true"}
+_WORDS: Final = {None: None, 0: "false", 1: "true"}
+_FLAGS: Final = {None: None, 0: False, 1: True}
 _PICK: Final = itemgetter(
     *((*STORED_NAMES, *RUN_NAMES).index(name) for name in (*SCORE_NAMES, "as_of", "score_run_id"))
 )
@@ -68,20 +69,23 @@ async def stream_csv(
         await asyncio.sleep(0)
 
 
-async def listed_cells(audience: Audience, view: RunView, members: Sequence[Listed]) -> list[tuple[Any, ...]]:
-    """Return the cells of some members, in the order of `HEADER`."""
+async def listed_cells(
+    audience: Audience, view: RunView, members: Sequence[Listed], *, as_text: bool = True
+) -> list[tuple[Any, ...]]:
+    """Return the cells of some members, in the order of `HEADER`; booleans as words or as they are."""
     run, share = audience.run, audience.counts.control_group_share
     tops = await run.list_top_products([stored_value(member.row, "customer_id") for member in members])
     constants = run_constants(run.meta)
     champion = run.meta.models.get("churn")
     grade = champion.grade if champion else None
+    booleans: Mapping[int | None, str | bool | None] = _WORDS if as_text else _FLAGS
     rows = []
     for member in members:
         *scores, as_of, score_run_id = _PICK((*member.row, *constants))
-        scores[_CONSENT] = _BOOLEANS[scores[_CONSENT]]
+        scores[_CONSENT] = booleans[scores[_CONSENT]]
         top = tops.get(scores[0])
         product = (top.product_id, top.name) if top else (None, None)
         reasons = "; ".join(view.reason_texts(member.row))
-        control = _BOOLEANS[int(member.control_group)]
+        control = booleans[member.control_group]
         rows.append((*scores, reasons, *product, as_of, score_run_id, grade, control, share))
     return rows

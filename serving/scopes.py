@@ -11,6 +11,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from serving.guard import Guard
 from serving.limiter import Limiter, too_many_calls
 from serving.scope_names import SCOPES
+from serving.state.keys import Key
 
 PUBLIC: Final = "public"
 SIGNED: Final = "signed"
@@ -94,6 +95,12 @@ class ScopedRoute(APIRoute):
         return takes_request and signature.return_annotation is Response and all(given) and not any(others)
 
 
+def caller_of(request: Request) -> Key | None:
+    """Return the key of whoever calls a route with a scope; None through the open door."""
+    key: Key | None = request.scope["caller"]
+    return key
+
+
 class Guarded:
     """An ASGI application that is mounted, behind the same check as routes."""
 
@@ -112,7 +119,7 @@ async def _admit(scope: Scope, needed: str) -> None:
     """Let a call through, or raise a 401, 403 or 429 problem; a call that a key may make is counted."""
     context = scope["app"].state.context
     guard: Guard = context.guard
-    key = guard.admit(scope, needed)
+    key = scope["caller"] = guard.admit(scope, needed)
     if key is None:
         return
     scope["key_id"] = key.key_id

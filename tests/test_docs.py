@@ -75,6 +75,7 @@ def test_the_api_page_names_every_score_column() -> None:
         "serving",
         "serving.score",
         "serving.explain",
+        "serving.jobs",
     ],
 )
 def test_every_command_shows_its_help(module: str) -> None:

@@ -26,6 +26,7 @@ from serving.state.database import State, StateBusyError
 from serving.state.keys import KEY_PREFIX, Key, Keys
 from serving.state.migrate import make
 
+IN_PATHS = {"customer_id": "c1", "product_id": "p1", "slug": "at-risk", "job_id": "j_0", "name": "f"}
 HOST = {"host": "127.0.0.1:8000"}
 
 
@@ -90,7 +91,7 @@ def refresh(client: TestClient) -> None:
 def call(client: TestClient, method: str, path: str, **headers: str) -> tuple[int, Problem | None]:
     """Call a route with ids that fit it; return the status, and the problem if it is one."""
     filled = path
-    for name, value in (("customer_id", "c1"), ("product_id", "p1"), ("slug", "at-risk")):
+    for name, value in IN_PATHS.items():
         filled = filled.replace(f"{{{name}:{name}}}", value).replace(f"{{{name}}}", value)
     assert "{" not in filled
     if path == "/v1/predictions":

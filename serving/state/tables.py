@@ -150,3 +150,54 @@ DELIVERIES = sa.Table(
     sa.Column("first_tried_at", sa.String(32)),
     sa.Column("next_at", sa.String(32), nullable=False),
 )
+
+JOBS = sa.Table(
+    "jobs",
+    METADATA,
+    # Counts up: what a later job sent is newer than what an earlier one did.
+    sa.Column(
+        "job_number", sa.BigInteger().with_variant(sa.Integer, "sqlite"), primary_key=True, autoincrement=True
+    ),
+    sa.Column("job_id", sa.String(40), nullable=False, unique=True),
+    # Who asked; empty through the open door.
+    sa.Column("key_id", sa.String(32), nullable=False),
+    # What was asked for, as JSON.
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("with_identity", sa.Boolean, nullable=False),
+    # Where the rows go, if only what changed since the last time is wanted; jobs of one go one after another.
+    sa.Column("destination", sa.String(100), nullable=False),
+    sa.Column("status", sa.String(10), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    # Seconds since 1970; whoever runs it has died when this has passed.
+    sa.Column("leased_until", sa.Float),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("started_at", sa.String(32)),
+    sa.Column("finished_at", sa.String(32)),
+    sa.Column("expires_at", sa.String(32)),
+    # What came of it, as JSON; and the code of what went wrong.
+    sa.Column("result", sa.Text),
+    sa.Column("error", sa.String(40)),
+    sqlite_autoincrement=True,
+)
+
+IDEMPOTENCY = sa.Table(
+    "idempotency_keys",
+    METADATA,
+    sa.Column("key_id", sa.String(32), primary_key=True),
+    # SHA-256 of the operation and of the caller's own key, and of the body, in hex.
+    sa.Column("token", sa.String(64), primary_key=True),
+    sa.Column("body_digest", sa.String(64), nullable=False),
+    sa.Column("answer", sa.Text, nullable=False),
+    # Seconds since 1970.
+    sa.Column("created_at", sa.Float, nullable=False),
+)
+
+LAST_SENT = sa.Table(
+    "last_sent",
+    METADATA,
+    sa.Column("destination", sa.String(100), primary_key=True),
+    sa.Column("customer_id", sa.String(256), primary_key=True),
+    # Counts once the job of this number is done.
+    sa.Column("job_number", sa.BigInteger, primary_key=True, autoincrement=False),
+    sa.Column("attributes", sa.Text, nullable=False),
+)

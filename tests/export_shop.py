@@ -1,0 +1,105 @@
+"""A shop whose lists are exported: runs with scores of their own, a state, keys, jobs that are run here."""
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from serving_runs import meta, stored_row
+from starlette.testclient import TestClient
+
+from features.identity import merge_identities
+from features.settings import Layout, Settings
+from serving.api import create_app
+from serving.environment import Environment
+from serving.jobs import Bench, run_next_job
+from serving.sqlite_store import SqliteStore
+from serving.state.database import State
+from serving.state.jobs import Job
+from serving.state.keys import Keys
+from serving.state.migrate import make
+from serving.store import AudienceCounts
+
+Customers = Mapping[str, Mapping[str, Any]]
+
+
+def publish_scores(
+    var: Path, customers: Customers, *, listed: Sequence[str] | None = None, share: float = 0.0
+) -> None:
+    """Publish a run: customers with what is special about each; `listed` (default: all) are at risk."""
+    members = list(customers) if listed is None else list(listed)
+    counts = AudienceCounts(title="At risk", member_count=len(members), control_group_share=share)
+    with SqliteStore.of(Layout(var)).begin_run() as writer:
+        writer.write_scores(stored_row(customer, **changes) for customer, changes in customers.items())
+        writer.write_audience("at-risk", members)
+        writer.publish(meta(audiences={"at-risk": counts}))
+
+
+def open_bench(var: Path) -> Bench:
+    """Return what runs the jobs of a folder; its state is made."""
+    layout = Layout(var)
+    state = State.of(layout)
+    make(state)
+    return Bench(layout, state, SqliteStore.of(layout), Settings())
+
+
+def run_jobs(bench: Bench) -> list[Job]:
+    """Run every job that waits."""
+    done = []
+    while job := run_next_job(bench):
+        done.append(job)
+    return done
+
+
+def open_api(var: Path) -> TestClient:
+    """Return a client of the API over a folder."""
+    app = create_app(Environment(var=var, poll_seconds=0.05))
+    return TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+
+
+def follow(client: TestClient) -> None:
+    """Wait until the API has the newest run, and make it see the newest keys."""
+    context = client.app.state.context  # type: ignore[attr-defined]
+    context.guard.refresh()
+    newest = SqliteStore.of(context.environment.layout).live_run_id()
+    while context.runs.current().meta.score_run_id != newest:
+        time.sleep(0.01)
+
+
+def bearer(bench: Bench, *scopes: str) -> dict[str, str]:
+    """Return the header of a new key."""
+    return {"authorization": f"Bearer {Keys(bench.state).add('test', scopes)[1]}"}
+
+
+def know_people(var: Path, emails: Mapping[str, str]) -> None:
+    """Write who is behind some ids."""
+    ids = list(emails)
+    rows = {"customer_id": ids, "email": [emails[c] for c in ids], "phone": [None] * len(ids)}
+    schema = {"customer_id": pl.String, "email": pl.String, "phone": pl.String}
+    merge_identities(Layout(var).private, pl.DataFrame(rows, schema=schema))
+
+
+def export(client: TestClient, bench: Bench, *, headers: Mapping[str, str] | None = None, **body: Any) -> Any:
+    """Ask for an export of at-risk, run it, and return the finished job as the API shows it."""
+    follow(client)
+    asked = client.post("/v1/exports", json={"audience": "at-risk", **body}, headers=headers)
+    assert asked.status_code == 202, asked.text
+    run_jobs(bench)
+    return client.get(asked.headers["location"], headers=headers).json()
+
+
+def fetched(client: TestClient, job: Any, headers: Mapping[str, str] | None = None) -> bytes:
+    """Return the only file of a job."""
+    (file,) = job["files"]
+    answer = client.get(file["url"], headers=headers)
+    assert answer.status_code == 200, answer.text
+    return answer.content
+
+
+def names_under(folder: Path) -> set[str]:
+    """Return the names of all files under a folder."""
+    with suppress(FileNotFoundError):
+        return {path.name for path in folder.rglob("*") if path.is_file()}
+    return set()
