@@ -34,6 +34,9 @@ SOURCES: Final = ("personalised", "segment", "popular", "fallback", "item")
 """What speaks: the customer's behaviour, the segment's, the shop's (`fallback`: to the unknown), an item."""
 
 SLOT: Final = Struct("<IfIBBhH")
+ITEM_BYTES: Final = 4
+"""The item stands first in a slot, in so many bytes."""
+
 NO_EVIDENCE: Final = 0xFFFF_FFFF
 NO_VALUE: Final = -0x8000
 VALUE_MAX: Final = 0x7FFF
@@ -94,6 +97,15 @@ def unpack_slots(packed: bytes) -> list[Slot]:
     0.25
     """
     return [_unpack(*fields) for fields in SLOT.iter_unpack(packed)]
+
+
+def item_number(packed: bytes) -> int:
+    """Return the item of the first slot, of which the first `ITEM_BYTES` are enough.
+
+    >>> item_number(pack_slots([Slot(7, 0.5, "popular", "popular")])[:ITEM_BYTES])
+    7
+    """
+    return int.from_bytes(packed[:ITEM_BYTES], "little")
 
 
 class PackedSlots(Sequence[Slot]):

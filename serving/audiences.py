@@ -9,7 +9,6 @@ from serving.rows import STORED_NAMES
 from serving.store import AudienceCounts, Member, ScoreRun, StoredRow
 
 AT_RISK: Final = "at-risk"
-_ID_AT: Final = STORED_NAMES.index("customer_id")
 
 
 class Listed(NamedTuple):
@@ -42,20 +41,24 @@ class Audience(NamedTuple):
                 break
         return found[:limit]
 
-    async def chunks(self, *, after: int = 0, size: int) -> AsyncIterator[list[Listed]]:
-        """Yield all members after a place, up to `size` at once; a chunk may be empty."""
+    async def chunks(
+        self, *, after: int = 0, size: int, names: Sequence[str] = STORED_NAMES
+    ) -> AsyncIterator[list[Listed]]:
+        """Yield all members after a place, up to `size` at once; a chunk may be empty.
+
+        `names` are the columns of their rows; the id comes first.
+        """
         while members := await self.run.list_members(
-            self.slug, after=after, limit=size, clv_min=self.clv_min
+            self.slug, after=after, limit=size, clv_min=self.clv_min, names=names
         ):
             after = members[-1].position
             yield self._wanted(members)
 
     def _wanted(self, members: Sequence[Member]) -> list[Listed]:
         share, holds = self.counts.control_group_share, self.group.holds
-        marked = [
-            Listed(member.position, member.row, holds(self.slug, member.row[_ID_AT], share=share))
-            for member in members
-        ]
+        if not share:
+            return [] if self.control == "only" else [Listed(m.position, m.row, False) for m in members]
+        marked = [Listed(m.position, m.row, holds(self.slug, m.row[0], share=share)) for m in members]
         if self.control == "include":
             return marked
         return [member for member in marked if member.control_group == (self.control == "only")]

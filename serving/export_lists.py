@@ -9,7 +9,7 @@ import polars as pl
 
 from features.identity import read_identities
 from serving.audiences import Audience, Listed
-from serving.csv_export import HEADER, listed_cells
+from serving.csv_export import HEADER, STORED_CELLS, ListedCells
 from serving.export_files import OutFile, row_writer
 from serving.export_request import ExportRequest
 from serving.platforms import (
@@ -68,11 +68,11 @@ async def write_rows(task: Task, view: RunView) -> Written:
     asked = task.request
     items = await item_columns(task.audience.run, view, count=asked.items, kind=asked.kind)
     names = [*HEADER, *(["email"] if task.people.may_see else []), *items.header()]
-    count = 0
+    cells, count = ListedCells(task.audience, view, as_text=False), 0
     with OutFile(task.folder, task.name, packed=asked.gzip) as file:
         writer = row_writer(asked.form, file.stream, names)
-        async for members in task.audience.chunks(size=_ROWS_AT_ONCE):
-            rows = await listed_cells(task.audience, view, members, as_text=False)
+        async for members in task.audience.chunks(size=_ROWS_AT_ONCE, names=STORED_CELLS):
+            rows = await cells.of(members)
             ids = [row[0] for row in rows]
             emails = task.people.emails(ids)
             wide = await items.cells(ids)

@@ -7,7 +7,7 @@ from pydantic import ValidationError
 
 from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
-from features.slots import SLOT, PackedSlots, Slot, unpack_slots
+from features.slots import PackedSlots, Slot, item_number
 from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_items
 from serving.pg_control import PgControl
 from serving.pg_reader import PgReader
@@ -27,6 +27,7 @@ from serving.store import (
 
 _ROW = ", ".join(f's."{name}"' for name in STORED_NAMES)
 _ITEM = ", ".join(f"i.{name}" for name in Item._fields)
+_COLUMNS: Final = "@columns"
 _ID_AT: Final = STORED_NAMES.index("customer_id")
 _QUERIES: Final = {
     "score": f"SELECT {_ROW} FROM {{0}}.scores s WHERE customer_id = %s",  # noqa: S608 - our own names
@@ -42,7 +43,7 @@ _QUERIES: Final = {
     "items": f"SELECT {_ITEM} FROM {{0}}.items i WHERE i.item_no = ANY(%s)",  # noqa: S608 - our own names
     "item_lists": f"SELECT {_ITEM}, l.kind, l.slots FROM {{0}}.items i "  # noqa: S608 - our own names
     "LEFT JOIN {0}.item_lists l ON l.item_no = i.item_no WHERE i.product_id = ANY(%s)",
-    "members": f"SELECT m.position, {_ROW} FROM {{0}}.audience_members m "  # noqa: S608 - our own names
+    "members": f"SELECT m.position, {_COLUMNS} FROM {{0}}.audience_members m "  # noqa: S608 - our own names
     "JOIN {0}.scores s ON s.row_number = m.row_number WHERE m.audience = %s AND m.position > %s "
     "AND (%s::float8 IS NULL OR s.predicted_clv >= %s::float8) ORDER BY m.position LIMIT %s",
     "tops": "SELECT customer_id, slots FROM {0}.recommendations "
@@ -127,18 +128,25 @@ class PgRun:
         return found
 
     async def list_members(
-        self, audience: str, *, after: int = 0, limit: int = 100, clv_min: float | None = None
+        self,
+        audience: str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        clv_min: float | None = None,
+        names: Sequence[str] = STORED_NAMES,
     ) -> Sequence[Member]:
-        """Return the next members after a position, in the audience's order."""
-        rows = await self._read("members", audience, after, clv_min, clv_min, limit)
+        """Return the next members after a position, in the audience's order; rows of the columns named."""
+        query = self._queries["members"].replace(_COLUMNS, ", ".join(f's."{name}"' for name in names))
+        rows = await self._reader.read(query, (audience, after, clv_min, clv_min, limit))
         return [Member(row[0], row[1:]) for row in rows]
 
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""
         first: dict[str, int] = {}
         for customer_id, packed in await self._read("tops", list(customer_ids)):
-            if slots := unpack_slots(packed[: SLOT.size]):
-                first[customer_id] = slots[0].item_no
+            if packed:
+                first[customer_id] = item_number(packed)
         items = await self.get_items(set(first.values()))
         return {customer: items[number] for customer, number in first.items() if number in items}
 

@@ -16,6 +16,7 @@ _ORDER = itemgetter(*((*STORED_NAMES, *RUN_NAMES).index(name) for name in NAMES)
 _BOOLEANS = tuple(name for name in STORED_NAMES if BY_NAME[name].kind == "boolean")
 _AT = {name: index for index, name in enumerate(STORED_NAMES)}
 _COUNTED_AT_TRAINING = frozenset({"popular", "trending"})
+_TEXTS_KEPT = 20_000
 PRODUCT_NAMES = ("name", "category", "subcategory", "brand", "price", "url", "image_url")
 
 
@@ -31,6 +32,7 @@ class RunView:
         self._constants = run_constants(meta)
         self._freshness = Freshness(meta.time_zone, after_days=stale_after_days)
         self._as_of = meta.as_of.isoformat()
+        self._texts: dict[tuple[Any, ...], str] = {}
         self._money = f"{meta.currency} margin" if meta.clv_basis == "margin" else meta.currency
 
     @property
@@ -61,11 +63,20 @@ class RunView:
             reason["text"] = self._text(reason)
         return reasons
 
-    def reason_texts(self, row: StoredRow) -> list[str]:
-        """Return the sentences of a row's reasons."""
-        stored = row[_AT["reasons"]]
-        reasons = orjson.loads(stored) if stored else ()
-        return [self._text(reason) for reason in reasons]
+    def reason_texts(self, stored: str | None, *, count: int) -> list[str]:
+        """Return the sentences of the strongest reasons, from the reasons as they are stored."""
+        reasons = orjson.loads(stored)[:count] if stored else ()
+        return [self._known_text(reason["code"], reason["values"]) for reason in reasons]
+
+    def _known_text(self, code: str, values: dict[str, Any]) -> str:
+        """Return a sentence, kept from the last time: a long list says the same again and again."""
+        key = (code, *values, *values.values())
+        text = self._texts.get(key)
+        if text is None:
+            if len(self._texts) >= _TEXTS_KEPT:
+                self._texts.clear()
+            text = self._texts[key] = self._text({"code": code, "values": values})
+        return text
 
     def _text(self, reason: dict[str, Any]) -> str:
         return self._wording.reason(reason["code"], {**reason["values"], "currency": self._money})

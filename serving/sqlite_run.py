@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
-from features.slots import SLOT, PackedSlots, Slot, unpack_slots
+from features.slots import ITEM_BYTES, PackedSlots, Slot, item_number
 from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_items
 from serving.rows import STORED, STORED_NAMES
 from serving.store import (
@@ -26,14 +26,13 @@ from serving.store import (
 
 FALLBACK_CUSTOMER = ""
 _ROW = ", ".join(f'"{name}"' for name in STORED_NAMES)
-_MEMBER_ROW = ", ".join(f's."{name}"' for name in STORED_NAMES)
 _SELECT_SCORE = f"SELECT {_ROW} FROM scores WHERE customer_id = ?"  # noqa: S608 - our own column names
 _SELECT_SCORES = f"SELECT {_ROW} FROM scores WHERE customer_id IN ({{0}})"  # noqa: S608 - our own column names
 _SELECT_LISTS = "SELECT kind, slots FROM recommendations WHERE customer_id = ?"
-_SELECT_MEMBERS = f"""
-SELECT m.position, {_MEMBER_ROW} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
+_SELECT_MEMBERS = """
+SELECT m.position, {0} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
 WHERE m.audience = ? AND m.position > ? AND (?3 IS NULL OR s.predicted_clv >= ?3)
-ORDER BY m.position LIMIT ?4"""  # noqa: S608 - our own column names
+ORDER BY m.position LIMIT ?4"""
 _SELECT_KIND = """
 SELECT s.customer_id, r.slots, o.items FROM scores s
 LEFT JOIN recommendations r ON r.customer_id = s.customer_id AND r.kind = ?
@@ -47,6 +46,7 @@ _ID_AT = STORED_NAMES.index("customer_id")
 _IN_STOCK = Item._fields.index("in_stock")
 _BOOLEANS = {None: None, 0: False, 1: True}
 _IDS_AT_ONCE = 500
+_TOP_ITEMS_KEPT = 5_000
 
 SCHEMA = f"""
 CREATE TABLE scores (row_number INTEGER PRIMARY KEY,
@@ -74,6 +74,7 @@ class SqliteRun:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._matcher = Matcher()
+        self._top_items: dict[int, Item] = {}
         try:
             self._connection = _connect(path)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
@@ -172,10 +173,17 @@ class SqliteRun:
         return found
 
     async def list_members(
-        self, audience: str, *, after: int = 0, limit: int = 100, clv_min: float | None = None
+        self,
+        audience: str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        clv_min: float | None = None,
+        names: Sequence[str] = STORED_NAMES,
     ) -> Sequence[Member]:
-        """Return the next members after a position, in the audience's order."""
-        rows = self._read(_SELECT_MEMBERS, (audience, after, clv_min, limit))
+        """Return the next members after a position, in the audience's order; rows of the columns named."""
+        columns = ", ".join(f's."{name}"' for name in names)
+        rows = self._read(_SELECT_MEMBERS.format(columns), (audience, after, clv_min, limit))
         return [Member(row[0], row[1:]) for row in rows]
 
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
@@ -184,13 +192,16 @@ class SqliteRun:
         for start in range(0, len(customer_ids), _IDS_AT_ONCE):
             part = customer_ids[start : start + _IDS_AT_ONCE]
             query = (
-                "SELECT customer_id, slots FROM recommendations "  # noqa: S608 - only question marks are put in
+                f"SELECT customer_id, substr(slots, 1, {ITEM_BYTES}) FROM recommendations "  # noqa: S608 - only question marks are put in
                 f"WHERE kind = 'for_you' AND customer_id IN ({_marks(part)})"
             )
-            for customer_id, packed in self._read(query, part):
-                if slots := unpack_slots(packed[: SLOT.size]):
-                    first[customer_id] = slots[0].item_no
-        items = await self.get_items(first.values())
+            first |= {c: item_number(packed) for c, packed in self._read(query, part) if packed}
+        if unknown := set(first.values()) - self._top_items.keys():
+            if len(self._top_items) > _TOP_ITEMS_KEPT:
+                self._top_items.clear()
+                unknown = set(first.values())
+            self._top_items |= await self.get_items(unknown)
+        items = self._top_items
         return {customer: items[number] for customer, number in first.items() if number in items}
 
     async def first_customer_id(self) -> str:

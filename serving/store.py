@@ -22,6 +22,7 @@ from features.errors import UserError
 from features.item_filter import Condition
 from features.owned import OwnedItems
 from features.slots import Slot
+from serving.rows import STORED_NAMES
 
 SCHEMA_VERSION = 3
 KEPT_RUNS = 3
@@ -254,9 +255,15 @@ class ScoreRun(Protocol):
         ...
 
     async def list_members(
-        self, audience: str, *, after: int = 0, limit: int = 100, clv_min: float | None = None
+        self,
+        audience: str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        clv_min: float | None = None,
+        names: Sequence[str] = STORED_NAMES,
     ) -> Sequence[Member]:
-        """Return the next members after a position, in the audience's order."""
+        """Return the next members after a position, in the audience's order; rows of the columns named."""
         ...
 
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:

@@ -6,11 +6,13 @@ A language is one entry of `LANGUAGES`; English is the first.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache, partial
 from string import Formatter
 from typing import Any
 
 Number = int | float
 
+_WORDS_KEPT = 4_096
 _PERCENT_ENDINGS = ("_share", "_probability")
 
 
@@ -35,19 +37,22 @@ class _Sentence:
     def __init__(self, text: str, language: Language) -> None:
         parsed = list(Formatter().parse(text))
         self._language = language
-        self._parts = [(literal, name or "", spec or "") for literal, name, spec, _ in parsed]
-        self.needed = frozenset(name for _, name, _ in self._parts if name)
+        self._frame = "".join(
+            literal.replace("%", "%%") + ("" if name is None else "%s") for literal, name, _, _ in parsed
+        )
+        # The same few numbers of days and orders come again and again in a list of a whole shop.
+        self._words = [
+            (name, lru_cache(_WORDS_KEPT)(partial(self._value, name=name, spec=spec or "")))
+            for _, name, spec, _ in parsed
+            if name
+        ]
+        self.needed = frozenset(name for name, _ in self._words)
 
     def write(self, values: Mapping[str, Any]) -> str:
         """Return the sentence with its values; `needed` says which."""
-        text = ""
-        for literal, name, spec in self._parts:
-            text += literal
-            if name:
-                text += self._value(values[name], name, spec)
-        return text
+        return self._frame % tuple([word(values[name]) for name, word in self._words])
 
-    def _value(self, value: Any, name: str, spec: str) -> str:  # noqa: ANN401 - whatever was stored
+    def _value(self, value: Any, *, name: str, spec: str) -> str:  # noqa: ANN401 - whatever was stored
         if not isinstance(value, Number):
             return str(value)
         if name.endswith(_PERCENT_ENDINGS):
@@ -168,8 +173,9 @@ class Wording:
         >>> Wording().reason("gap_over_usual", {"days": 143, "usual_days": 41})
         '143 days since the last order; the usual gap is 41'
         """
-        known = {name: value for name, value in values.items() if value is not None}
-        return _pick(self._reasons.get(code, ()), known) or self._plain.get(code, code.replace("_", " "))
+        if None in values.values():
+            values = {name: value for name, value in values.items() if value is not None}
+        return _pick(self._reasons.get(code, ()), values) or self._plain.get(code, code.replace("_", " "))
 
     def recommendation(self, code: str, values: Mapping[str, Any]) -> str:
         """Return why an item is in a list; `evidence` is the name of the item that speaks for it."""
