@@ -1,8 +1,14 @@
 """A shop whose lists are exported: runs with scores of their own, a state, keys, jobs that are run here."""
 
+import socket
+import subprocess
+import sys
+import threading
 import time
-from collections.abc import Mapping, Sequence
-from contextlib import suppress
+import urllib.error
+import urllib.request
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +28,7 @@ from serving.state.keys import Keys
 from serving.state.migrate import make
 from serving.store import AudienceCounts
 
+ROOT = Path(__file__).parents[1]
 Customers = Mapping[str, Mapping[str, Any]]
 
 
@@ -103,3 +110,41 @@ def names_under(folder: Path) -> set[str]:
     with suppress(FileNotFoundError):
         return {path.name for path in folder.rglob("*") if path.is_file()}
     return set()
+
+
+@contextmanager
+def serving(bench: Bench) -> Iterator[tuple[str, subprocess.Popen[bytes]]]:
+    """Serve a folder over a real socket, with its jobs being run; yield the address and the process."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "serving", "--port", str(port), "--var", str(bench.layout.root)]
+    stopped = threading.Event()
+    runner = threading.Thread(target=run_until, args=(bench, stopped))
+    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
+    runner.start()
+    try:
+        address = f"http://127.0.0.1:{port}"
+        wait_for(f"{address}/readyz")
+        yield address, process
+    finally:
+        stopped.set()
+        runner.join()
+        process.terminate()
+        process.wait()
+
+
+def run_until(bench: Bench, stopped: threading.Event) -> None:
+    while not stopped.is_set():
+        run_next_job(bench)
+        stopped.wait(0.05)
+
+
+def wait_for(url: str) -> None:
+    for _ in range(600):
+        try:
+            with urllib.request.urlopen(url):  # noqa: S310 - our own server
+                return
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.05)
+    raise AssertionError(f"{url} did not answer")

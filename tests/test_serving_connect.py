@@ -2,26 +2,19 @@
 
 import os
 import re
-import socket
 import subprocess
-import sys
-import threading
 import time
-import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
-from export_shop import open_api, open_bench, publish_scores
+from export_shop import open_api, open_bench, publish_scores, serving
 from fake_braze import FakeBraze
 from fake_klaviyo import FakeKlaviyo
 from pytest_httpserver import HTTPServer
 from serving_runs import publish
 
-from serving.jobs import Bench, run_next_job
 from serving.state.keys import Keys
 
 ROOT = Path(__file__).parents[1]
@@ -31,44 +24,6 @@ LIST = "regulars_list_at_risk"
 def blocks(page: str, language: str) -> list[str]:
     text = (ROOT / "docs" / page).read_text(encoding="utf-8")
     return re.findall(rf"```{language}\n(.*?)```", text, flags=re.DOTALL)
-
-
-@contextmanager
-def serving(bench: Bench) -> Iterator[str]:
-    """Serve a folder over a real socket, with its jobs being run; yield the address."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    command = [sys.executable, "-m", "serving", "--port", str(port), "--var", str(bench.layout.root)]
-    stopped = threading.Event()
-    runner = threading.Thread(target=run_until, args=(bench, stopped))
-    process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.DEVNULL)
-    runner.start()
-    try:
-        address = f"http://127.0.0.1:{port}"
-        wait_for(f"{address}/readyz")
-        yield address
-    finally:
-        stopped.set()
-        runner.join()
-        process.terminate()
-        process.wait()
-
-
-def run_until(bench: Bench, stopped: threading.Event) -> None:
-    while not stopped.is_set():
-        run_next_job(bench)
-        stopped.wait(0.05)
-
-
-def wait_for(url: str) -> None:
-    for _ in range(600):
-        try:
-            with urllib.request.urlopen(url):  # noqa: S310 - our own server
-                return
-        except (urllib.error.URLError, ConnectionError):
-            time.sleep(0.05)
-    raise AssertionError(f"{url} did not answer")
 
 
 def run_block(script: str, **environment: str) -> None:
@@ -97,7 +52,7 @@ def test_the_braze_script_keeps_profiles_as_the_lists_are(tmp_path: Path, httpse
     publish_scores(tmp_path, first)
     key = Keys(bench.state).add("sync", ["audiences:read"])[1]
     (script,) = blocks("connect-braze.md", "bash")
-    with serving(bench) as address:
+    with serving(bench) as (address, _):
         environment = {
             "REGULARS_URL": address,
             "REGULARS_KEY": key,
@@ -125,7 +80,7 @@ def test_the_klaviyo_script_keeps_profiles_as_the_lists_are(tmp_path: Path, http
     publish_scores(tmp_path, {c: {} for c in ids})
     key = Keys(bench.state).add("sync", ["audiences:read"])[1]
     (script,) = blocks("connect-klaviyo.md", "bash")
-    with serving(bench) as address:
+    with serving(bench) as (address, _):
         environment = {
             "REGULARS_URL": address,
             "REGULARS_KEY": key,
@@ -145,7 +100,7 @@ def test_a_script_stops_where_the_platform_refuses(tmp_path: Path, httpserver: H
     publish_scores(tmp_path, {"c1": {}})
     key = Keys(bench.state).add("sync", ["audiences:read"])[1]
     (script,) = blocks("connect-braze.md", "bash")
-    with serving(bench) as address, pytest.raises(AssertionError, match="400"):
+    with serving(bench) as (address, _), pytest.raises(AssertionError, match="400"):
         run_block(
             script,
             REGULARS_URL=address,
