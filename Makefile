@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook backup restore explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook webhook deliver backup restore explain serve bench docs clean
 
 VAR ?= var
 export VAR
@@ -97,6 +97,12 @@ backup: .venv/.serving ## a checked copy of everything, made while the service r
 
 restore: .venv/.serving ## put a back-up into an empty VAR: FROM=folder
 	@$(RUN) serving.backup $(call given,restore,$(FROM))
+
+webhook: .venv/.serving ## webhooks: list, or URL=https://… EVENTS=all|won_back,… creates, or ROTATE=, ENABLE=, REMOVE=wh_…
+	@$(RUN) serving.webhooks $(call given,url,$(URL)) $(call given,events,$(EVENTS)) $(call given,rotate,$(ROTATE)) $(call given,enable,$(ENABLE)) $(call given,remove,$(REMOVE))
+
+deliver: .venv/.serving ## send the webhooks that are due: [FOLLOW=1 goes on until stopped]
+	@$(RUN) serving.deliver $(if $(FOLLOW),--follow)
 
 explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
 	@$(RUN) serving.explain $(call given,id,$(ID))

@@ -76,6 +76,11 @@ def test_the_api_page_names_every_score_column() -> None:
         "serving.score",
         "serving.explain",
         "serving.jobs",
+        "serving.hooks",
+        "serving.fold",
+        "serving.backup",
+        "serving.webhooks",
+        "serving.deliver",
     ],
 )
 def test_every_command_shows_its_help(module: str) -> None:
