@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook webhook deliver backup restore explain serve bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook webhook deliver backup restore explain serve worker bench docs clean
 
 VAR ?= var
 export VAR
@@ -109,6 +109,9 @@ explain: .venv/.training ## one customer: history, curve, reasons, lists: ID=…
 
 serve: .venv/.serving ## API and console on 127.0.0.1:8000
 	@$(RUN) serving
+
+worker: .venv/.training ## scores again whose events came in, runs export jobs, delivers webhooks
+	@$(RUN) serving.worker
 
 # --- the project
 test: .venv/.dev ## lint, types, import contracts and the test suite (under 5 minutes on 2 cores)

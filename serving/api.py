@@ -48,6 +48,7 @@ from serving.state.inbox import Inbox
 from serving.state.jobs import Jobs
 from serving.state.keys import Keys
 from serving.state.leases import Leases
+from serving.state.overlays import Overlays
 from serving.turns import Turns
 from serving.wording import Wording
 
@@ -102,9 +103,9 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 @asynccontextmanager
 async def _following(app: FastAPI) -> AsyncIterator[None]:
     settings: Environment = app.state.environment
-    runs = LiveRuns(open_store(settings))
-    await runs.refresh()
     state = open_state(settings)
+    runs = LiveRuns(open_store(settings), Overlays(state))
+    await runs.refresh()
     thread = ThreadPoolExecutor(1, "state")
     guard = Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread)
     guard.refresh()

@@ -160,10 +160,11 @@ class ChangeLog:
             if gone:
                 with self._state.writing() as connection:
                     self._check_newest(connection, meta)
-                    removed += self._bury(connection, gone, meta)
+                    removed += self.remove_in(connection, gone, meta)
         return Counts(removed=removed)
 
-    def _bury(self, connection: sa.Connection, customer_ids: list[str], meta: RunMeta) -> int:
+    def remove_in(self, connection: sa.Connection, customer_ids: Sequence[str], meta: RunMeta) -> int:
+        """Add a tombstone for customers of whom nothing newer was said, in the caller's own transaction."""
         order = Order(meta.inbox_sequence, meta.scored_at.isoformat())
         entries = read_entries(connection, customer_ids)
         gone = [customer_id for customer_id, entry in entries.items() if entry.order <= order]

@@ -18,7 +18,7 @@ from features.owned import AGE_DAYS_MAX
 from features.settings import RecommenderSettings, Settings
 from features.slots import CUSTOMER_KINDS, KINDS
 from features.snapshot import Snapshot
-from models.recommender.contract import NO_CUSTOMER, CustomerKind, Recommender
+from models.recommender.contract import LIST_COLUMNS, NO_CUSTOMER, CustomerKind, Recommender
 from models.recommender.packing import pack_lists
 from serving.sqlite_run import SCHEMA
 from serving.store import Item
@@ -80,6 +80,12 @@ class ListMaker:
                 yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
         yield self._lists([0], [NO_CUSTOMER], ("for_you",))
         yield MadeLists(self.recommender.shop_lists(snapshot=self.snapshot, depth=self._depth), [])
+
+    def of_customers(self, customer_ids: Sequence[str], *, bucket: int) -> MadeLists:
+        """Return the lists of some customers of one bucket; none without a recommender."""
+        if self.recommender is None or not customer_ids:
+            return MadeLists(pd.DataFrame(columns=list(LIST_COLUMNS)), [])
+        return self._lists([bucket], customer_ids, CUSTOMER_KINDS)
 
     def item_tables(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of the shop's products, some products at a time."""

@@ -5,8 +5,10 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import TypeVar
 
+from serving.overlay_run import OverlaidRun
 from serving.problems import no_scores
-from serving.store import NoRunError, ScoreRun, ScoreStore, StoreError
+from serving.state.overlays import Overlays
+from serving.store import NoRunError, ScoreStore, StoreError
 
 _PINNED_MAX = 2
 _Found = TypeVar("_Found")
@@ -15,25 +17,26 @@ _Found = TypeVar("_Found")
 class LiveRuns:
     """Holds the live run open and follows the pointer; a request takes one run and keeps it to its end."""
 
-    def __init__(self, store: ScoreStore) -> None:
+    def __init__(self, store: ScoreStore, overlays: Overlays) -> None:
         self._store = store
-        self._current: ScoreRun | None = None
-        self._pinned: OrderedDict[str, ScoreRun] = OrderedDict()
+        self._overlays = overlays
+        self._current: OverlaidRun | None = None
+        self._pinned: OrderedDict[str, OverlaidRun] = OrderedDict()
         self._refreshing = asyncio.Lock()
         self.problem: str | None = "not started"
 
-    def current(self) -> ScoreRun:
+    def current(self) -> OverlaidRun:
         """Return the live run; raises a 503 problem where there is none."""
         if self._current is None:
             raise no_scores()
         return self._current
 
-    async def pinned(self, score_run_id: str) -> ScoreRun:
+    async def pinned(self, score_run_id: str) -> OverlaidRun:
         """Return the run that a cursor is pinned to; raises `RunGoneError`."""
         if self._current is not None and self._current.meta.score_run_id == score_run_id:
             return self._current
         if score_run_id not in self._pinned:
-            self._pinned[score_run_id] = await self._call(self._store.open_run, score_run_id)
+            self._pinned[score_run_id] = await self._open(score_run_id)
             while len(self._pinned) > _PINNED_MAX:
                 # Not closed here: a request may still read it; the last reference closes it.
                 self._pinned.popitem(last=False)
@@ -49,12 +52,19 @@ class LiveRuns:
         try:
             run_id = await self._call(self._store.live_run_id)
             if self._current is None or self._current.meta.score_run_id != run_id:
-                self._current = await self._call(self._store.open_run, run_id)
+                self._current = await self._open(run_id)
+            else:
+                await self._current.follow()
             self.problem = None
         except NoRunError:
             self._current, self.problem = None, "no score run"
         except StoreError as error:
             self.problem = str(error)
+
+    async def _open(self, score_run_id: str) -> OverlaidRun:
+        run = OverlaidRun(await self._call(self._store.open_run, score_run_id), self._overlays)
+        await run.follow()
+        return run
 
     async def follow(self, *, poll_seconds: float) -> None:
         """Refresh for ever."""

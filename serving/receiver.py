@@ -40,9 +40,8 @@ class Receiver:
 
     async def bought_since(self, customer_id: str, sequence: int) -> list[str]:
         """Return what a customer bought by messages after a number; nothing where none can be read."""
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(self._executor, self._inbox.bought_since, customer_id, sequence)
+            return await asyncio.to_thread(self._inbox.bought_since, customer_id, sequence)
         except StateError:
             return []
 

@@ -9,7 +9,7 @@ import logging
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from hashlib import sha256
@@ -76,7 +76,24 @@ def load_champions(layout: Layout, *, as_of: date) -> dict[names.Task, Champion]
     """
     client = _connect(layout)
     versions = {task: _find_version(client, task, as_of) for task in names.REGISTERED}
-    found = {task: version for task, version in versions.items() if version is not None}
+    return _load(client, layout, {task: version for task, version in versions.items() if version is not None})
+
+
+def load_versions(layout: Layout, wanted: Mapping[names.Task, int]) -> dict[names.Task, Champion]:
+    """Return the versions that are named; raises `RegistryError` where one is gone, else as above."""
+    client = _connect(layout)
+    found = {}
+    for task, number in wanted.items():
+        known = {int(version.version): version for version in _passed_versions(client, task)}
+        if number not in known:
+            raise RegistryError(f"version {number} of {task} is not in MLflow any more; run `make score`")
+        found[task] = known[number]
+    return _load(client, layout, found)
+
+
+def _load(
+    client: MlflowClient, layout: Layout, found: Mapping[names.Task, Any]
+) -> dict[names.Task, Champion]:
     folders = {task: _download(client, layout, task, version) for task, version in found.items()}
     _check_once(list(folders.values()))
     return {task: _champion(task, version, folders[task]) for task, version in found.items()}

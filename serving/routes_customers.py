@@ -1,6 +1,7 @@
 """One customer: predictions and recommendations."""
 
 from typing import Annotated, Any, Literal
+from zlib import crc32
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -9,6 +10,7 @@ from serving.answers import is_unchanged, private_answer, tag_of, unchanged_answ
 from serving.context import Context, context_of
 from serving.ids import id_in_path, id_in_query
 from serving.openapi import PROBLEMS
+from serving.overlay_run import OverlaidRun
 from serving.present import item_numbers
 from serving.problems import FieldError, malformed, unknown_customer
 from serving.rerank import DEPTH, STORED_ORDER, reorder_lists
@@ -99,7 +101,8 @@ async def get_recommendations(
     context = context_of(request)
     run = context.runs.current()
     view = context.view(run)
-    tag = tag_of(run.meta.score_run_id, is_stale=view.is_stale)
+    bought = await _bought_since(context, run, exact_id)
+    tag = tag_of(_version(run, exact_id, bought), is_stale=view.is_stale)
     if is_unchanged(request, tag):
         return unchanged_answer(tag)
     is_known = await run.get_score(exact_id) is not None
@@ -112,6 +115,7 @@ async def get_recommendations(
         limit=limit if order == STORED_ORDER else DEPTH,
         kinds=SHOWN_KINDS if kind is None else (kind,),
         rules=rules,
+        bought_since=bought,
     )
     objective = order.objective
     if order != STORED_ORDER:
@@ -131,7 +135,8 @@ async def _answer_predictions(
     context = context_of(request)
     run = context.runs.current()
     view = context.view(run)
-    tag = tag_of(run.meta.score_run_id, is_stale=view.is_stale)
+    bought = await _bought_since(context, run, customer_id) if "recommendations" in wanted else []
+    tag = tag_of(_version(run, customer_id, bought), is_stale=view.is_stale)
     if is_unchanged(request, tag):
         return unchanged_answer(tag)
     row = await run.get_score(customer_id)
@@ -139,9 +144,26 @@ async def _answer_predictions(
         raise unknown_customer()
     score = view.missing(customer_id) if row is None else view.flat(row)
     if row is None or "recommendations" in wanted:
-        choice = await choose_lists(run, customer_id, is_known=row is not None, limit=_PLACES_IN_PREDICTIONS)
+        choice = await choose_lists(
+            run,
+            customer_id,
+            is_known=row is not None,
+            limit=_PLACES_IN_PREDICTIONS,
+            bought_since=bought,
+        )
         score["recommendations"] = await _shown(context, run, choice)
     return private_answer(score, tag)
+
+
+async def _bought_since(context: Context, run: OverlaidRun, customer_id: str) -> list[str]:
+    """Return what a customer bought, as far as their lists do not know of it yet."""
+    return await context.receiver.bought_since(customer_id, run.heard_through(customer_id))
+
+
+def _version(run: OverlaidRun, customer_id: str, bought: list[str]) -> str:
+    """Return what an answer depends on: the customer's scores, and what was bought since."""
+    version = run.version_of(customer_id)
+    return f"{version}-{crc32(repr(bought).encode()):08x}" if bought else version
 
 
 async def _shown(

@@ -7,10 +7,11 @@ one writes files and never replaces the live run.
 """
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -34,8 +35,10 @@ from serving.exports import MailFile, RecommendationFile, write_bundles, write_s
 from serving.ledger import keep_run
 from serving.present import RunView
 from serving.registry import RegistryError, load_champions
+from serving.rescore_queue import RescoreQueue
 from serving.scoring import ScoredRun, Scorers, score_shop
 from serving.state.database import State
+from serving.state.inbox import Inbox
 from serving.store import RunMeta, RunWriter, ScoreStore
 from serving.wording import Wording
 
@@ -56,6 +59,7 @@ class Request:
     snapshot: Snapshot
     out: Path | None
     is_past: bool
+    inbox_sequence: int = 0
     basis_note: BasisNote | None = None
 
 
@@ -63,6 +67,9 @@ def open_request(environment: Environment, *, as_of: str | None, out: Path | Non
     """Open the history for a date; raises `ScoreError` for a past date without `out`."""
     settings, layout = load_settings(), environment.layout
     compile_audiences(settings.audiences)
+    state = open_state(environment)
+    # Before the history is opened: what it holds beyond this number is counted twice, never missed.
+    heard = Inbox(state).folded_through() if state.exists() else 0
     history = History.open(layout.history)
     newest = default_as_of(history, settings.shop.time_zone)
     day = read_as_of(as_of, history, settings.shop.time_zone)
@@ -77,7 +84,8 @@ def open_request(environment: Environment, *, as_of: str | None, out: Path | Non
     return Request(
         layout=layout,
         store=open_store(environment),
-        state=open_state(environment),
+        state=state,
+        inbox_sequence=heard,
         settings=settled.settings,
         history=history,
         snapshot=snapshot,
@@ -108,9 +116,9 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         announce("publishing" if writer else "writing")
         audiences = list_audiences(scored, due, request)
         counts = {audience.slug: audience.counts for audience in audiences}
-        meta = scored.meta.model_copy(update={"audiences": counts})
+        meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
         if writer is not None:
-            meta = publish(scored, writer, meta, audiences)
+            meta = publish(scored, writer, meta, audiences, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
             announce("changes")
             _warn(report_changes(scored, meta, request.state, request.settings, due=due.items))
@@ -181,16 +189,35 @@ def check_basis(scorers: Scorers, history: History, settings: Settings) -> None:
 
 
 def publish(
-    scored: ScoredRun, writer: RunWriter, meta: RunMeta, audiences: Sequence[AudienceList]
+    scored: ScoredRun,
+    writer: RunWriter,
+    meta: RunMeta,
+    audiences: Sequence[AudienceList],
+    *,
+    before: Callable[[RunMeta], None],
 ) -> RunMeta:
-    """Write the rows of a scored shop beside its lists, and make the run the live one."""
+    """Write the rows of a scored shop beside its lists, and make the run the live one.
+
+    `before` is called at the last moment before that, with the run as it will be.
+    """
     writer.write_scores(scored.stored_rows())
     writer.write_items(scored.lists.items)
     for table in scored.lists.item_tables():
         writer.write_item_lists(scored.lists.pack_items(table))
     for audience in audiences:
         writer.write_audience(audience.slug, audience.customer_ids)
+    before(meta.model_copy(update={"score_run_id": writer.score_run_id}))
     return writer.publish(meta)
+
+
+def _score_late(request: Request, meta: RunMeta) -> None:
+    """Score customers again of whom something was heard while the run was made."""
+    if not request.state.exists():
+        return
+    try:
+        RescoreQueue(request.state, request.layout, request.settings, meta).drain()
+    except UserError as error:
+        _warn(f"warning: what was heard while the run was made is left to the worker: {error}")
 
 
 def keep_in_ledger(scored: ScoredRun, meta: RunMeta, request: Request) -> None:

@@ -18,10 +18,12 @@ from features.holes import read_holes
 from features.rfm import scheme_of
 from features.settings import Settings
 from features.settle import BasisNote
+from features.shop import ShopFacts
 from features.snapshot import Snapshot
 from serving.bucket_scores import Predictors, score_bucket
 from serving.facts import read_facts
 from serving.lists import ListMaker, MadeLists, make_lists
+from serving.reference import RunReference
 from serving.registry import Champion
 from serving.rows import STORED
 from serving.run_scores import RunLabels, RunScores, complete_scores, stored_expression
@@ -48,9 +50,8 @@ class ScoredRun:
     customers_by_bucket: list[list[str]]
 
     def stored_rows(self) -> Iterator[tuple[Any, ...]]:
-        """Yield rows as the store takes them: dates and instants as ISO text, booleans as 0 and 1."""
-        columns = [stored_expression(column.name, column.kind) for column in STORED]
-        return self.scores.rows.select(columns).iter_rows()
+        """Yield rows as the store takes them."""
+        return stored_tuples(self.scores.rows)
 
     def list_tables(self) -> Iterator[MadeLists]:
         """Yield the recommendation lists, a bucket at a time."""
@@ -71,28 +72,21 @@ def score_shop(
     engine = settings.features.engine
     shop = build_shop_facts(history, snapshot, engine=engine)
     gaps = read_return_gaps(history, snapshot)
-    predictors = _predictors(scorers, settings)
-    rfm = scheme_of(settings.rfm)
+    predictors = make_predictors(scorers, settings)
     parts: list[pl.DataFrame] = []
     customers_by_bucket: list[list[str]] = []
     for bucket in range(history.manifest.bucket_count):
         announce(f"bucket {bucket + 1} of {history.manifest.bucket_count}")
-        own = read_parts(history, engine=engine, snapshot=snapshot, buckets=[bucket])
-        features = compute_features(own, snapshot, settings=settings, shop=shop)
-        customers_by_bucket.append(features["customer_id"].to_list())
-        if features.height:
-            totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in own)
-            facts = read_facts(history, snapshot, bucket=bucket, totals=totals)
-            if rfm.window_days is not None:
-                inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
-                facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
-            parts.append(score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date))
+        rows = score_customers(history, snapshot, predictors, bucket=bucket, settings=settings, shop=shop)
+        customers_by_bucket.append(rows["customer_id"].to_list() if rows is not None else [])
+        if rows is not None:
+            parts.append(rows)
     scores = complete_scores(
         pl.concat(parts),
-        _labels(scorers, snapshot),
+        run_labels(scorers, snapshot),
         risk=settings.risk,
         lapsed_after_days=gaps.p95_days,
-        rfm=rfm,
+        rfm=scheme_of(settings.rfm),
     )
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
@@ -101,6 +95,7 @@ def score_shop(
             "lapsed_after_days": gaps.p95_days,
             "unavailable_kinds": lists.unavailable,
             "popularity_days": recommender.popularity_days_ if recommender else None,
+            "reference": RunReference.of(scores.cuts, shop).model_dump(),
             "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
         }
     )
@@ -110,7 +105,30 @@ def score_shop(
     return ScoredRun(scores, meta, lists, customers_by_bucket)
 
 
-def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
+def score_customers(
+    history: History,
+    snapshot: Snapshot,
+    predictors: Predictors,
+    *,
+    bucket: int,
+    settings: Settings,
+    shop: ShopFacts,
+) -> pl.DataFrame | None:
+    """Return a bucket's own scores (`serving.bucket_scores`), None where nobody in it had ordered."""
+    own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
+    features = compute_features(own, snapshot, settings=settings, shop=shop)
+    if not features.height:
+        return None
+    totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in own)
+    facts = read_facts(history, snapshot, bucket=bucket, totals=totals)
+    if scheme_of(settings.rfm).window_days is not None:
+        inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
+        facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
+    return score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
+
+
+def make_predictors(scorers: Scorers, settings: Settings) -> Predictors:
+    """Return the champions of churn and value with the horizons and the money that settings ask for."""
     return Predictors(
         churn=scorers.churn.bundle.model,
         clv=scorers.clv.bundle.model,
@@ -121,7 +139,8 @@ def _predictors(scorers: Scorers, settings: Settings) -> Predictors:
     )
 
 
-def _labels(scorers: Scorers, snapshot: Snapshot) -> RunLabels:
+def run_labels(scorers: Scorers, snapshot: Snapshot) -> RunLabels:
+    """Return what is the same in every row that champions make as of a snapshot."""
     card = scorers.churn.card
     return RunLabels(
         snapshot.date,
@@ -132,6 +151,12 @@ def _labels(scorers: Scorers, snapshot: Snapshot) -> RunLabels:
         scorers.recommender is not None,
         card.beats_baseline,
     )
+
+
+def stored_tuples(rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
+    """Yield completed rows as the store takes them: dates and instants as ISO text, booleans as 0 and 1."""
+    columns = [stored_expression(column.name, column.kind) for column in STORED]
+    return rows.select(columns).iter_rows()
 
 
 def _as_pandas(features: pl.DataFrame) -> pd.DataFrame:

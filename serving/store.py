@@ -97,7 +97,8 @@ class RunMeta(_Record):
 
     `usual_churn_probability` is the mean of the customers not lapsed; a band begins at its cut point.
     `unavailable_kinds` says why a kind of recommendation has no lists; `popularity_days` is the window of the
-    kinds popular, trending and new.
+    kinds popular, trending and new. Messages up to `inbox_sequence` are in its scores; `reference` is what a
+    customer is placed by who is scored again (`serving.reference`).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -127,6 +128,7 @@ class RunMeta(_Record):
     unavailable_kinds: dict[str, str] = {}
     popularity_days: int | None = None
     inbox_sequence: int = 0
+    reference: dict[str, Any] = {}
 
 
 class Item(NamedTuple):

@@ -172,3 +172,18 @@ def test_what_cannot_be_kept_is_not_acknowledged(client: TestClient, var: Path) 
     assert send(client, track())["accepted"] == 1
     (var / "state" / "state.sqlite").unlink()
     assert client.post(PATH, json={"batch": [track(messageId="m9")]}).status_code == 503
+
+
+def test_what_was_bought_leaves_the_lists_at_once(client: TestClient) -> None:
+    path = "/v1/customers/c1/recommendations?kind=for_you"
+    before = client.get(path)
+    first, *rest = [place["product_id"] for place in before.json()["lists"]["for_you"]]
+    bought = track(properties={"order_id": "now", "products": [{"product_id": first, "price": 1}]})
+    send(client, bought)
+    after = client.get(path, headers={"if-none-match": before.headers["etag"]})
+    assert after.status_code == 200
+    assert [place["product_id"] for place in after.json()["lists"].get("for_you", [])] == rest
+    other = client.get("/v1/customers/c2/recommendations?kind=for_you").json()
+    assert first in [place["product_id"] for place in other["lists"]["for_you"]]
+    included = client.get("/v1/customers/c1/predictions?include=recommendations").json()["recommendations"]
+    assert first not in [place["product_id"] for place in included.get("for_you", [])]

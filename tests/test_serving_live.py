@@ -9,16 +9,17 @@ import pytest
 from serving_runs import publish, stored_row
 from test_serving_api import open_client
 
-from serving.databases import open_store
+from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.live import LiveRuns
 from serving.problems import ProblemError
+from serving.state.overlays import Overlays
 from serving.store import RunGoneError
 
 
 @asynccontextmanager
 async def followed(var: Path) -> AsyncIterator[LiveRuns]:
-    runs = LiveRuns(open_store(Environment(var=var)))
+    runs = LiveRuns(open_store(Environment(var=var)), Overlays(open_state(Environment(var=var))))
     await runs.refresh()
     yield runs
     await runs.aclose()

@@ -130,6 +130,8 @@ class Inbox:
 
     def bought_since(self, customer_id: str, sequence: int) -> list[str]:
         """Return the products that a customer's messages after a number say were bought."""
+        if not self._state.exists():
+            return []
         with self._state.reading() as connection:
             found = connection.execute(
                 sa.select(INBOX_PURCHASES.c.product_id)

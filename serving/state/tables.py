@@ -201,3 +201,26 @@ LAST_SENT = sa.Table(
     sa.Column("job_number", sa.BigInteger, primary_key=True, autoincrement=False),
     sa.Column("attributes", sa.Text, nullable=False),
 )
+
+# Customers who were scored again since a run, newest scores only.
+OVERLAYS = sa.Table(
+    "overlays",
+    METADATA,
+    # Counts up over all runs: whoever follows asks for what is newer.
+    sa.Column("sequence", _SEQUENCE, primary_key=True, autoincrement=False),
+    sa.Column("score_run_id", sa.String(64), nullable=False),
+    sa.Column("customer_id", sa.String(256), nullable=False, index=True),
+    # Messages up to here are in these scores.
+    sa.Column("inbox_sequence", sa.BigInteger, nullable=False),
+    # JSON: the stored row, null where the customer is none any more, the lists and what was bought, packed.
+    sa.Column("document", sa.Text, nullable=False),
+    sa.UniqueConstraint("score_run_id", "customer_id"),
+)
+
+# How far something has come that must not begin anew, by its name.
+POSITIONS = sa.Table(
+    "positions",
+    METADATA,
+    sa.Column("name", sa.String(100), primary_key=True),
+    sa.Column("sequence", sa.BigInteger, nullable=False),
+)

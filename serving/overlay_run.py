@@ -1,0 +1,208 @@
+"""A run with the newer scores of customers laid over it, whose events came in since it was made.
+
+Which customers have newer scores is held in memory and followed; the scores themselves are read when they are
+asked for. Places of lists stay the run's own: who belongs to a list no more is left out of it, who newly
+belongs to it comes with the next run.
+"""
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+from features.item_filter import Condition
+from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
+from features.slots import PackedSlots, Slot, item_number
+from serving.rows import STORED_NAMES
+from serving.state.database import StateError
+from serving.state.overlays import Overlay, Overlays
+from serving.store import CustomerList, Item, ItemLists, MatchingItems, Member, ScoreRun, StoredRow
+
+_KEPT: Final = 2_000
+_CLV_AT: Final = STORED_NAMES.index("predicted_clv")
+
+
+class OverlaidRun:
+    """A score run as it is by now; it reads as any other."""
+
+    def __init__(self, base: ScoreRun, overlays: Overlays) -> None:
+        self.base = base
+        self.meta = base.meta
+        self._overlays = overlays
+        self._newer: dict[str, tuple[int, int]] = {}
+        self._through = 0
+        self._kept: OrderedDict[int, Overlay] = OrderedDict()
+
+    async def follow(self) -> None:
+        """Learn which customers have newer scores by now; where that cannot be read, what is known stays."""
+        try:
+            rows = await asyncio.to_thread(self._overlays.list_after, self.meta.score_run_id, self._through)
+        except StateError:
+            return
+        for sequence, customer_id, inbox_sequence in rows:
+            self._newer[customer_id] = (sequence, inbox_sequence)
+            self._through = max(self._through, sequence)
+
+    def version_of(self, customer_id: str) -> str:
+        """Return what tells a customer's answers of this run from earlier ones."""
+        newer = self._newer.get(customer_id)
+        return self.meta.score_run_id if newer is None else f"{self.meta.score_run_id}.{newer[0]}"
+
+    def heard_through(self, customer_id: str) -> int:
+        """Return the number up to which messages are in a customer's scores and lists."""
+        newer = self._newer.get(customer_id)
+        return self.meta.inbox_sequence if newer is None else newer[1]
+
+    async def get_score(self, customer_id: str) -> StoredRow | None:
+        """Return a customer's row, or None where there is no such customer."""
+        if customer_id not in self._newer:
+            return await self.base.get_score(customer_id)
+        overlay = (await self._read([customer_id])).get(customer_id)
+        return await self.base.get_score(customer_id) if overlay is None else overlay.row
+
+    async def get_scores(self, customer_ids: Sequence[str]) -> Mapping[str, StoredRow]:
+        """Return the rows of customers by id; unknown ids are left out."""
+        rows = dict(await self.base.get_scores(customer_ids))
+        for customer_id, overlay in (await self._read(customer_ids)).items():
+            rows.pop(customer_id, None)
+            if overlay.row is not None:
+                rows[customer_id] = overlay.row
+        return rows
+
+    async def get_recommendations(self, customer_id: str) -> Mapping[str, Sequence[Slot]]:
+        """Return a customer's lists by kind, best first; {} where there are none."""
+        overlay = (await self._read([customer_id])).get(customer_id)
+        if overlay is None:
+            return await self.base.get_recommendations(customer_id)
+        return {kind: PackedSlots(packed) for kind, packed in overlay.lists.items()}
+
+    async def get_fallback(self) -> Mapping[str, Sequence[Slot]]:
+        """Return the shop's lists and `for_you` of somebody unknown; {} without a recommender."""
+        return await self.base.get_fallback()
+
+    async def get_owned(self, customer_id: str) -> OwnedItems:
+        """Return what a customer had bought; nothing where there is no such customer."""
+        overlay = (await self._read([customer_id])).get(customer_id)
+        return await self.base.get_owned(customer_id) if overlay is None else _owned(overlay)
+
+    async def match_items(self, condition: Condition | None) -> MatchingItems:
+        """Return the items that pass a condition (None: all of them)."""
+        return await self.base.match_items(condition)
+
+    async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
+        """Return the numbers of products; unknown ids are left out."""
+        return await self.base.item_numbers(product_ids)
+
+    async def list_customers(self, *, after: int, limit: int) -> Sequence[tuple[int, str]]:
+        """Return the next (place, customer_id) of the run after a place; places count from 1."""
+        return await self.base.list_customers(after=after, limit=limit)
+
+    async def list_kind(self, kind: str, customer_ids: Sequence[str]) -> Mapping[str, CustomerList]:
+        """Return one list of each customer, with what they had bought."""
+        found = dict(await self.base.list_kind(kind, customer_ids))
+        for customer_id, overlay in (await self._read(customer_ids)).items():
+            found[customer_id] = CustomerList(PackedSlots(overlay.lists.get(kind, b"")), _owned(overlay))
+        return found
+
+    async def get_items(self, item_numbers: Iterable[int]) -> Mapping[int, Item]:
+        """Return products by their number; unknown numbers are left out."""
+        return await self.base.get_items(item_numbers)
+
+    async def get_item_lists(self, product_ids: Sequence[str]) -> Mapping[str, ItemLists]:
+        """Return products with their lists by product_id; unknown ids are left out."""
+        return await self.base.get_item_lists(product_ids)
+
+    async def list_members(
+        self,
+        audience: str,
+        *,
+        after: int = 0,
+        limit: int = 100,
+        clv_min: float | None = None,
+        names: Sequence[str] = STORED_NAMES,
+    ) -> Sequence[Member]:
+        """Return the next members after a position, in the audience's order; rows of the columns named."""
+        while True:
+            members = await self.base.list_members(
+                audience, after=after, limit=limit, clv_min=clv_min, names=names
+            )
+            kept = await self._as_of_now(members, audience, names, clv_min)
+            # An empty page would be taken for the end.
+            if kept or len(members) < limit:
+                return kept
+            after = members[-1].position
+
+    async def _as_of_now(
+        self, members: Sequence[Member], audience: str, names: Sequence[str], clv_min: float | None
+    ) -> Sequence[Member]:
+        """Return members with the rows that count by now, without those who belong to the list no more."""
+        if not members or not self._newer:
+            return members
+        id_at = names.index("customer_id")
+        newer = await self._read([member.row[id_at] for member in members])
+        shown = (
+            _member(member, newer.get(member.row[id_at]), audience, names, clv_min) for member in members
+        )
+        return [member for member in shown if member is not None]
+
+    async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
+        """Return each customer's first recommendation of the kind `for_you`; without one, none."""
+        found = dict(await self.base.list_top_products(customer_ids))
+        newer = await self._read(customer_ids)
+        tops = {
+            customer_id: item_number(packed)
+            for customer_id, overlay in newer.items()
+            if (packed := overlay.lists.get("for_you"))
+        }
+        items = await self.get_items(tops.values()) if tops else {}
+        for customer_id in newer:
+            found.pop(customer_id, None)
+            if tops.get(customer_id) in items:
+                found[customer_id] = items[tops[customer_id]]
+        return found
+
+    async def first_customer_id(self) -> str:
+        """Return the first id of the run in byte order, for examples; raises `StoreError` without any."""
+        return await self.base.first_customer_id()
+
+    async def check(self) -> None:
+        """Read one row; raises `StoreError` where the run cannot be read."""
+        await self.base.check()
+
+    def close(self) -> None:
+        """Let go of files or connections."""
+        self.base.close()
+
+    async def _read(self, customer_ids: Sequence[str]) -> dict[str, Overlay]:
+        """Return the overlays of those customers who have one; where they cannot be read, none."""
+        wanted = {each: self._newer[each][0] for each in customer_ids if each in self._newer}
+        missing = [each for each, sequence in wanted.items() if sequence not in self._kept]
+        if missing:
+            try:
+                found = await asyncio.to_thread(self._overlays.read, self.meta.score_run_id, missing)
+            except StateError:
+                found = {}
+            # By the number that is known here: a newer one is followed soon.
+            self._kept |= {wanted[customer_id]: overlay for customer_id, overlay in found.items()}
+        overlays = {each: self._kept[number] for each, number in wanted.items() if number in self._kept}
+        while len(self._kept) > _KEPT:
+            self._kept.popitem(last=False)
+        return overlays
+
+
+def _owned(overlay: Overlay) -> OwnedItems:
+    return unpack_owned(overlay.owned) if overlay.owned else NOTHING_OWNED
+
+
+def _member(
+    member: Member, overlay: Overlay | None, audience: str, names: Sequence[str], clv_min: float | None
+) -> Member | None:
+    """Return a member as it is by now, None where it belongs to the list no more."""
+    if overlay is None:
+        return member
+    row = overlay.row
+    if row is None or audience not in overlay.audiences:
+        return None
+    if clv_min is not None and (row[_CLV_AT] is None or row[_CLV_AT] < clv_min):
+        return None
+    return Member(member.position, tuple(row[STORED_NAMES.index(name)] for name in names))

@@ -1,0 +1,111 @@
+"""From the inbox to overlays: whoever has news since a run is scored again, each message exactly once.
+
+Overlays, changes and how far the inbox was read are written in one transaction, so that a worker that is
+killed begins where the last one ended.
+"""
+
+import logging
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Final
+
+import sqlalchemy as sa
+
+from features.fold import Heard
+from features.settings import Layout, Settings
+from serving.change_log import ChangeLog
+from serving.rescoring import Rescorer, Scored
+from serving.state.database import State
+from serving.state.inbox import Inbox
+from serving.state.overlays import Overlays, read_position, write_position
+from serving.store import RunMeta
+
+MESSAGES_AT_ONCE: Final = 2_000
+CUSTOMERS_AT_ONCE: Final = 200
+_LOG = logging.getLogger(__name__)
+
+
+class RescoreQueue:
+    """Scores customers again by one run, as messages come in."""
+
+    def __init__(self, state: State, layout: Layout, settings: Settings, meta: RunMeta) -> None:
+        self._state = state
+        self._meta = meta
+        self._layout = layout
+        self._settings = settings
+        self._inbox = Inbox(state)
+        self._overlays = Overlays(state)
+        self._changes = ChangeLog(state, settings.changes)
+        self._name = f"rescored {meta.score_run_id} {meta.scored_at.isoformat()}"
+        self._rescorer: Rescorer | None = None
+
+    @property
+    def score_run_id(self) -> str:
+        """The run by which it scores."""
+        return self._meta.score_run_id
+
+    def position(self) -> int:
+        """Return the number up to which messages are in the scores that are served."""
+        with self._state.reading() as connection:
+            return max(read_position(connection, self._name), self._meta.inbox_sequence)
+
+    def step(self, *, now: datetime | None = None) -> int:
+        """Score the customers of the next messages again; return how many, 0 where nothing is new."""
+        at = now or datetime.now(UTC)
+        stored = self._inbox.list_after(self.position(), limit=MESSAGES_AT_ONCE)
+        ids: dict[str, None] = {}
+        through = 0
+        for each in stored:
+            if each.message.customer_id not in ids and len(ids) == CUSTOMERS_AT_ONCE:
+                break
+            ids[each.message.customer_id] = None
+            through = each.sequence
+        if ids:
+            self._score(list(ids), through, at)
+        return len(ids)
+
+    def drain(self, *, now: datetime | None = None) -> int:
+        """Do step after step until nothing is new; return how many customers were scored again."""
+        total = 0
+        while scored := self.step(now=now):
+            total += scored
+        return total
+
+    def _score(self, customer_ids: Sequence[str], through: int, at: datetime) -> None:
+        """Score together; where that fails, one by one, so that one of them does not hold up the others."""
+        try:
+            scored = self._scored(customer_ids, at)
+        except Exception as error:
+            if len(customer_ids) == 1:
+                _LOG.warning("a customer could not be scored again: %s", type(error).__name__)
+                self._advance(through)
+                return
+            for customer_id in customer_ids:
+                self._score([customer_id], self.position(), at)
+            self._advance(through)
+            return
+        self._write(scored, through)
+
+    def _scored(self, customer_ids: Sequence[str], at: datetime) -> Scored:
+        if self._rescorer is None:
+            self._rescorer = Rescorer(self._layout, self._settings, self._meta)
+        stored = self._inbox.list_of(customer_ids, after=self._meta.inbox_sequence)
+        heard = [Heard(each.sequence, each.message, each.order_key) for each in stored]
+        return self._rescorer.score(customer_ids, heard, now=at)
+
+    def _write(self, scored: Scored, through: int) -> None:
+        meta = scored.meta.model_copy(update={"inbox_sequence": through})
+        rows = [each.row for each in scored.rescored if each.row is not None]
+        gone = [each.customer_id for each in scored.rescored if each.row is None]
+        with self._state.writing() as connection:
+            self._overlays.put_in(connection, self.score_run_id, scored.rescored, inbox_sequence=through)
+            self._changes.report_in(connection, rows, meta, scored.signals)
+            self._changes.remove_in(connection, gone, meta)
+            self._note(connection, through)
+
+    def _advance(self, through: int) -> None:
+        with self._state.writing() as connection:
+            self._note(connection, through)
+
+    def _note(self, connection: sa.Connection, through: int) -> None:
+        write_position(connection, self._name, max(through, read_position(connection, self._name)))

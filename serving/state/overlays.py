@@ -1,0 +1,149 @@
+"""Overlays: the scores of customers who were scored again since a run, laid over its rows.
+
+The newest overlay of a customer counts. Those of a run that is no longer kept are removed.
+"""
+
+import base64
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import orjson
+import sqlalchemy as sa
+
+from serving.state.database import State
+from serving.state.tables import OVERLAYS, POSITIONS
+from serving.store import StoredRow
+
+_COUNTER = "overlays"
+
+
+class Rescored(NamedTuple):
+    """What a customer's new scores are; `row` is None where nobody is a customer any more.
+
+    `lists` are packed slots by kind, `owned` packed purchases; `audiences` are the lists that they belong to.
+    """
+
+    customer_id: str
+    row: StoredRow | None
+    lists: Mapping[str, bytes]
+    owned: bytes
+    audiences: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Overlay:
+    """A customer's new scores as they were kept; the document is read when it is asked for."""
+
+    sequence: int
+    customer_id: str
+    inbox_sequence: int
+    document: str = field(repr=False)
+
+    @cached_property
+    def _parts(self) -> dict[str, Any]:
+        parts: dict[str, Any] = orjson.loads(self.document)
+        return parts
+
+    @property
+    def row(self) -> StoredRow | None:
+        """The stored row, None where nobody is a customer any more."""
+        return None if self._parts["row"] is None else tuple(self._parts["row"])
+
+    @property
+    def lists(self) -> dict[str, bytes]:
+        """Packed slots by kind."""
+        return {kind: base64.b64decode(packed) for kind, packed in self._parts["lists"].items()}
+
+    @property
+    def owned(self) -> bytes:
+        """Packed purchases; empty without any."""
+        return base64.b64decode(self._parts["owned"])
+
+    @property
+    def audiences(self) -> Collection[str]:
+        """The slugs of the lists that the customer belongs to by the new scores."""
+        return frozenset(self._parts["audiences"])
+
+
+class Overlays:
+    """The overlays of a state."""
+
+    def __init__(self, state: State) -> None:
+        self._state = state
+
+    def put_in(
+        self,
+        connection: sa.Connection,
+        score_run_id: str,
+        rescored: Iterable[Rescored],
+        *,
+        inbox_sequence: int,
+    ) -> None:
+        """Lay new scores over a run, in the caller's own transaction."""
+        sequence = read_position(connection, _COUNTER)
+        for each in rescored:
+            sequence += 1
+            connection.execute(sa.delete(OVERLAYS).where(_is(score_run_id, each.customer_id)))
+            connection.execute(
+                sa.insert(OVERLAYS).values(
+                    sequence=sequence,
+                    score_run_id=score_run_id,
+                    customer_id=each.customer_id,
+                    inbox_sequence=inbox_sequence,
+                    document=_document(each),
+                )
+            )
+        write_position(connection, _COUNTER, sequence)
+
+    def list_after(self, score_run_id: str, sequence: int) -> list[tuple[int, str, int]]:
+        """Return (sequence, customer_id, inbox_sequence) of a run's overlays after a number, in order."""
+        if not self._state.exists():
+            return []
+        query = (
+            sa.select(OVERLAYS.c.sequence, OVERLAYS.c.customer_id, OVERLAYS.c.inbox_sequence)
+            .where(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.sequence > sequence)
+            .order_by(OVERLAYS.c.sequence)
+        )
+        with self._state.reading() as connection:
+            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+
+    def read(self, score_run_id: str, customer_ids: Sequence[str]) -> dict[str, Overlay]:
+        """Return customers' overlays of a run, by id."""
+        query = sa.select(
+            OVERLAYS.c.sequence, OVERLAYS.c.customer_id, OVERLAYS.c.inbox_sequence, OVERLAYS.c.document
+        ).where(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.customer_id.in_(customer_ids))
+        with self._state.reading() as connection:
+            return {row.customer_id: Overlay(*row) for row in connection.execute(query)}
+
+    def forget_runs(self, kept: Collection[str]) -> None:
+        """Remove the overlays of all runs but some."""
+        with self._state.writing() as connection:
+            connection.execute(sa.delete(OVERLAYS).where(OVERLAYS.c.score_run_id.not_in(list(kept))))
+
+
+def read_position(connection: sa.Connection, name: str) -> int:
+    """Return how far something has come, 0 at first."""
+    found = connection.execute(sa.select(POSITIONS.c.sequence).where(POSITIONS.c.name == name)).scalar()
+    return int(found or 0)
+
+
+def write_position(connection: sa.Connection, name: str, sequence: int) -> None:
+    """Note how far something has come."""
+    connection.execute(sa.delete(POSITIONS).where(POSITIONS.c.name == name))
+    connection.execute(sa.insert(POSITIONS).values(name=name, sequence=sequence))
+
+
+def _is(score_run_id: str, customer_id: str) -> sa.ColumnElement[bool]:
+    return sa.and_(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.customer_id == customer_id)
+
+
+def _document(rescored: Rescored) -> str:
+    document = {
+        "row": rescored.row,
+        "lists": {kind: base64.b64encode(packed).decode() for kind, packed in rescored.lists.items()},
+        "owned": base64.b64encode(rescored.owned).decode(),
+        "audiences": sorted(rescored.audiences),
+    }
+    return orjson.dumps(document).decode()

@@ -1,0 +1,155 @@
+"""The worker: scores customers again as their events come in, runs export jobs, delivers webhooks.
+
+    python -m serving.worker [--var var]
+
+One a data set is enough; a second one waits until the first ends. Killed and started again it goes on where
+it was.
+"""
+
+import fcntl
+import logging
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Final
+
+import typer
+
+from features.console import run_command
+from features.settings import Layout, Settings, load_settings
+from serving.change_log import ChangeLog
+from serving.courier import deliver_due
+from serving.databases import open_state, open_store
+from serving.environment import Environment
+from serving.jobs import Bench, run_next_job
+from serving.logs import json_logging
+from serving.rescore_queue import RescoreQueue
+from serving.state.database import State
+from serving.state.inbox import Inbox
+from serving.state.migrate import make
+from serving.state.overlays import Overlays
+from serving.store import NoRunError, ScoreStore
+
+_POLL_SECONDS: Final = 0.2
+_SIDE_SECONDS: Final = 1.0
+_TIDY_SECONDS: Final = 3_600.0
+_PAUSE_SECONDS: Final = 5.0
+_LOG = logging.getLogger(__name__)
+
+
+class Worker:
+    """What the worker does beside waiting; every method does what is due now and returns."""
+
+    def __init__(self, environment: Environment, settings: Settings) -> None:
+        self._layout: Layout = environment.layout
+        self._settings = settings
+        self._state: State = open_state(environment)
+        self._store: ScoreStore = open_store(environment)
+        self._queue: RescoreQueue | None = None
+
+    def rescore(self) -> int:
+        """Score the customers of the next messages again, by the run that is live; return how many."""
+        try:
+            run_id = self._store.live_run_id()
+        except NoRunError:
+            return 0
+        if self._queue is None or self._queue.score_run_id != run_id:
+            self._queue = self._open_queue(run_id)
+        return self._queue.step()
+
+    def run_job(self) -> bool:
+        """Run the next export job; say whether there was one."""
+        bench = Bench(self._layout, self._state, self._store, self._settings)
+        return run_next_job(bench) is not None
+
+    def deliver(self) -> bool:
+        """Send the webhooks that are due; say whether any was sent."""
+        return deliver_due(self._state, self._layout, self._settings.changes).sent > 0
+
+    def tidy(self) -> None:
+        """Forget what has had its time: old messages, changes, and overlays of runs that are gone."""
+        oldest = datetime.now(UTC) - timedelta(days=self._settings.inbox.keep_days)
+        Inbox(self._state).prune(received_before=oldest)
+        ChangeLog(self._state, self._settings.changes).remove_old()
+        Overlays(self._state).forget_runs([run.score_run_id for run in self._store.list_runs()])
+
+    def _open_queue(self, run_id: str) -> RescoreQueue:
+        run = self._store.open_run(run_id)
+        try:
+            return RescoreQueue(self._state, self._layout, self._settings, run.meta)
+        finally:
+            run.close()
+
+
+def work(worker: Worker, stop: threading.Event) -> None:
+    """Work until asked to stop; what fails is logged and tried again a little later."""
+    sides = [
+        threading.Thread(target=_repeat, args=(task, stop, pause), daemon=True)
+        for task, pause in (
+            (worker.run_job, _SIDE_SECONDS),
+            (worker.deliver, _SIDE_SECONDS),
+            (worker.tidy, _TIDY_SECONDS),
+        )
+    ]
+    for side in sides:
+        side.start()
+    _repeat(worker.rescore, stop, _POLL_SECONDS)
+    for side in sides:
+        side.join(timeout=_PAUSE_SECONDS)
+
+
+def _repeat(task: Callable[[], object], stop: threading.Event, pause_seconds: float) -> None:
+    """Do a task again and again, at once after it did something."""
+    while not stop.is_set():
+        try:
+            did_something = bool(task())
+        except Exception as error:
+            _LOG.warning("%s failed: %s", task.__name__, type(error).__name__)
+            stop.wait(_PAUSE_SECONDS)
+            continue
+        if not did_something:
+            stop.wait(pause_seconds)
+
+
+@contextmanager
+def _alone(layout: Layout, stop: threading.Event) -> Iterator[None]:
+    """Hold the worker's lock of a data set; wait for it as long as another one works."""
+    folder = layout.root / "worker"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with (folder / "lock").open("w") as lock:
+        while not stop.is_set():
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                time.sleep(_PAUSE_SECONDS)
+        yield
+
+
+def _command(
+    *,
+    var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
+        "var"
+    ),
+) -> None:
+    """Score again whose events came in, run export jobs, deliver webhooks, until stopped."""
+    environment = Environment(var=var)
+    state = open_state(environment)
+    state.exists()  # raises where there was one and it is gone: that is no moment to begin anew
+    make(state)
+    stop = threading.Event()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: stop.set())
+    sys.stderr.write(f"working for {var} (stop with Ctrl-C)\n")
+    with json_logging(), _alone(environment.layout, stop):
+        if not stop.is_set():
+            work(Worker(environment, load_settings()), stop)
+
+
+if __name__ == "__main__":
+    run_command(_command)
