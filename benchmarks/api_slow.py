@@ -93,6 +93,7 @@ async def _drip(begin: bytes, more: bytes, ended: list[int]) -> None:
             while not gone.done():
                 writer.write(more)
                 await asyncio.wait([gone], timeout=1.0)
+            gone.exception()  # looked at: an end is an end, be it a reset
             ended[0] += 1
             writer.close()
 
