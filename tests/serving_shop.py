@@ -73,12 +73,18 @@ def write_history(
     *,
     refused: tuple[str, ...] = (),
     unit_cost_minor: int | None = None,
+    previous: History | None = None,
 ) -> History:
-    """Write lines as a history; customers in `refused` have said no to e-mails; all goods cost the same."""
+    """Write lines as a history; customers in `refused` have said no to e-mails; all goods cost the same.
+
+    It is the first generation, or the one after `previous`.
+    """
     schema = STORED_SCHEMAS["order_lines"]
     rows = pl.DataFrame([{**dict.fromkeys(schema), **line} for line in lines], schema=schema)
     buckets = [bucket_of(customer, BUCKET_COUNT) for customer in rows["customer_id"]]
-    with GenerationWriter(Layout(root).history, bucket_count=BUCKET_COUNT, currency="EUR") as writer:
+    with GenerationWriter(
+        Layout(root).history, bucket_count=BUCKET_COUNT, currency="EUR", previous=previous
+    ) as writer:
         for bucket in range(BUCKET_COUNT):
             writer.write("order_lines", rows.filter(pl.Series(buckets) == bucket), bucket=bucket)
         consent = [
