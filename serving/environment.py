@@ -2,12 +2,17 @@
 
 import ipaddress
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from features.errors import UserError
 from features.settings import Layout
+
+
+class EnvironmentSettingError(UserError):
+    """A setting in the environment, or its option of the command, is not possible."""
 
 
 class Environment(BaseSettings):
@@ -32,6 +37,12 @@ class Environment(BaseSettings):
     drain_seconds: Annotated[int, Field(ge=1, le=3600)] = 30
     stale_after_days: Annotated[int, Field(ge=0, le=3650)] = 14
 
+    def __init__(self, **given: Any) -> None:  # noqa: ANN401 - any field
+        try:
+            super().__init__(**given)
+        except ValidationError as error:
+            raise EnvironmentSettingError(_told(error)) from None
+
     @property
     def is_loopback(self) -> bool:
         """Whether only this machine can call."""
@@ -41,6 +52,12 @@ class Environment(BaseSettings):
     def layout(self) -> Layout:
         """Where everything lies."""
         return Layout(self.var)
+
+
+def _told(error: ValidationError) -> str:
+    """Name every wrong setting and what is allowed, without what was set: it may be a secret."""
+    wrong = ((str(part["loc"][0]) if part["loc"] else "", part["msg"]) for part in error.errors())
+    return "; ".join(f"REGULARS_{name.upper()}: {words[:1].lower()}{words[1:]}" for name, words in wrong)
 
 
 def is_loopback(host: str) -> bool:

@@ -18,7 +18,8 @@ from serving.calls import Call
 FOLDER_VARIABLE: Final = "PROMETHEUS_MULTIPROC_DIR"
 _REFUSED_FOR: Final = {401: "key", 403: "scope", 429: "limit"}
 _SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-_FILE_BYTES: Final = 1 << 20
+_FILE_BYTES: Final = 1 << 18
+_DEAD_KEPT: Final = 50
 _LOG = logging.getLogger(__name__)
 
 
@@ -81,7 +82,7 @@ class Metrics:
         """Yield (process id, bytes of memory) of this process and of those beside it that still run."""
         pids = {os.getpid()}
         if self._folder is not None:
-            pids |= {int(path.stem.rpartition("_")[2]) for path in self._folder.glob("counter_*.db")}
+            pids |= {_pid_of(path) for path in self._folder.glob("counter_*.db")}
         parent = os.getppid()
         for pid in sorted(pids):
             pages = _resident_pages(pid, parent=parent)
@@ -98,9 +99,30 @@ def _resident_pages(pid: int, *, parent: int) -> int | None:
     return int(fields[21]) if int(fields[1]) == parent else None
 
 
+def _forget_oldest(folder: Path) -> None:
+    """Keep the counts of the newest dead processes only: one that dies again and again fills no disk."""
+    counted = sorted(folder.glob("*.db"), key=_changed_at, reverse=True)
+    parent, newest = os.getppid(), 2 * _DEAD_KEPT
+    for path in counted[newest:]:
+        if _resident_pages(_pid_of(path), parent=parent) is None:
+            path.unlink(missing_ok=True)
+
+
+def _changed_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except FileNotFoundError:
+        return 0.0  # another process forgot it just now
+
+
+def _pid_of(path: Path) -> int:
+    return int(path.stem.rpartition("_")[2])
+
+
 def _reserve(folder: Path) -> bool:
     """Set aside this process's files: a disk that is full later must not end who counts in them."""
     try:
+        _forget_oldest(folder)
         for kind in ("counter", "histogram"):
             (folder / f"{kind}_{os.getpid()}.db").write_bytes(bytes(_FILE_BYTES))
     except OSError as error:

@@ -17,7 +17,7 @@ from serving_runs import publish
 
 from features.settings import Layout
 from serving.__main__ import ServeError, check_start
-from serving.environment import Environment
+from serving.environment import Environment, EnvironmentSettingError
 from serving.state.database import State, StateGoneError
 from serving.state.keys import Keys
 from serving.state.migrate import make
@@ -85,6 +85,28 @@ def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
     assert done.returncode == 2
     assert done.stderr.startswith("error: no score run in ")
     assert done.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("LOG", "loud"), ("DRAIN_SECONDS", "0"), ("STALE_AFTER_DAYS", "soon"), ("POLL_SECONDS", "-1")],
+)
+def test_a_wrong_setting_is_one_line_that_names_it(tmp_path: Path, name: str, value: str) -> None:
+    command = [sys.executable, "-m", "serving", "--var", str(tmp_path)]
+    given = {**os.environ, f"REGULARS_{name}": value}
+    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=given, check=False)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"error: REGULARS_{name}: input should be ")
+    assert done.stderr.count("\n") == 1
+
+
+def test_wrong_settings_are_not_repeated(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("REGULARS_WORKERS", "sesame")
+    with pytest.raises(EnvironmentSettingError) as refused:
+        Environment(port=-1)
+    assert "REGULARS_WORKERS" in str(refused.value)
+    assert "REGULARS_PORT" in str(refused.value)
+    assert "sesame" not in str(refused.value)
 
 
 @pytest.fixture(scope="module")

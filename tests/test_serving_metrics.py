@@ -141,6 +141,18 @@ def test_processes_add_up_and_the_dead_keep_only_their_counts(tmp_path: Path) ->
     third.communicate("\n")
 
 
+def test_of_many_dead_processes_the_newest_are_kept(tmp_path: Path) -> None:
+    """No process has a number of eight digits."""
+    for number in range(200):
+        path = tmp_path / f"counter_{10_000_000 + number}.db"
+        path.write_bytes(b"")
+        os.utime(path, (number, number))
+    process = counting(tmp_path, 1)
+    process.communicate("\n")
+    kept = sorted(int(path.stem.rpartition("_")[2]) for path in tmp_path.glob("counter_*.db"))
+    assert kept == [process.pid, *range(10_000_100, 10_000_200)]
+
+
 def test_a_start_forgets_what_the_last_one_counted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(FOLDER_VARIABLE, raising=False)
     monkeypatch.setenv(FOLDER_VARIABLE, "put back when the test ends")
@@ -165,9 +177,9 @@ def test_without_a_place_to_count_the_service_answers(
 
 
 def test_the_page_names_every_metric(client: TestClient) -> None:
-    told = set(
-        re.findall(r"^\| `(regulars_[a-z_]+)", (ROOT / "docs/operations.md").read_text(), re.MULTILINE)
-    )
+    page = (ROOT / "docs/operations.md").read_text()
+    section = page.partition("\n### Metrics\n")[2].partition("\n### ")[0]
+    told = set(re.findall(r"^\| `(regulars_[a-z_]+)", section, re.MULTILINE))
     client.get("/v1/customers/c1/predictions")
     families = {family.name for family in text_string_to_metric_families(client.get("/metrics").text)}
     counters = ("regulars_requests", "regulars_refused_calls")
