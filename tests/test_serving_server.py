@@ -17,6 +17,7 @@ from serving_runs import publish
 from test_serving_main import ROOT, free_port, status, wait_until
 
 EXPORT = b"GET /v1/audiences/at-risk/export.csv HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+LAST_PART = b"\r\n0\r\n\r\n"
 MANY = [f"c{number}" for number in range(30_000)]
 
 
@@ -35,7 +36,9 @@ def serving(
         )
         try:
             wait_until(lambda: status(f"http://127.0.0.1:{port}/readyz") == 200)
-            wait_until(lambda: len(children(process.pid)) == workers)
+            # A worker has its file of counts just before it takes connections.
+            counted = var / "metrics" / str(port)
+            wait_until(lambda: len(list(counted.glob("histogram_*.db"))) >= workers)
             yield process, port
         finally:
             process.terminate()
@@ -83,7 +86,7 @@ def test_a_server_that_is_stopped_ends_what_it_has_begun(tmp_path: Path) -> None
         wait_until(lambda: status(f"http://127.0.0.1:{port}/healthz") is None)
         assert process.poll() is None
         body = rest_of(export)
-        assert body.endswith(b"0\r\n\r\n")
+        assert body.endswith(LAST_PART)
         assert body.count(b"s_0001") == len(MANY)
         assert process.wait(60) == 0
 
@@ -130,15 +133,16 @@ def test_a_killed_worker_costs_its_own_requests_only(tmp_path: Path) -> None:
         url = f"http://127.0.0.1:{port}/v1/customers/c1/predictions"
         # A connection that the dead one had taken is lost with it; the next one is another's.
         assert [status(url) for _ in range(50)].count(200) >= 48
-        wait_until(lambda: len(children(process.pid)) == 2)
+        wait_until(lambda: len(list((tmp_path / "metrics" / str(port)).glob("histogram_*.db"))) == 3)
         assert process.poll() is None
+        assert len(children(process.pid)) == 2
         assert children(process.pid) & before == before - {victim}
         assert [status(url) for _ in range(50)] == [200] * 50
         # Which worker had which export is the kernel's choice: each is whole or ends without its last part.
         for export in under_way:
             with export:
                 received = rest_of(export)
-                assert received.endswith(b"0\r\n\r\n") == (received.count(b"s_0001") == len(MANY))
+                assert received.endswith(LAST_PART) == (received.count(b"s_0001") == len(MANY))
 
 
 @pytest.mark.slow
