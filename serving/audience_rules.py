@@ -1,6 +1,6 @@
 """The lists of a scoring run: rules of `regulars.toml` over the rows of all customers, each in its order.
 
-A rule is written in the language of `features.item_filter` and evaluated by the same database as filters of
+A rule is written in the language of `features.item_filter` and evaluated as the same SQL as filters of
 products, so that a condition means one thing wherever it stands.
 """
 

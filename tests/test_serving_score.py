@@ -186,7 +186,7 @@ def test_a_rule_that_cannot_be_understood_stops_before_anything_is_scored(
     settings.write_text("[audiences.vip]\ntitle = 'V'\nrule = 'clv > 5'\n")
     monkeypatch.setenv("REGULARS_CONFIG", str(settings))
     with pytest.raises(UserError, match=r"\[audiences.vip\] rule: there is no column 'clv'"):
-        open_request(Layout(shop), as_of=None, out=None)
+        open_request(Environment(var=shop), as_of=None, out=None)
 
 
 def test_scoring_again_gives_the_same_rows(shop: Path) -> None:
