@@ -7,6 +7,7 @@ event of a customer and an occurrence happens once, however often, late or out o
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime, timedelta
+from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
 from features.settings import ChangeSettings
@@ -128,11 +129,16 @@ class Moment:
 
     def midnight(self, day: date) -> datetime:
         """Return 00:00 of a day in the shop's time zone."""
-        return instant_of(local_midnight_days(day, self.meta.time_zone))
+        return _midnight(day, self.meta.time_zone)
 
     def is_news(self, at: datetime, day: date) -> bool:
         """Say whether an instant lies so shortly before a day that it is worth an event."""
         return self.midnight(day) - at <= timedelta(days=self.rules.late_days_max)
+
+
+@lru_cache(maxsize=1_000)
+def _midnight(day: date, time_zone: str) -> datetime:
+    return instant_of(local_midnight_days(day, time_zone))
 
 
 def changed_names(said: Said, facts: Facts, rules: ChangeSettings) -> list[str]:
@@ -202,26 +208,25 @@ def follow(said: Said | None, facts: Facts, moment: Moment) -> tuple[list[Event]
     if said is None:
         # Not seen before: orders may be news, a silence that lies before is none.
         said = replace(begin(facts, moment), values={}, orders_told=0)
-    clicked_at = facts.clicked_at or said.clicked_at
+    if facts.clicked_at is None and said.clicked_at is not None:
+        facts = replace(facts, clicked_at=said.clicked_at)
+    band = _settled(said, facts, moment)
     events = [
-        *_band_events(said, facts, moment),
+        *_band_events(said.band, band, facts, moment),
         *_order_events(said, facts, moment),
-        *_silences(said, replace(facts, clicked_at=clicked_at), moment),
+        *_silences(said, facts, moment),
         *_due_events(facts, moment),
     ]
-    return events, _told(said, replace(facts, clicked_at=clicked_at), moment)
-
-
-def _told(said: Said, facts: Facts, moment: Moment) -> Said:
     begun = begin(facts, moment)
-    return replace(
-        said,
-        band=_settled(said, facts, moment),
-        orders_told=max(said.orders_told, begun.orders_told),
-        clicked_at=facts.clicked_at,
-        silent_order_at=begun.silent_order_at or said.silent_order_at,
-        silent_click_at=begun.silent_click_at or said.silent_click_at,
+    told = Said(
+        said.values,
+        band,
+        max(said.orders_told, begun.orders_told),
+        facts.clicked_at,
+        begun.silent_order_at or said.silent_order_at,
+        begun.silent_click_at or said.silent_click_at,
     )
+    return events, told
 
 
 def _settled(said: Said, facts: Facts, moment: Moment) -> str | None:
@@ -230,13 +235,12 @@ def _settled(said: Said, facts: Facts, moment: Moment) -> str | None:
     return settle_band(said.band, facts.values["churn_probability"], cuts, share=share)
 
 
-def _band_events(said: Said, facts: Facts, moment: Moment) -> Iterator[Event]:
-    band, meta = _settled(said, facts, moment), moment.meta
-    if said.band is None or band == said.band:
+def _band_events(before: str | None, band: str | None, facts: Facts, moment: Moment) -> Iterator[Event]:
+    if before is None or band == before:
         return
-    occurrence = f"{meta.scored_at.isoformat()}:{meta.inbox_sequence}:{band}"
+    occurrence = f"{moment.meta.scored_at.isoformat()}:{moment.meta.inbox_sequence}:{band}"
     probability = facts.values["churn_probability"]
-    yield Event("band_changed", occurrence, {"from": said.band, "to": band, "churn_probability": probability})
+    yield Event("band_changed", occurrence, {"from": before, "to": band, "churn_probability": probability})
 
 
 def _order_events(said: Said, facts: Facts, moment: Moment) -> Iterator[Event]:

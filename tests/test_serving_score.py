@@ -3,7 +3,7 @@
 import asyncio
 import json
 import shutil
-from datetime import date
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from features.cohort import AsOfError
 from features.errors import UserError
 from features.settings import Layout, Settings, ShopSettings
 from features.shop_rfm import read_rfm
-from features.snapshot import Snapshot
+from features.snapshot import Snapshot, days_since_epoch
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from models.recommender.contract import LIST_COLUMNS
 from serving.api import create_app
@@ -29,6 +29,7 @@ from serving.databases import open_store
 from serving.demo import example_calls
 from serving.environment import Environment
 from serving.explain import UnknownCustomerError, explain
+from serving.lifecycle import EVENTS
 from serving.present import RunView
 from serving.registry import RegistryError
 from serving.rows import NAMES
@@ -114,6 +115,24 @@ def test_the_first_run_is_the_baseline_of_the_log_of_changes(shop: Path) -> None
     first = [row for row in rows if row.score_run_id == rows[0].score_run_id]
     assert sorted(row.customer_id for row in first) == sorted(ids)
     assert {row.kind for row in first} == {"scores"}
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_a_second_run_tells_what_happened_since_the_first(tmp_path: Path) -> None:
+    lines = [line for line in make_orders() if line["ordered_at"].date() < date(2026, 6, 28)]
+    history = write_history(tmp_path, lines)
+    register(tmp_path, fit_champions(history, OLD, choice=CHOICE), as_of=OLD)
+    score(tmp_path)
+    late = datetime(2026, 6, 28, 9, tzinfo=UTC)
+    new = {**lines[0], "customer_id": "new", "ordered_at": late, "ordered_days": days_since_epoch(late)}
+    write_history(tmp_path, [*lines, {**new, "order_id": "new-0", "line_id": "new-0-0"}])
+    score(tmp_path)
+    with State.of(Layout(tmp_path)).reading() as connection:
+        rows = connection.execute(sa.select(CHANGES).where(CHANGES.c.score_run_id == "s_0002")).all()
+    told = {(row.customer_id, row.event or row.kind) for row in rows}
+    assert {("new", "scores"), ("new", "first_order")} <= told
+    assert {event for customer, event in told if customer != "new"} <= {"scores", *EVENTS}
+    assert ("new", "nth_order") not in told
 
 
 def test_files_hold_the_flat_names_and_the_lists(shop: Path) -> None:
