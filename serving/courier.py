@@ -18,7 +18,8 @@ from typing import Final, NamedTuple, TypeVar
 from features.settings import ChangeSettings, Layout
 from serving.cursor import load_secret
 from serving.state.database import State, StateError
-from serving.state.webhooks import ENDPOINTS_MAX, Delivery, Endpoint, Webhooks
+from serving.state.deliveries import Deliveries, Delivery
+from serving.state.webhooks import ENDPOINTS_MAX, Endpoint
 from serving.webhook_address import Rules
 from serving.webhook_sender import GONE, Outcome, Resolve, Sender, resolver
 
@@ -53,7 +54,7 @@ class Courier:
         tls: ssl.SSLContext | None = None,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
-        self._webhooks = Webhooks(state, now=now)
+        self._deliveries = Deliveries(state, now=now)
         self._names = ThreadPoolExecutor(ENDPOINTS_MAX, "names")
         self._database = ThreadPoolExecutor(1, "webhooks")
         self._sender = Sender(
@@ -97,8 +98,8 @@ class Courier:
             executor.shutdown(wait=False, cancel_futures=True)
 
     async def _start(self) -> None:
-        await self._call(self._webhooks.enqueue)
-        for endpoint in await self._call(self._webhooks.lease_due):
+        await self._call(self._deliveries.enqueue)
+        for endpoint in await self._call(self._deliveries.lease_due):
             self._tasks.add(asyncio.create_task(self._serve(endpoint)))
 
     async def _reap(self, waited: tuple[set[asyncio.Task[None]], set[asyncio.Task[None]]]) -> None:
@@ -111,11 +112,13 @@ class Courier:
         over_at = time.monotonic() + _TURN_SECONDS
         is_working = True
         while is_working and time.monotonic() < over_at:
-            due = await self._call(lambda: self._webhooks.due(endpoint.endpoint_id, limit=_MESSAGES_AT_ONCE))
+            due = await self._call(
+                lambda: self._deliveries.due(endpoint.endpoint_id, limit=_MESSAGES_AT_ONCE)
+            )
             if not due:
                 break
             is_working = await self._send(endpoint, due, over_at)
-        await self._call(partial(self._webhooks.release, endpoint.endpoint_id))
+        await self._call(partial(self._deliveries.release, endpoint.endpoint_id))
 
     async def _send(self, endpoint: Endpoint, due: Sequence[Delivery], over_at: float) -> bool:
         """Send messages one after the other; say whether the receiver took all that were tried."""
@@ -130,7 +133,7 @@ class Courier:
             if time.monotonic() >= over_at:
                 break
         if taken:
-            await self._call(partial(self._webhooks.note_sent, endpoint.endpoint_id, taken))
+            await self._call(partial(self._deliveries.note_sent, endpoint.endpoint_id, taken))
             self.tally = self.tally._replace(sent=self.tally.sent + len(taken))
         if failed is not None:
             await self._note_failure(endpoint.endpoint_id, *failed)
@@ -141,10 +144,12 @@ class Courier:
         _LOG.info("webhook %s failed: %s", endpoint_id, said)
         if outcome.status == GONE:
             note: Callable[[], str | None] = partial(
-                self._webhooks.disable, endpoint_id, "it answered 410, gone"
+                self._deliveries.disable, endpoint_id, "it answered 410, gone"
             )
         else:
-            note = partial(self._webhooks.note_failed, endpoint_id, delivery, retry_after=outcome.retry_after)
+            note = partial(
+                self._deliveries.note_failed, endpoint_id, delivery, retry_after=outcome.retry_after
+            )
         reason = await self._call(note)
         disabled = self.tally.disabled
         if reason is not None:

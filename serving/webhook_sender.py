@@ -14,7 +14,8 @@ from typing import Final, NamedTuple
 import httpx2
 from standardwebhooks import Webhook
 
-from serving.state.webhooks import Delivery, Endpoint
+from serving.state.deliveries import Delivery
+from serving.state.webhooks import Endpoint
 from serving.webhook_address import AddressError, Rules, check_address, read_url
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from serving.lifecycle import EVENTS
-from serving.state.webhooks import Delivery, Endpoint
+from serving.state.deliveries import Delivery
+from serving.state.webhooks import Endpoint
 from serving.webhook_sender import signed_headers, signing_secret
 from serving.webhooks import KINDS
 

@@ -28,8 +28,9 @@ from serving.courier import MASTER_FILE, Courier, Tally
 from serving.cursor import load_secret
 from serving.lifecycle import EVENTS
 from serving.state.database import State
+from serving.state.deliveries import GIVE_UP_AFTER, WAITS_SECONDS, Deliveries
 from serving.state.tables import DELIVERIES
-from serving.state.webhooks import GIVE_UP_AFTER, WAITS_SECONDS, Endpoint, WebhookError, Webhooks
+from serving.state.webhooks import Endpoint, WebhookError, Webhooks
 from serving.webhook_sender import signing_secret
 
 NOW = datetime.now(UTC).replace(microsecond=0)
@@ -300,7 +301,7 @@ def test_what_waits_survives_a_restart_and_a_kill(shop: Shop, httpserver: HTTPSe
     shop.deliver()
     # Killed while it sent: the endpoint is still taken, for two minutes.
     shop.clock.turn(seconds=5)
-    again = Webhooks(State.of(Layout(tmp_path)), now=shop.clock)
+    again = Deliveries(State.of(Layout(tmp_path)), now=shop.clock)
     assert [endpoint.failures for endpoint in again.lease_due()] == [1]
     assert shop.deliver() == Tally()
     shop.clock.turn(seconds=120)
