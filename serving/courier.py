@@ -66,6 +66,7 @@ class Courier:
             now=now,
         )
         self._tasks: set[asyncio.Task[None]] = set()
+        self._is_ending = False
         self.tally = Tally()
 
     async def drain(self) -> Tally:
@@ -77,7 +78,7 @@ class Courier:
             await self._reap(await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED))
 
     async def follow(self, stop: asyncio.Event, *, poll_seconds: float = 1.0) -> None:
-        """Deliver what is due, and what falls due, until `stop` is set; then end what is under way."""
+        """Deliver what is due, and what falls due, until `stop` is set; then end the messages under way."""
         while not stop.is_set():
             try:
                 await self._start()
@@ -90,6 +91,7 @@ class Courier:
                 _LOG.exception("a delivery failed")
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), poll_seconds)
+        self._is_ending = True
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
     def close(self) -> None:
@@ -111,10 +113,9 @@ class Courier:
         """Send what is due at an endpoint in the order of the log, until one fails or its turn is over."""
         over_at = time.monotonic() + _TURN_SECONDS
         is_working = True
-        while is_working and time.monotonic() < over_at:
-            due = await self._call(
-                lambda: self._deliveries.due(endpoint.endpoint_id, limit=_MESSAGES_AT_ONCE)
-            )
+        due_now = partial(self._deliveries.due, endpoint.endpoint_id, limit=_MESSAGES_AT_ONCE)
+        while is_working and not self._is_over(over_at):
+            due = await self._call(due_now)
             if not due:
                 break
             is_working = await self._send(endpoint, due, over_at)
@@ -130,7 +131,7 @@ class Courier:
                 failed = (delivery, outcome)
                 break
             taken.append(delivery.sequence)
-            if time.monotonic() >= over_at:
+            if self._is_over(over_at):
                 break
         if taken:
             await self._call(partial(self._deliveries.note_sent, endpoint.endpoint_id, taken))
@@ -138,6 +139,9 @@ class Courier:
         if failed is not None:
             await self._note_failure(endpoint.endpoint_id, *failed)
         return failed is None
+
+    def _is_over(self, over_at: float) -> bool:
+        return self._is_ending or time.monotonic() >= over_at
 
     async def _note_failure(self, endpoint_id: str, delivery: Delivery, outcome: Outcome) -> None:
         said = f"it answered {outcome.status}" if outcome.status is not None else outcome.reason

@@ -110,12 +110,10 @@ class Sender:
             check_address(address, self._rules)
         headers = signed_headers(self._master, endpoint, delivery, at=self._now())
         headers["host"] = target.authority
-        # Nothing of the environment: a proxy would connect to where it likes.
-        async with httpx2.AsyncClient(
-            verify=self._tls, trust_env=False, timeout=self._timeout_seconds
-        ) as client:
+        # Below the client: no redirect, no cookie, no proxy of the environment, and no address in its log.
+        async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
             for number, address in enumerate(addresses, start=1):
-                request = client.build_request(
+                request = httpx2.Request(
                     "POST",
                     target.at(address),
                     content=delivery.body.encode(),
@@ -123,7 +121,7 @@ class Sender:
                     extensions={"sni_hostname": target.host},
                 )
                 try:
-                    answer = await client.send(request, stream=True, follow_redirects=False)
+                    answer = await transport.handle_async_request(request)
                 except httpx2.ConnectError:
                     if number == len(addresses):
                         raise

@@ -226,7 +226,7 @@ def test_an_endpoint_that_fails_for_a_day_is_disabled_and_says_so(
     for wait in WAITS_SECONDS:
         assert shop.deliver() == Tally(failed=1)
         shop.clock.turn(seconds=wait)
-    with caplog.at_level(logging.INFO, "serving"):
+    with caplog.at_level(logging.DEBUG):
         tally = shop.deliver()
     assert tally == Tally(failed=1, disabled=((endpoint.endpoint_id, "it failed for 24 hours"),))
     assert len(set(receiver.ids)) == 1
