@@ -8,7 +8,7 @@ import asyncio
 import logging
 import ssl
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -28,6 +28,7 @@ _TURN_SECONDS: Final = 30.0
 _MESSAGES_AT_ONCE: Final = 20
 _LOG = logging.getLogger(__name__)
 _T = TypeVar("_T")
+_Attempt = Callable[[Delivery], Awaitable[Outcome]]
 
 
 class Tally(NamedTuple):
@@ -114,19 +115,23 @@ class Courier:
         over_at = time.monotonic() + _TURN_SECONDS
         is_working = True
         due_now = partial(self._deliveries.due, endpoint.endpoint_id, limit=_MESSAGES_AT_ONCE)
-        while is_working and not self._is_over(over_at):
-            due = await self._call(due_now)
-            if not due:
-                break
-            is_working = await self._send(endpoint, due, over_at)
+        async with self._sender.line() as line:
+            while is_working and not self._is_over(over_at):
+                due = await self._call(due_now)
+                if not due:
+                    break
+                attempt = partial(self._sender.attempt, endpoint, line=line)
+                is_working = await self._send(endpoint.endpoint_id, due, attempt, over_at=over_at)
         await self._call(partial(self._deliveries.release, endpoint.endpoint_id))
 
-    async def _send(self, endpoint: Endpoint, due: Sequence[Delivery], over_at: float) -> bool:
+    async def _send(
+        self, endpoint_id: str, due: Sequence[Delivery], attempt: _Attempt, *, over_at: float
+    ) -> bool:
         """Send messages one after the other; say whether the receiver took all that were tried."""
         taken: list[int] = []
         failed: tuple[Delivery, Outcome] | None = None
         for delivery in due:
-            outcome = await self._sender.attempt(endpoint, delivery)
+            outcome = await attempt(delivery)
             if not outcome.is_taken:
                 failed = (delivery, outcome)
                 break
@@ -134,10 +139,10 @@ class Courier:
             if self._is_over(over_at):
                 break
         if taken:
-            await self._call(partial(self._deliveries.note_sent, endpoint.endpoint_id, taken))
+            await self._call(partial(self._deliveries.note_sent, endpoint_id, taken))
             self.tally = self.tally._replace(sent=self.tally.sent + len(taken))
         if failed is not None:
-            await self._note_failure(endpoint.endpoint_id, *failed)
+            await self._note_failure(endpoint_id, *failed)
         return failed is None
 
     def _is_over(self, over_at: float) -> bool:

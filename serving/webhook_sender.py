@@ -86,11 +86,20 @@ class Sender:
         self._tls = tls or ssl.create_default_context()
         self._now = now
 
-    async def attempt(self, endpoint: Endpoint, delivery: Delivery) -> Outcome:
+    def line(self) -> httpx2.AsyncHTTPTransport:
+        """Return what connects to one endpoint, to be closed; a connection is used again while it lasts.
+
+        Below the client: no redirect, no cookie, no proxy of the environment, and no address in its log.
+        """
+        return httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False)
+
+    async def attempt(
+        self, endpoint: Endpoint, delivery: Delivery, line: httpx2.AsyncHTTPTransport
+    ) -> Outcome:
         """Try once; every failure is an outcome."""
         try:
             async with asyncio.timeout(self._timeout_seconds):
-                return await self._send(endpoint, delivery)
+                return await self._send(endpoint, delivery, line)
         except TimeoutError:
             return Outcome(None, f"no answer within {self._timeout_seconds:g} seconds")
         except AddressError as error:
@@ -101,7 +110,7 @@ class Sender:
             # The name alone: the message of an error may hold the address.
             return Outcome(None, f"the connection failed ({type(error).__name__})")
 
-    async def _send(self, endpoint: Endpoint, delivery: Delivery) -> Outcome:
+    async def _send(self, endpoint: Endpoint, delivery: Delivery, line: httpx2.AsyncHTTPTransport) -> Outcome:
         target = read_url(endpoint.url, self._rules)
         addresses = list(dict.fromkeys(await self._resolve(target.host, target.port)))[:_ADDRESSES_MAX]
         if not addresses:
@@ -110,24 +119,22 @@ class Sender:
             check_address(address, self._rules)
         headers = signed_headers(self._master, endpoint, delivery, at=self._now())
         headers["host"] = target.authority
-        # Below the client: no redirect, no cookie, no proxy of the environment, and no address in its log.
-        async with httpx2.AsyncHTTPTransport(verify=self._tls, trust_env=False) as transport:
-            for number, address in enumerate(addresses, start=1):
-                request = httpx2.Request(
-                    "POST",
-                    target.at(address),
-                    content=delivery.body.encode(),
-                    headers=headers,
-                    extensions={"sni_hostname": target.host},
-                )
-                try:
-                    answer = await transport.handle_async_request(request)
-                except httpx2.ConnectError:
-                    if number == len(addresses):
-                        raise
-                    continue
-                await answer.aclose()  # what it says beside its status is nobody's concern
-                return Outcome(answer.status_code, "", _seconds(answer.headers.get("retry-after")))
+        for number, address in enumerate(addresses, start=1):
+            request = httpx2.Request(
+                "POST",
+                target.at(address),
+                content=delivery.body.encode(),
+                headers=headers,
+                extensions={"sni_hostname": target.host},
+            )
+            try:
+                answer = await line.handle_async_request(request)
+            except httpx2.ConnectError:
+                if number == len(addresses):
+                    raise
+                continue
+            await answer.aclose()  # what it says beside its status is nobody's concern
+            return Outcome(answer.status_code, "", _seconds(answer.headers.get("retry-after")))
         raise AssertionError("the last address returns or raises")
 
 
