@@ -24,7 +24,7 @@ from serving.store import Item, PublishError, RunMeta
 # The server notices within a minute that the publisher's machine is gone, and lets go of its lock.
 _SESSION: Final = {
     "search_path": CONTROL_SCHEMA,
-    "lock_timeout": "5s",
+    "lock_timeout": "1s",
     "idle_session_timeout": "0",
     "tcp_keepalives_idle": "30",
     "tcp_keepalives_interval": "10",
@@ -53,7 +53,7 @@ class PgRunWriter:
         self._name = address.name
         self._kept_runs = kept_runs
         self._rows = count(1)
-        self._is_indexed = False
+        self._is_indexed = self._is_live = False
         with self._guarded():
             self._connection = psycopg.connect(address.conninfo(_SESSION, is_hasty=False), autocommit=True)
         try:
@@ -85,8 +85,8 @@ class PgRunWriter:
 
     def __exit__(self, *details: object) -> None:
         with suppress(psycopg.Error):
-            self._remove_unpublished()
-        with suppress(psycopg.Error):
+            if not self._is_live:
+                self._remove_unpublished()
             # The session ends a little after its connection; the next publisher need not wait for that.
             self._run("SELECT pg_advisory_unlock(%s, %s)", LOCKS, PUBLISH_LOCK)
         self._connection.close()
@@ -134,6 +134,7 @@ class PgRunWriter:
             for name in RUN_TABLE_NAMES:
                 self._run(f"ANALYZE {self._schema}.{name}")
             self._make_live(customer_count)
+        self._is_live = True
         # The run is live: what cannot be removed now, the next one removes.
         with suppress(psycopg.Error):
             self._remove_old()
@@ -192,14 +193,14 @@ class PgRunWriter:
             (RUN_PREFIX,),
         ).fetchall()
         for (schema,) in found:
-            self._run(f'DROP SCHEMA "{schema}" CASCADE')
+            # Somebody reads it: the next one removes it.
+            with suppress(psycopg.errors.LockNotAvailable):
+                self._run(f'DROP SCHEMA "{schema}" CASCADE')
 
     def _take_lock(self) -> None:
-        # A moment: the session of a publisher that was killed just now still has to end.
+        # It waits as long as `lock_timeout`: the session of a publisher killed just now still has to end.
         try:
-            with self._connection.transaction():
-                self._run("SET LOCAL lock_timeout = '1s'")
-                self._run("SELECT pg_advisory_lock(%s, %s)", LOCKS, PUBLISH_LOCK)
+            self._run("SELECT pg_advisory_lock(%s, %s)", LOCKS, PUBLISH_LOCK)
         except psycopg.errors.LockNotAvailable:
             raise PublishError(
                 "another scoring run is being made; wait for it to end, then run this again"

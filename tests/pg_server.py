@@ -21,6 +21,10 @@ class PgServer:
         # Not under pytest's folder: every other run of pytest closes that to the server's user.
         folder = tempfile.mkdtemp(prefix="regulars-postgresql-")
         self._server = get_server(folder, cleanup_mode="delete")
+        with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
+            # No test cuts the power; the disk is spared.
+            connection.execute("ALTER SYSTEM SET fsync = off")
+            connection.execute("SELECT pg_reload_conf()")
 
     def new_database(self, options: str = "") -> str:
         """Make an empty database; return its address, with a password that must never be seen."""

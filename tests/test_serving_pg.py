@@ -3,6 +3,7 @@
 import asyncio
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import threading
@@ -286,7 +287,10 @@ def test_two_workers_follow_the_pointer(pg_url: str, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "serving", "--port", str(port), "--workers", "2", "--var", str(tmp_path)]
     given = {**os.environ, "REGULARS_POLL_SECONDS": "0.05"}
     url, told = f"http://127.0.0.1:{port}", tmp_path / "told.txt"
-    with told.open("wb") as err, subprocess.Popen(command, cwd=ROOT, env=given, stderr=err) as process:
+    with (
+        told.open("wb") as err,
+        subprocess.Popen(command, cwd=ROOT, env=given, stderr=err, start_new_session=True) as process,
+    ):
         try:
             wait_until(lambda: status(f"{url}/readyz") == 200)
             seen = {str(read(f"{url}/v1/customers/c1/predictions")["score_run_id"]) for _ in range(20)}
@@ -296,7 +300,7 @@ def test_two_workers_follow_the_pointer(pg_url: str, tmp_path: Path) -> None:
                 lambda: {read(f"{url}/v1/models/current")["score_run_id"] for _ in range(20)} == {"s_0002"}
             )
         finally:
-            process.terminate()
-            process.wait(20)
+            # All of its processes: a worker that is only starting misses the signal to end.
+            os.killpg(process.pid, signal.SIGKILL)
     assert "serving" in told.read_text()
     assert "hunter2" not in told.read_text()
