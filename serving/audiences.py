@@ -1,5 +1,6 @@
 """The named lists of a run as calls name them, and their members with or without the control group."""
 
+import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
@@ -53,6 +54,8 @@ class Audience(NamedTuple):
         ):
             after = members[-1].position
             yield self._wanted(members)
+            # Others are answered between two.
+            await asyncio.sleep(0)
 
     def _wanted(self, members: Sequence[Member]) -> list[Listed]:
         share, holds = self.counts.control_group_share, self.group.holds

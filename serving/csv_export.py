@@ -5,7 +5,6 @@ an F; whether the control group holds the member, and with which probability it 
 recommended items follow where they are asked for.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
@@ -77,7 +76,6 @@ async def stream_csv(
             wide = await items.cells([row[0] for row in rows])
             rows = [(*row, *more) for row, more in zip(rows, wide, strict=True)]
         yield csv_lines(rows, excel=excel)
-        await asyncio.sleep(0)
 
 
 class ListedCells:

@@ -90,8 +90,9 @@ def run_next_job(bench: Bench, *, lease_seconds: float = LEASE_SECONDS) -> Job |
 
 def remove_expired(bench: Bench) -> None:
     """Delete the files of jobs that are older than files are kept."""
-    for job_id in bench.jobs.expire(datetime.now(UTC)):
+    for job_id in bench.jobs.past_keeping(datetime.now(UTC)):
         shutil.rmtree(bench.layout.exports / job_id, ignore_errors=True)
+        bench.jobs.mark_expired(job_id)
 
 
 def _run(bench: Bench, job: Job, lease_seconds: float) -> None:

@@ -110,8 +110,11 @@ class Jobs:
         A job that killed its runner several times is failed instead. Two jobs of one destination never run
         at once.
         """
+        waiting = sa.select(JOBS).where(JOBS.c.status.in_(_UNFINISHED)).order_by(JOBS.c.job_number)
+        with self._state.reading() as connection:
+            if connection.execute(waiting.limit(1)).first() is None:
+                return None  # Asked again and again: it keeps no writer waiting.
         with self._state.writing() as connection:
-            waiting = sa.select(JOBS).where(JOBS.c.status.in_(_UNFINISHED)).order_by(JOBS.c.job_number)
             rows = [dict(row) for row in connection.execute(waiting).mappings()]
             running = [row for row in rows if row["status"] == "running" and row["leased_until"] > now]
             busy = {row["destination"] for row in running} - {""}
@@ -158,15 +161,16 @@ class Jobs:
             back = {"status": "queued", "attempt": job.attempt - 1, "leased_until": None}
             _update(connection, job.job_number, back)
 
-    def expire(self, now: datetime) -> list[str]:
-        """Mark the jobs whose files are to be deleted and return their ids, those of earlier calls too."""
-        past = sa.and_(JOBS.c.expires_at.is_not(None), JOBS.c.expires_at <= _text(now))
+    def past_keeping(self, now: datetime) -> list[str]:
+        """Return the ids of the jobs whose files are to be deleted."""
+        past = sa.and_(JOBS.c.status == "done", JOBS.c.expires_at <= _text(now))
         with self._state.reading() as connection:
-            found = connection.execute(sa.select(JOBS.c.job_id, JOBS.c.status).where(past)).all()
-        if any(row.status != "expired" for row in found):
-            with self._state.writing() as connection:
-                connection.execute(sa.update(JOBS).where(past).values(status="expired"))
-        return [row.job_id for row in found]
+            return list(connection.execute(sa.select(JOBS.c.job_id).where(past)).scalars())
+
+    def mark_expired(self, job_id: str) -> None:
+        """Write down that the files of a job were deleted."""
+        with self._state.writing() as connection:
+            connection.execute(sa.update(JOBS).where(JOBS.c.job_id == job_id).values(status="expired"))
 
 
 def _new(order: Order, job_id: str) -> dict[str, Any]:
