@@ -11,6 +11,7 @@ from test_serving_api import open_client
 
 from serving import console
 from serving.routes_console import PAGE_ROWS
+from serving.store import AudienceCounts
 
 HOSTILE = "<script>alert(1)</script>"
 
@@ -37,6 +38,13 @@ def test_the_page_says_what_a_marketer_needs(client: TestClient) -> None:
     assert "0.873" in page
     assert "0.818" in page
     assert 'href="/v1/audiences/at-risk/export.csv"' in page
+
+
+def test_the_page_says_whom_the_files_leave_out(tmp_path: Path) -> None:
+    counts = AudienceCounts(member_count=600, control_group_share=0.1, control_group_count=61)
+    publish(tmp_path, ["c1"], audiences={"at-risk": counts})
+    with open_client(tmp_path) as client:
+        assert "The files leave 61 of them out on purpose, as a control group." in client.get("/").text
 
 
 def test_nothing_in_the_page_can_run(client: TestClient) -> None:
