@@ -24,11 +24,15 @@ import typer
 from features.console import run_command
 from features.settings import Layout
 from serving.backup_files import FILES, BackupError, BackupWriter, Manifest, verified
-from serving.sqlite_store import SqliteStore
+from serving.databases import open_copied_store
 from serving.store import NoRunError
 
 _TRIES: Final = 50
 _TREES: Final = ("ledger", "reports", "backtest", "bundles")
+_NOT_IN_IT: Final = (
+    "keys, inbox, jobs, webhooks and score runs lie in PostgreSQL and are not in it: take them with pg_dump "
+    "before this, so that the history holds all that they call folded\n"
+)
 # Where MLflow keeps addresses of files that lie under its own folder.
 _ADDRESSES: Final = {
     "experiments": ("artifact_location",),
@@ -68,24 +72,24 @@ def _again(copy: Callable[[], bool], names: tuple[str, ...], writer: BackupWrite
 
 def _copy_scores_and_state(layout: Layout, writer: BackupWriter) -> bool:
     control, runs = layout.scores / "control.sqlite", layout.scores / "runs"
-    live = _live_run_id(SqliteStore.of(layout))
+    live = _live_run_id(layout.scores)
     if live is not None:
-        held = SqliteStore(writer.pin(control).parent).list_runs()
+        held = open_copied_store(writer.pin(control).parent).list_runs()
         paths = [control, *(runs / f"{run.score_run_id}.sqlite" for run in held)]
         for path in paths:
             writer.pin(path)
     for database in sorted(layout.state.glob("*.sqlite")):
         writer.copy_database(database)
     # A run that was published in between would be known to the copied state alone.
-    is_of_one_moment = _live_run_id(SqliteStore.of(layout)) == live
+    is_of_one_moment = _live_run_id(layout.scores) == live
     if is_of_one_moment and live is not None:
         writer.copy(paths)
     return is_of_one_moment
 
 
-def _live_run_id(store: SqliteStore) -> str | None:
+def _live_run_id(scores: Path) -> str | None:
     try:
-        return store.live_run_id()
+        return open_copied_store(scores).live_run_id()
     except NoRunError:
         return None
 
@@ -174,7 +178,7 @@ def _command(
     if to is not None:
         sys.stdout.write(f"{to}: {_told(back_up(Layout(var), to))}\n")
         if os.environ.get("REGULARS_DATABASE_URL"):
-            sys.stdout.write("what lies in PostgreSQL is not in it: take that with pg_dump\n")
+            sys.stdout.write(_NOT_IN_IT)
     elif check is not None:
         sys.stdout.write(f"{check} is whole: {_told(verified(check))}\n")
     elif source is not None:

@@ -1,5 +1,7 @@
 """The one place that picks a database: SQLite under `VAR`, or PostgreSQL by `REGULARS_DATABASE_URL`."""
 
+from pathlib import Path
+
 from serving.environment import Environment
 from serving.pg_address import PgAddress
 from serving.pg_store import PgStore
@@ -17,6 +19,11 @@ def open_store(environment: Environment) -> ScoreStore:
     """Return the score runs; raises `AddressError`."""
     url = _url(environment)
     return PgStore(PgAddress.of(url)) if url else SqliteStore.of(environment.layout)
+
+
+def open_copied_store(scores: Path) -> SqliteStore:
+    """Return the score runs that lie in a folder as files, for a copy of them, whichever database is used."""
+    return SqliteStore(scores)
 
 
 def _url(environment: Environment) -> str | None:

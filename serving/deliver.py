@@ -14,6 +14,8 @@ import typer
 from features.console import run_command
 from features.settings import ChangeSettings, Layout, load_settings
 from serving.courier import Courier, Tally, deliver_due
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.state.database import State, StateError
 from serving.state.migrate import migrate
 
@@ -57,12 +59,12 @@ def _command(
     ),
 ) -> None:
     """Deliver the webhooks that are due."""
-    layout = Layout(var)
-    state = State.of(layout)
+    environment = Environment(var=var)
+    state = open_state(environment)
     if not state.exists():
         raise StateError("there are no webhooks: make webhook URL=https://… EVENTS=all makes one")
     migrate(state)
-    sys.stdout.write(summary(_run(state, layout, load_settings().changes, follow=follow)))
+    sys.stdout.write(summary(_run(state, environment.layout, load_settings().changes, follow=follow)))
 
 
 if __name__ == "__main__":

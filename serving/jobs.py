@@ -25,12 +25,13 @@ from features.console import run_command
 from features.settings import Layout, Settings, load_settings
 from serving.audiences import Audience, find_audience
 from serving.control_group import ControlGroup
+from serving.databases import open_state, open_store
+from serving.environment import Environment
 from serving.export_files import describe_file
 from serving.export_lists import People, Task, Written, write_changes, write_rows
 from serving.export_request import ExportRequest
 from serving.present import RunView
 from serving.problems import ProblemError
-from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.jobs import LEASE_SECONDS, Job, Jobs, LostJobError
 from serving.state.last_sent import LastSent
@@ -52,9 +53,9 @@ class Bench:
     settings: Settings
 
     @classmethod
-    def of(cls, layout: Layout) -> "Bench":
-        """Return the bench of a layout, with the settings of this process."""
-        return cls(layout, State.of(layout), SqliteStore.of(layout), load_settings())
+    def of(cls, environment: Environment) -> "Bench":
+        """Return the bench of an environment, with the settings of this process."""
+        return cls(environment.layout, open_state(environment), open_store(environment), load_settings())
 
     @property
     def jobs(self) -> Jobs:
@@ -96,11 +97,7 @@ def remove_expired(bench: Bench) -> None:
 
 
 def _run(bench: Bench, job: Job, lease_seconds: float) -> None:
-    run = bench.store.open_run(bench.store.live_run_id())
-    try:
-        result = asyncio.run(_export(bench, job, run, _beat(bench.jobs, job, lease_seconds)))
-    finally:
-        run.close()
+    result = asyncio.run(_export_live(bench, job, _beat(bench.jobs, job, lease_seconds)))
     bench.jobs.finish(job, result, keep_days=bench.settings.exports.keep_days)
 
 
@@ -111,6 +108,16 @@ def _tidy(bench: Bench, job: Job) -> None:
     for folder in (bench.layout.exports / job.job_id).iterdir():
         if folder.name != str(job.attempt):
             shutil.rmtree(folder, ignore_errors=True)
+
+
+async def _export_live(bench: Bench, job: Job, beat: Callable[[], None]) -> dict[str, Any]:
+    """Write the file of a job from the live run; the store keeps no connection of this event loop."""
+    run = bench.store.open_run(bench.store.live_run_id())
+    try:
+        return await _export(bench, job, run, beat)
+    finally:
+        run.close()
+        await bench.store.aclose()
 
 
 async def _export(bench: Bench, job: Job, run: ScoreRun, beat: Callable[[], None]) -> dict[str, Any]:
@@ -206,7 +213,7 @@ def _command(
     ),
 ) -> None:
     """Run the export jobs that wait, one after another, until none is left."""
-    bench = Bench.of(Layout(var))
+    bench = Bench.of(Environment(var=var))
     make(bench.state)
     if only_list:
         sys.stdout.write("".join(map(_told, bench.jobs.list_all())))

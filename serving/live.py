@@ -3,6 +3,7 @@
 import asyncio
 from collections import OrderedDict
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 from serving.overlay_run import OverlaidRun
@@ -23,6 +24,7 @@ class LiveRuns:
         self._current: OverlaidRun | None = None
         self._pinned: OrderedDict[str, OverlaidRun] = OrderedDict()
         self._refreshing = asyncio.Lock()
+        self._thread = ThreadPoolExecutor(1, "runs")
         self.problem: str | None = "not started"
 
     def current(self) -> OverlaidRun:
@@ -74,10 +76,13 @@ class LiveRuns:
 
     async def _call(self, ask: Callable[..., _Found], *words: str) -> _Found:
         """Ask the store: in a thread, where it may wait; a file answers at once, to its own thread alone."""
-        return await asyncio.to_thread(ask, *words) if self._store.is_networked else ask(*words)
+        if not self._store.is_networked:
+            return ask(*words)
+        return await asyncio.get_running_loop().run_in_executor(self._thread, ask, *words)
 
     async def aclose(self) -> None:
-        """Close every run, and let go of the store."""
+        """Close every run, and let go of the store; what is being asked of it is waited for."""
+        self._thread.shutdown()
         for run in (self._current, *self._pinned.values()):
             if run is not None:
                 run.close()

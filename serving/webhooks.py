@@ -24,6 +24,8 @@ from features.errors import UserError
 from features.settings import Layout, load_settings
 from serving.courier import MASTER_FILE
 from serving.cursor import load_secret
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.lifecycle import EVENTS
 from serving.state.database import State
 from serving.state.migrate import make, migrate
@@ -127,8 +129,8 @@ def _command(
     ),
 ) -> None:
     """List the webhooks, create one, change one, or remove one."""
-    layout, settings = Layout(var), load_settings().changes
-    state = State.of(layout)
+    environment, settings = Environment(var=var), load_settings().changes
+    layout, state = environment.layout, open_state(environment)
     if sum(asked is not None for asked in (url, rotate, enable, remove)) > 1:
         raise WebhookRequestError("create (URL, EVENTS), ROTATE, ENABLE or REMOVE, one at a time")
     if url is not None:

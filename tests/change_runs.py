@@ -9,8 +9,10 @@ import orjson
 import sqlalchemy as sa
 from serving_runs import meta, stored_row
 
-from features.settings import ChangeSettings, Layout
+from features.settings import ChangeSettings
 from serving.change_log import ChangeLog
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.lifecycle import Facts, Moment
 from serving.state.database import State
 from serving.state.migrate import make
@@ -21,7 +23,7 @@ DAY = date(2026, 11, 22)
 
 
 def made_state(root: Path) -> State:
-    state = State.of(Layout(root))
+    state = open_state(Environment(var=root))
     make(state)
     return state
 

@@ -19,10 +19,9 @@ from starlette.testclient import TestClient
 from features.identity import merge_identities
 from features.settings import Layout, Settings
 from serving.api import create_app
+from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.jobs import Bench, run_next_job
-from serving.sqlite_store import SqliteStore
-from serving.state.database import State
 from serving.state.jobs import Job
 from serving.state.keys import Keys
 from serving.state.migrate import make
@@ -38,7 +37,7 @@ def publish_scores(
     """Publish a run: customers with what is special about each; `listed` (default: all) are at risk."""
     members = list(customers) if listed is None else list(listed)
     counts = AudienceCounts(title="At risk", member_count=len(members), control_group_share=share)
-    with SqliteStore.of(Layout(var)).begin_run() as writer:
+    with open_store(Environment(var=var)).begin_run() as writer:
         writer.write_scores(stored_row(customer, **changes) for customer, changes in customers.items())
         writer.write_audience("at-risk", members)
         writer.publish(meta(audiences={"at-risk": counts}))
@@ -46,10 +45,10 @@ def publish_scores(
 
 def open_bench(var: Path) -> Bench:
     """Return what runs the jobs of a folder; its state is made."""
-    layout = Layout(var)
-    state = State.of(layout)
+    environment = Environment(var=var)
+    state = open_state(environment)
     make(state)
-    return Bench(layout, state, SqliteStore.of(layout), Settings())
+    return Bench(environment.layout, state, open_store(environment), Settings())
 
 
 def run_jobs(bench: Bench) -> list[Job]:
@@ -70,7 +69,7 @@ def follow(client: TestClient) -> None:
     """Wait until the API has the newest run, and make it see the newest keys."""
     context = client.app.state.context  # type: ignore[attr-defined]
     context.guard.refresh()
-    newest = SqliteStore.of(context.environment.layout).live_run_id()
+    newest = open_store(context.environment).live_run_id()
     while context.runs.current().meta.score_run_id != newest:
         time.sleep(0.01)
 

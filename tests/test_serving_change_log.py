@@ -19,7 +19,7 @@ from serving.state.tables import CHANGES, OCCURRENCES, SAID
 
 
 @pytest.fixture
-def state(tmp_path: Path) -> State:
+def state(tmp_path: Path, database: str) -> State:
     return made_state(tmp_path)
 
 

@@ -1,7 +1,6 @@
 """Batches of track calls: what is accepted is in the inbox, what is not is told with place and code."""
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,17 +9,18 @@ import pytest
 from inbound_words import EMAIL, NAME, PHONE, track
 from serving_runs import publish
 from starlette.testclient import TestClient
+from test_serving_guard import lose
 
 from features.history import History
 from features.person_keys import customer_key, read_pepper
 from features.settings import Layout
 from serving.api import create_app
+from serving.databases import open_state
 from serving.environment import Environment
 from serving.fold import fold_inbox
 from serving.inbound.people import JOURNAL
 from serving.routes_events import BODY_BYTES_MAX, EVENTS_MAX
 from serving.schemas import EventReceipt
-from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.migrate import make
 
@@ -28,9 +28,9 @@ PATH = "/v1/events/batch"
 
 
 @pytest.fixture
-def var(tmp_path: Path) -> Path:
+def var(tmp_path: Path, database: str) -> Path:
     publish(tmp_path)
-    make(State.of(Layout(tmp_path)))
+    make(open_state(Environment(var=tmp_path)))
     return tmp_path
 
 
@@ -49,7 +49,7 @@ def send(client: TestClient, *calls: Any) -> dict[str, Any]:
 
 
 def stored(var: Path) -> list[Any]:
-    return [each.message for each in Inbox(State.of(Layout(var))).list_after(0, limit=10_000)]
+    return [each.message for each in Inbox(open_state(Environment(var=var))).list_after(0, limit=10_000)]
 
 
 def test_what_is_accepted_is_kept_once(client: TestClient, var: Path) -> None:
@@ -160,17 +160,16 @@ def test_folding_twice_changes_nothing_and_says_so(client: TestClient, var: Path
     assert folded is not None
     assert folded.report.orders.new == 1  # type: ignore[union-attr]
     assert fold_inbox(Environment(var=var), time_zone="UTC") is None
-    assert Inbox(State.of(Layout(var))).folded_through() == 2
+    assert Inbox(open_state(Environment(var=var))).folded_through() == 2
 
 
-def test_what_cannot_be_kept_is_not_acknowledged(client: TestClient, var: Path) -> None:
-    with sqlite3.connect(var / "state" / "state.sqlite") as held:
-        held.execute("BEGIN EXCLUSIVE")
+def test_what_cannot_be_kept_is_not_acknowledged(client: TestClient, var: Path, database: str) -> None:
+    state = open_state(Environment(var=var))
+    with state.writing():
         answer = client.post(PATH, json={"batch": [track()]})
-        held.rollback()
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert send(client, track())["accepted"] == 1
-    (var / "state" / "state.sqlite").unlink()
+    lose(state, database, "gone")
     assert client.post(PATH, json={"batch": [track(messageId="m9")]}).status_code == 503
 
 

@@ -13,12 +13,11 @@ from serving_runs import publish
 from starlette.testclient import TestClient
 
 from features.console import run_command
-from features.settings import Layout
 from serving import hooks as command
 from serving.api import create_app
+from serving.databases import open_state
 from serving.environment import Environment
 from serving.hook_sources import HookError, HookSources
-from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.migrate import make
 
@@ -27,9 +26,9 @@ SHOPIFY, WOOCOMMERCE = "/v1/hooks/shopify/main", "/v1/hooks/woocommerce/second"
 
 
 @pytest.fixture
-def var(tmp_path: Path) -> Path:
+def var(tmp_path: Path, database: str) -> Path:
     publish(tmp_path)
-    make(State.of(Layout(tmp_path)))
+    make(open_state(Environment(var=tmp_path)))
     sources = HookSources(tmp_path / "private")
     sources.add("main", "shopify", SECRET)
     sources.add("second", "woocommerce", SECRET)
@@ -54,7 +53,7 @@ def from_woocommerce(client: TestClient, body: bytes, signed: str, topic: str = 
 
 
 def stored(var: Path) -> list[Any]:
-    return [each.message for each in Inbox(State.of(Layout(var))).list_after(0, limit=10_000)]
+    return [each.message for each in Inbox(open_state(Environment(var=var))).list_after(0, limit=10_000)]
 
 
 def test_a_signed_order_is_kept_once(client: TestClient, var: Path) -> None:

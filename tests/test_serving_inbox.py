@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 
 from features.messages import Cancellation, Event, Line, Order
-from features.settings import Layout
-from serving.state.database import State, StateError
+from serving.databases import open_state
+from serving.environment import Environment
+from serving.state.database import StateError
 from serving.state.inbox import ASIDE, FOLDED, Inbox, Incoming
 from serving.state.migrate import make
 
@@ -15,8 +16,8 @@ AT = datetime(2026, 6, 30, 10, tzinfo=UTC)
 
 
 @pytest.fixture
-def inbox(tmp_path: Path) -> Inbox:
-    state = State.of(Layout(tmp_path))
+def inbox(tmp_path: Path, database: str) -> Inbox:
+    state = open_state(Environment(var=tmp_path))
     make(state)
     return Inbox(state)
 
@@ -93,7 +94,7 @@ def test_old_messages_that_are_history_are_forgotten(inbox: Inbox) -> None:
 
 
 def test_a_message_that_cannot_be_kept_is_not_half_kept(tmp_path: Path) -> None:
-    inbox = Inbox(State.of(Layout(tmp_path)))
+    inbox = Inbox(open_state(Environment(var=tmp_path)))
     with pytest.raises(StateError):
         inbox.put([view("1")])
     assert not (tmp_path / "state").exists()

@@ -7,8 +7,8 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -26,7 +26,7 @@ from serving.state.jobs import ATTEMPTS_MAX, Job, LostJobError, Order
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def bench(tmp_path: Path, database: str) -> Bench:
     publish(tmp_path, ["c1", "c2", "c3"])
     return open_bench(tmp_path)
 
@@ -43,15 +43,16 @@ def job_of(bench: Bench, job_id: str) -> Job:
     return job
 
 
-def interrupted(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> Callable[[], None]:
-    """Make the next file fail when it is to get its name; return what mends that."""
-    with_error = "serving.export_files.replace_durably"
+@contextmanager
+def interrupted(error: BaseException) -> Iterator[None]:
+    """Make every file fail when it is to get its name."""
 
     def fail(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(with_error, fail)
-    return monkeypatch.undo
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("serving.export_files.replace_durably", fail)
+        yield
 
 
 def test_jobs_run_in_order_and_are_kept_on_record(bench: Bench) -> None:
@@ -65,25 +66,20 @@ def test_jobs_run_in_order_and_are_kept_on_record(bench: Bench) -> None:
     assert run_next_job(bench) is None
 
 
-def test_a_stopped_job_is_given_back_and_leaves_no_file(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_job_is_given_back_and_leaves_no_file(bench: Bench) -> None:
     job_id = leave(bench)
-    mend = interrupted(monkeypatch, SystemExit(143))
     for _ in range(ATTEMPTS_MAX + 2):
-        with pytest.raises(SystemExit):
+        with interrupted(SystemExit(143)), pytest.raises(SystemExit):
             run_next_job(bench)
         assert names_under(bench.layout.exports) == set()
         assert (job_of(bench, job_id).status, job_of(bench, job_id).attempt) == ("queued", 0)
-    mend()
     assert [job.status for job in run_jobs(bench)] == ["done"]
 
 
-def test_a_full_disk_fails_the_job_and_says_so(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_fails_the_job_and_says_so(bench: Bench) -> None:
     job_id = leave(bench)
-    mend = interrupted(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
-    run_next_job(bench)
-    mend()
+    with interrupted(OSError(errno.ENOSPC, "No space left on device")):
+        run_next_job(bench)
     assert (job_of(bench, job_id).status, job_of(bench, job_id).error) == ("failed", "disk")
     assert names_under(bench.layout.exports) == set()
     with open_api(bench.layout.root) as client:
@@ -91,15 +87,19 @@ def test_a_full_disk_fails_the_job_and_says_so(bench: Bench, monkeypatch: pytest
     assert (shown["status"], shown["error"], shown["files"]) == ("failed", "disk", [])
 
 
-def test_a_list_that_is_gone_by_then_and_no_run_at_all_fail(bench: Bench, tmp_path: Path) -> None:
+def test_a_list_that_is_gone_by_then_fails_the_job(bench: Bench, tmp_path: Path) -> None:
     gone = leave(bench)
     publish(tmp_path, ["c1"], audiences={})
     run_jobs(bench)
     assert job_of(bench, gone).error == "unknown_audience"
-    empty = open_bench(tmp_path / "empty")
-    job_id = leave(empty)
-    run_jobs(empty)
-    assert job_of(empty, job_id).error == "no_scores"
+
+
+@pytest.mark.usefixtures("database")
+def test_no_run_at_all_fails_the_job(tmp_path: Path) -> None:
+    bench = open_bench(tmp_path)
+    job_id = leave(bench)
+    run_jobs(bench)
+    assert job_of(bench, job_id).error == "no_scores"
 
 
 def test_a_job_whose_runner_died_is_run_by_the_next(bench: Bench) -> None:
@@ -161,6 +161,7 @@ def test_files_are_deleted_after_their_time_and_the_record_stays(
     assert job_of(bench, job_id).result["row_count"] == 3
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_there_is_the_whole_file_or_none(tmp_path: Path) -> None:
     """A runner is killed at random moments; the next one finishes, and what is there is right."""
     ids = [f"c{number}" for number in range(6_000)]

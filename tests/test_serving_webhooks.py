@@ -26,8 +26,9 @@ from features.settings import ChangeSettings, Layout
 from serving import deliver, webhooks
 from serving.courier import MASTER_FILE, Courier, Tally
 from serving.cursor import load_secret
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.lifecycle import EVENTS
-from serving.state.database import State
 from serving.state.deliveries import GIVE_UP_AFTER, WAITS_SECONDS, Deliveries
 from serving.state.tables import DELIVERIES
 from serving.state.webhooks import Endpoint, WebhookError, Webhooks
@@ -87,7 +88,7 @@ class Shop:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Shop:
+def shop(tmp_path: Path, database: str) -> Shop:
     return Shop(tmp_path)
 
 
@@ -301,7 +302,7 @@ def test_what_waits_survives_a_restart_and_a_kill(shop: Shop, httpserver: HTTPSe
     shop.deliver()
     # Killed while it sent: the endpoint is still taken, for two minutes.
     shop.clock.turn(seconds=5)
-    again = Deliveries(State.of(Layout(tmp_path)), now=shop.clock)
+    again = Deliveries(open_state(Environment(var=tmp_path)), now=shop.clock)
     assert [endpoint.failures for endpoint in again.lease_due()] == [1]
     assert shop.deliver() == Tally()
     shop.clock.turn(seconds=120)
@@ -591,7 +592,7 @@ def test_the_command_makes_lists_changes_and_removes(
     assert "canary" not in listed + err
     assert "band_changed,first_order" in listed
     assert "working, 0 waiting" in listed
-    log = log_of(State.of(Layout(tmp_path)))
+    log = log_of(open_state(Environment(var=tmp_path)))
     log.report_run([row("c1")], run(1))
     log.report_run([row("c1", historic_number_of_orders=5)], run(2))
     assert ask(command=deliver._command) == (0, "1 taken, 0 failed and to be tried again\n", "")
