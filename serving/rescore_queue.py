@@ -64,6 +64,11 @@ class RescoreQueue:
             self._score(list(ids), through, at)
         return len(ids)
 
+    def warm_up(self) -> None:
+        """Load the champions now, so that the first customer does not wait for them."""
+        if self._rescorer is None:
+            self._rescorer = Rescorer(self._layout, self._settings, self._meta)
+
     def drain(self, *, now: datetime | None = None) -> int:
         """Do step after step until nothing is new; return how many customers were scored again."""
         total = 0
@@ -87,8 +92,8 @@ class RescoreQueue:
         self._write(scored, through)
 
     def _scored(self, customer_ids: Sequence[str], at: datetime) -> Scored:
-        if self._rescorer is None:
-            self._rescorer = Rescorer(self._layout, self._settings, self._meta)
+        self.warm_up()
+        assert self._rescorer is not None  # noqa: S101 - made by `warm_up`
         stored = self._inbox.list_of(customer_ids, after=self._meta.inbox_sequence)
         heard = [Heard(each.sequence, each.message, each.order_key) for each in stored]
         return self._rescorer.score(customer_ids, heard, now=at)

@@ -60,6 +60,7 @@ class Worker:
             return 0
         if self._queue is None or self._queue.score_run_id != run_id:
             self._queue = self._open_queue(run_id)
+            self._queue.warm_up()
         return self._queue.step()
 
     def run_job(self) -> bool:
