@@ -10,6 +10,7 @@ from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
 from features.slots import PackedSlots, Slot, item_number
 from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_items
 from serving.pg_control import PgControl
+from serving.pg_gather import Gatherer
 from serving.pg_reader import PgReader
 from serving.rows import STORED_NAMES
 from serving.sqlite_run import FALLBACK_CUSTOMER, read_item
@@ -30,7 +31,6 @@ _ITEM = ", ".join(f"i.{name}" for name in Item._fields)
 _COLUMNS: Final = "@columns"
 _ID_AT: Final = STORED_NAMES.index("customer_id")
 _QUERIES: Final = {
-    "score": f"SELECT {_ROW} FROM {{0}}.scores s WHERE customer_id = %s",  # noqa: S608 - our own names
     "scores": f"SELECT {_ROW} FROM {{0}}.scores s WHERE customer_id = ANY(%s)",  # noqa: S608 - our own names
     "lists": "SELECT kind, slots FROM {0}.recommendations WHERE customer_id = %s",
     "owned": "SELECT items FROM {0}.owned WHERE customer_id = %s",
@@ -63,12 +63,12 @@ class PgRun:
         self._items = f"{schema}.items"
         self._queries = {name: query.format(schema) for name, query in _QUERIES.items()}
         self._matcher = Matcher()
+        self._single = Gatherer(self.get_scores)
         self.meta = _read_meta(score_run_id, control.read(f"SELECT document FROM {schema}.meta", ()))  # noqa: S608 - a checked name
 
     async def get_score(self, customer_id: str) -> StoredRow | None:
         """Return a customer's row, or None where there is no such customer."""
-        rows = await self._read("score", customer_id)
-        return rows[0] if rows else None
+        return await self._single.get(customer_id)
 
     async def get_scores(self, customer_ids: Sequence[str]) -> Mapping[str, StoredRow]:
         """Return the rows of customers by id; unknown ids are left out."""

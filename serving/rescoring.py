@@ -17,6 +17,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import polars as pl
 
+from features.errors import UserError
 from features.fold import Heard, fold
 from features.history import GenerationWriter, History, bucket_of
 from features.rfm import scheme_of
@@ -47,10 +48,21 @@ class Scored:
     signals: Signals
 
 
+class RescoreError(UserError):
+    """A run by which nobody can be scored again."""
+
+
 class Rescorer:
-    """Scores customers again by one run; made once for it, since champions are large."""
+    """Scores customers again by one run; made once for it, since champions are large.
+
+    Raises `RescoreError` for a run of an older release, `RegistryError` without its champions.
+    """
 
     def __init__(self, layout: Layout, settings: Settings, meta: RunMeta) -> None:
+        if not meta.reference:
+            raise RescoreError(
+                f"the run {meta.score_run_id} was made by an older release: run `make score` to go on"
+            )
         shop = settings.shop.model_copy(
             update={"clv_basis": meta.clv_basis, "margin_share": meta.margin_share}
         )

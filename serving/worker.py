@@ -21,6 +21,7 @@ from typing import Annotated, Final
 import typer
 
 from features.console import run_command
+from features.errors import UserError
 from features.settings import Layout, Settings, load_settings
 from serving.change_log import ChangeLog
 from serving.courier import deliver_due
@@ -110,7 +111,9 @@ def _repeat(task: Callable[[], object], stop: threading.Event, pause_seconds: fl
         try:
             did_something = bool(task())
         except Exception as error:
-            _LOG.warning("%s failed: %s", task.__name__, type(error).__name__)
+            # The words of other errors could name somebody.
+            words = str(error) if isinstance(error, UserError) else type(error).__name__
+            _LOG.warning("%s failed: %s", task.__name__, words)
             stop.wait(_PAUSE_SECONDS)
             continue
         if not did_something:
