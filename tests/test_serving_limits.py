@@ -5,6 +5,7 @@ import math
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -68,7 +69,7 @@ def test_processes_share_a_bucket(state: State, tmp_path: Path) -> None:
         leases = Leases(open_state(Environment(var=tmp_path)))
         at_once.wait(timeout=30)
         for _ in range(8):
-            found[number] += leases.take("k", rate, wanted=5, now=1_000.0).calls
+            found[number] += leased(leases, rate)
 
     threads = [threading.Thread(target=work, args=(number,)) for number in range(6)]
     for thread in threads:
@@ -78,6 +79,13 @@ def test_processes_share_a_bucket(state: State, tmp_path: Path) -> None:
     assert sum(found) == 100
     assert Leases(state).take("k", rate, wanted=5, now=1_000.25) == Lease(2, Bucket(0.5, 1_000.25))
     assert Leases(state).take("other", rate, wanted=5, now=1_000.25).calls == 5
+
+
+def leased(leases: Leases, rate: Rate) -> int:
+    """Take five calls; again where others write for longer than a call would wait."""
+    while True:
+        with suppress(StateBusyError):
+            return leases.take("k", rate, wanted=5, now=1_000.0).calls
 
 
 class Clock:
