@@ -5,12 +5,14 @@
 The service runs as `make serve` starts it, with one worker, for a key whose calls are counted; every call is
 written to the log and counted in the metrics. The client is a small asyncio one in this process, so on a
 machine of two cores client and server have one each. "Bare" is FastAPI on the same server with one constant
-answer. Both take turns, and the round in the middle counts, by processor time. Exit code 1 where a target is
-missed.
+answer. Both take turns, and the round in the middle counts, by processor time. The same calls follow with
+keys and scores in PostgreSQL on this machine: they have no target and stand as multiples of SQLite. Exit code
+1 where a target is missed.
 """
 
 import asyncio
 import json
+import os
 import random
 import sys
 import tempfile
@@ -20,7 +22,7 @@ from typing import Annotated
 import typer
 
 from benchmarks.api_client import HEADING, Load, asks, bombard
-from benchmarks.api_server import bare_framework, make_key, publish_run, service
+from benchmarks.api_server import bare_framework, make_key, postgresql, publish_run, service
 from benchmarks.published import gates_text
 
 
@@ -31,29 +33,45 @@ def main(
     rounds: Annotated[int, typer.Option(help="how often bare and full take turns")] = 3,
 ) -> None:
     """Print one table."""
+    os.environ.pop("REGULARS_DATABASE_URL", None)
     bare, full = [], []
+
+    def measure(name: str, requests: list[bytes], pid: int, *, at_once: int = connections) -> Load:
+        return asyncio.run(bombard(name, requests, pid, connections=at_once, seconds=seconds))
+
     with tempfile.TemporaryDirectory() as folder:
-        var = Path(folder)
-        publish_run(var, customers)
-        secret = make_key(var)
-        paths = [f"/v1/customers/c{random.randrange(customers)}/predictions" for _ in range(5000)]
-        single = asks(paths, secret)
-
-        def measure(name: str, requests: list[bytes], pid: int, *, at_once: int = connections) -> Load:
-            return asyncio.run(bombard(name, requests, pid, connections=at_once, seconds=seconds))
-
+        single, batches = _prepare(Path(folder), customers)
         for _ in range(rounds):
             with bare_framework() as process:
-                bare.append(measure("bare", asks(["/bare"], secret), process.pid))
-            with service(var) as process:
+                bare.append(measure("bare", asks(["/bare"], ""), process.pid))
+            with service(Path(folder)) as process:
                 full.append(measure("one prediction", single, process.pid))
-        with service(var) as process:
-            many = measure("1,000 ids", _batches(customers, secret), process.pid, at_once=1)
-    sys.stdout.write("\n".join([HEADING, *(load.line() for load in (*bare, *full, many))]) + "\n")
+        with service(Path(folder)) as process:
+            many = measure("1,000 ids", batches, process.pid, at_once=1)
+    with postgresql(), tempfile.TemporaryDirectory() as folder:
+        single, batches = _prepare(Path(folder), customers)
+        with service(Path(folder)) as process:
+            networked = measure("one, PostgreSQL", single, process.pid)
+            many_networked = measure("1,000, PostgreSQL", batches, process.pid, at_once=1)
+    loads = (*bare, *full, many, networked, many_networked)
+    sys.stdout.write("\n".join([HEADING, *(load.line() for load in loads)]) + "\n")
     lines = gate_lines(_middle(bare), _middle(full), many)
-    sys.stdout.write(gates_text(lines))
+    sys.stdout.write(gates_text(lines) + _times(networked, _middle(full)) + _times(many_networked, many))
     if not all(held for _, held in lines):
         raise SystemExit(1)
+
+
+def _prepare(var: Path, customers: int) -> tuple[list[bytes], list[bytes]]:
+    """Publish a run; return requests for one customer each, and for a thousand each."""
+    publish_run(var, customers)
+    secret = make_key(var)
+    paths = [f"/v1/customers/c{random.randrange(customers)}/predictions" for _ in range(5000)]
+    return asks(paths, secret), _batches(customers, secret)
+
+
+def _times(networked: Load, file: Load) -> str:
+    median, cpu = networked.median_ms / file.median_ms, networked.cpu_us / file.cpu_us
+    return f"{networked.name}: p50 {median:.1f} ×, processor time {cpu:.1f} × SQLite\n"
 
 
 def _middle(loads: list[Load]) -> Load:

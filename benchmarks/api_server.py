@@ -10,8 +10,8 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.settings import Layout
-from serving.state.database import State
+from serving.databases import open_state
+from serving.environment import Environment
 from serving.state.keys import Keys
 from serving.state.migrate import make
 
@@ -29,10 +29,25 @@ def publish_run(var: Path, customers: int) -> None:
 
 def make_key(var: Path) -> str:
     """Return a key that no limit stops."""
-    state = State.of(Layout(var))
+    state = open_state(Environment(var=var))
     make(state)
     scopes = ["predictions:read", "audiences:read"]
     return Keys(state).add("load", scopes, calls_per_minute=10_000_000)[1]
+
+
+@contextmanager
+def postgresql() -> Iterator[None]:
+    """Keep keys and scores in PostgreSQL within a block: a server of its own, on this machine."""
+    sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from pg_server import PgServer  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' own
+
+    server = PgServer()
+    os.environ["REGULARS_DATABASE_URL"] = server.new_database()
+    try:
+        yield
+    finally:
+        del os.environ["REGULARS_DATABASE_URL"]
+        server.close()
 
 
 @contextmanager

@@ -127,6 +127,19 @@ def memory_of(found: list[Sample]) -> set[int]:
     return {int(s.labels["pid"]) for s in found if s.name == "regulars_process_resident_bytes"}
 
 
+def test_an_export_that_fails_half_way_is_no_whole_one(tmp_path: Path) -> None:
+    """Without its last part: what the reader has is told from a list that is complete."""
+    publish(tmp_path, MANY)
+    run = tmp_path / "scores/runs/s_0001.sqlite"
+    with serving(tmp_path) as (_, port), begin_export(port) as export:
+        wait_until(lambda: b"s_0001" in export.recv(65_536))
+        run.chmod(0o600)
+        os.truncate(run, 1 << 20)
+        received = rest_of(export)
+    assert received.count(b"s_0001") < len(MANY) - 1
+    assert not received.endswith(END)
+
+
 @pytest.mark.slow
 def test_a_killed_worker_costs_its_own_requests_only(tmp_path: Path) -> None:
     """F1: the other one serves on, a new one takes the place of the dead, and the server stays."""
