@@ -1,6 +1,6 @@
 """`make bench`: every benchmark in turn, each in a process of its own, under one heading each.
 
-python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,lists,api,slow,exports]
+python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,lists,api,slow,exports,live]
 """
 
 import subprocess
@@ -11,7 +11,7 @@ import typer
 
 from features.console import run_command
 
-PARTS = ("features", "pipeline", "scoring", "quality", "lists", "api", "slow", "exports")
+PARTS = ("features", "pipeline", "scoring", "quality", "lists", "api", "slow", "exports", "live")
 
 
 def _command(
@@ -19,7 +19,7 @@ def _command(
     lines: Annotated[int, typer.Option(help="order lines of the feature benchmark")] = 10_000_000,
     only: Annotated[str, typer.Option(help=f"comma-separated: {', '.join(PARTS)}")] = ",".join(PARTS),
 ) -> None:
-    """Measure features, the line from file to scores, scoring, quality, lists, API, slow callers, exports.
+    """Measure features, the line from file to scores, scoring, quality, lists, and the service in five ways.
 
     All of them run whatever one finds; exit code 1 where a gate was missed.
     """
@@ -32,6 +32,7 @@ def _command(
         "api": ["benchmarks.api_load"],
         "slow": ["benchmarks.api_slow"],
         "exports": ["benchmarks.export_load"],
+        "live": ["benchmarks.api_live"],
     }
     chosen = only.split(",")
     unknown = [name for name in chosen if name not in arguments]

@@ -103,20 +103,21 @@ def _wait_for_port() -> None:
 
 def cpu_seconds(pid: int) -> float:
     """Return user and system time of a process and its children."""
-    return sum(ticks for ticks, _ in _processes(pid)) / _CLOCK_TICKS
+    return sum(ticks for _, ticks, _ in _processes(pid)) / _CLOCK_TICKS
 
 
-def resident_mb(pid: int) -> float:
-    """Return the memory of a process and its children."""
-    return sum(pages for _, pages in _processes(pid)) * os.sysconf("SC_PAGE_SIZE") / 1e6
+def resident_mb(pid: int, *, children_only: bool = False) -> float:
+    """Return the memory of a process and its children, or of these alone (the workers)."""
+    found = [pages for number, _, pages in _processes(pid) if not (children_only and number == pid)]
+    return sum(found) * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
-def _processes(pid: int) -> Iterator[tuple[int, int]]:
-    """Yield (clock ticks, resident pages) of a process and its children."""
+def _processes(pid: int) -> Iterator[tuple[int, int, int]]:
+    """Yield (number, clock ticks, resident pages) of a process and its children."""
     for folder in Path("/proc").glob("[0-9]*"):
         try:
             fields = (folder / "stat").read_text().rpartition(")")[2].split()
         except OSError:
             continue
         if int(folder.name) == pid or int(fields[1]) == pid:
-            yield int(fields[11]) + int(fields[12]), int(fields[21])
+            yield int(folder.name), int(fields[11]) + int(fields[12]), int(fields[21])
