@@ -10,7 +10,8 @@ from pathlib import Path
 
 import polars as pl
 
-from features.person_keys import EMAIL_PATTERN, customer_key, make_private, normal_email, normal_phone
+from features.person_keys import EMAIL_PATTERN, customer_key, normal_email, normal_phone
+from features.private_files import make_private
 
 IDENTITY_SCHEMA = {"customer_id": pl.String, "email": pl.String, "phone": pl.String}
 

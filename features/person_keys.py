@@ -11,6 +11,8 @@ import re
 import secrets
 from pathlib import Path
 
+from features.private_files import made_once
+
 EMAIL_PATTERN = r"^\s*[^@\s,;<>]+@[^@\s,;<>]+\.[^@\s,;<>]+\s*$"
 _PHONE_DIGITS_MIN = 6
 
@@ -60,22 +62,4 @@ def read_pepper(private: Path) -> bytes:
     given = os.environ.get("REGULARS_PEPPER")
     if given:
         return given.encode()
-    path = private / "pepper"
-    if not path.exists():
-        make_private(private)
-        partial = private / f"pepper.{os.getpid()}"
-        with os.fdopen(os.open(partial, os.O_CREAT | os.O_WRONLY | os.O_TRUNC, 0o600), "w") as stream:
-            stream.write(secrets.token_hex(32))
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            pass  # another process made it first: theirs counts
-        finally:
-            partial.unlink()
-    return path.read_bytes().strip()
-
-
-def make_private(private: Path) -> None:
-    """Make the private folder where there is none; only its owner may look into it."""
-    private.mkdir(parents=True, exist_ok=True)
-    private.chmod(0o700)
+    return made_once(private / "pepper", lambda: secrets.token_hex(32).encode()).strip()

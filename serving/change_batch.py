@@ -1,6 +1,6 @@
 """What a few score rows change, worked out against what was last said; written to the log in one go."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final, NamedTuple
 
@@ -8,12 +8,13 @@ import orjson
 import sqlalchemy as sa
 
 from serving.lifecycle import FEED_RUN_NAMES, Event, Facts, Moment, Said, begin, changed_names, follow
+from serving.parts import in_parts
 from serving.signals import Signals
 from serving.state.tables import CHANGE_LOG, CHANGES, OCCURRENCES, SAID
 from serving.store import StoredRow
 
 # What is looked for in one statement; SQLite allows 32,766 values in one.
-_IDS_AT_ONCE: Final = 1_000
+IDS_AT_ONCE: Final = 1_000
 _NOTHING_SAID: Final = Said({})
 # Known by what was told of the customer: a band may be left and come again.
 _OF_STATE: Final = "band_changed"
@@ -140,7 +141,7 @@ class Batch:
         columns = (OCCURRENCES.c.customer_id, OCCURRENCES.c.event, OCCURRENCES.c.occurrence)
         names = sorted({key[1] for key in self._occurrences})
         found: list[tuple[str, str, str]] = []
-        for ids in in_parts(dict.fromkeys(key[0] for key in self._occurrences)):
+        for ids in in_parts(dict.fromkeys(key[0] for key in self._occurrences), IDS_AT_ONCE):
             query = sa.select(*columns).where(
                 OCCURRENCES.c.customer_id.in_(ids), OCCURRENCES.c.event.in_(names)
             )
@@ -167,7 +168,7 @@ class Batch:
 def read_entries(connection: sa.Connection, customer_ids: Iterable[str]) -> dict[str, Entry]:
     """Return what stands in the log of customers; unknown ones are left out."""
     found: dict[str, Entry] = {}
-    for ids in in_parts(dict.fromkeys(customer_ids)):
+    for ids in in_parts(dict.fromkeys(customer_ids), IDS_AT_ONCE):
         for row in connection.execute(sa.select(SAID).where(SAID.c.customer_id.in_(ids))):
             said = Said(**orjson.loads(row.document))
             found[row.customer_id] = Entry(Order(row.inbox_sequence, row.scored_at), row.sequence, said)
@@ -176,7 +177,7 @@ def read_entries(connection: sa.Connection, customer_ids: Iterable[str]) -> dict
 
 def delete_said(connection: sa.Connection, customer_ids: Iterable[str]) -> None:
     """Forget what was said of customers."""
-    for ids in in_parts(customer_ids):
+    for ids in in_parts(customer_ids, IDS_AT_ONCE):
         connection.execute(sa.delete(SAID).where(SAID.c.customer_id.in_(ids)))
 
 
@@ -190,10 +191,3 @@ def append(connection: sa.Connection, changes: list[dict[str, Any]]) -> list[dic
     connection.execute(sa.insert(CHANGES), changes)
     connection.execute(sa.update(CHANGE_LOG).values(last_sequence=last + len(changes)))
     return changes
-
-
-def in_parts(values: Iterable[str]) -> Iterator[list[str]]:
-    """Yield values in lists that fit into one statement."""
-    every = list(values)
-    for start in range(0, len(every), _IDS_AT_ONCE):
-        yield every[start : start + _IDS_AT_ONCE]

@@ -6,14 +6,14 @@ Two report to it: `make score`, a whole run (`report_run`), and whoever scores a
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import islice
 from typing import Final
 
 import sqlalchemy as sa
 
 from features.settings import ChangeSettings
-from serving.change_batch import Batch, Counts, Order, append, delete_said, in_parts, read_entries
+from serving.change_batch import IDS_AT_ONCE, Batch, Counts, Order, append, delete_said, read_entries
 from serving.lifecycle import Moment
+from serving.parts import in_parts
 from serving.signals import NO_SIGNALS, Signals
 from serving.state.database import State
 from serving.state.tables import CHANGE_LOG, CHANGES, DELIVERIES, OCCURRENCES, REPORTED_RUNS, SAID
@@ -48,7 +48,7 @@ class ChangeLog:
         total, seen = Counts(), set[str]()
         try:
             if self._begin_run(meta):
-                for part in _parts(rows):
+                for part in in_parts(rows, ROWS_AT_ONCE):
                     with self._state.writing() as connection:
                         self._check_newest(connection, meta)
                         total = total.plus(self.report_in(connection, part, meta, signals))
@@ -65,7 +65,7 @@ class ChangeLog:
         Facts that are older than what was said of a customer add nothing.
         """
         total = Counts()
-        for part in _parts(rows):
+        for part in in_parts(rows, ROWS_AT_ONCE):
             with self._state.writing() as connection:
                 total = total.plus(self.report_in(connection, part, meta, signals))
         return total
@@ -87,7 +87,7 @@ class ChangeLog:
     def forget(self, customer_ids: Iterable[str]) -> int:
         """Erase everything that the log and waiting deliveries hold of customers; return how many rows."""
         erased = 0
-        for ids in in_parts(customer_ids):
+        for ids in in_parts(customer_ids, IDS_AT_ONCE):
             with self._state.writing() as connection:
                 for table in (CHANGES, SAID, OCCURRENCES, DELIVERIES):
                     done = connection.execute(sa.delete(table).where(table.c.customer_id.in_(ids)))
@@ -212,9 +212,3 @@ def _is_run(meta: RunMeta) -> sa.ColumnElement[bool]:
 def _run_order(scored_at: str, score_run_id: str) -> tuple[str, int, str]:
     """Return what orders runs: when they were made; within a second, their number."""
     return scored_at, len(score_run_id), score_run_id
-
-
-def _parts(rows: Iterable[StoredRow]) -> Iterator[list[StoredRow]]:
-    remaining = iter(rows)
-    while part := list(islice(remaining, ROWS_AT_ONCE)):
-        yield part

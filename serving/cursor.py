@@ -1,6 +1,5 @@
 """Opaque signed cursors: where a page ended, pinned to a score run and to the filter that made the page."""
 
-import os
 import secrets
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,6 +7,7 @@ from typing import Any, Literal, NamedTuple
 
 from itsdangerous import BadSignature, URLSafeSerializer
 
+from features.private_files import made_once
 from serving.problems import FieldError, malformed
 
 _SECRET_BYTES = 32
@@ -56,24 +56,8 @@ class CursorSigner:
 
 
 def load_secret(private: Path, *, name: str = "cursor.key") -> bytes:
-    """Read the installation's secret, making it on first use: mode 0600 in a folder of mode 0700.
-
-    Several processes may begin at once: the first to link the file in wins and the others read it.
-    """
-    path = private / name
-    if not path.exists():
-        private.mkdir(mode=0o700, parents=True, exist_ok=True)
-        partial = private / f".{name}.{secrets.token_hex(8)}"
-        descriptor = os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-        with os.fdopen(descriptor, "wb") as stream:
-            stream.write(secrets.token_bytes(_SECRET_BYTES))
-        try:
-            os.link(partial, path)
-        except FileExistsError:
-            pass
-        finally:
-            partial.unlink()
-    return path.read_bytes()
+    """Return a secret of the installation, made at first use."""
+    return made_once(private / name, lambda: secrets.token_bytes(_SECRET_BYTES))
 
 
 def refused() -> Exception:

@@ -17,7 +17,7 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from features.errors import UserError
-from features.person_keys import make_private
+from features.private_files import make_private
 
 Platform = Literal["shopify", "woocommerce"]
 PLATFORMS: Final = ("shopify", "woocommerce")

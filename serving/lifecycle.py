@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple, Self
 
 from features.settings import ChangeSettings
 from features.snapshot import instant_of, local_midnight_days
+from serving.instants import instant_text
 from serving.rows import STORED_NAMES
 from serving.store import RunMeta, StoredRow
 
@@ -253,7 +254,7 @@ def _order_events(said: Said, facts: Facts, moment: Moment) -> Iterator[Event]:
         ordered_at = _instant(last) - timedelta(days=(count - number) * (facts.gap_days or 0.0))
         if moment.is_news(ordered_at, facts.as_of):
             name = "first_order" if number == 1 else "nth_order"
-            yield Event(name, str(number), {"number": number, "ordered_at": _text(ordered_at)})
+            yield Event(name, str(number), {"number": number, "ordered_at": instant_text(ordered_at)})
     yield from _won_back(said, facts, moment)
 
 
@@ -301,7 +302,3 @@ def _due_events(facts: Facts, moment: Moment) -> Iterator[Event]:
 
 def _instant(text: str) -> datetime:
     return datetime.fromisoformat(text)
-
-
-def _text(at: datetime) -> str:
-    return at.isoformat(timespec="seconds").replace("+00:00", "Z")

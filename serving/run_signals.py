@@ -11,6 +11,7 @@ from features.history import History
 from features.orders import event_rows
 from features.owned import unpack_owned
 from features.snapshot import Snapshot, instant_of
+from serving.instants import instant_text
 from serving.lifecycle import DueItem
 
 # A shop that has sent nobody a click for so long has stopped sending clicks.
@@ -28,7 +29,7 @@ def read_clicks(history: History, snapshot: Snapshot) -> dict[str, str]:
     last = clicks.group_by("customer_id").agg(days.max()).collect()
     if last.is_empty() or snapshot.end_days - float(last["ordered_days"].max()) > _CLICKS_STOPPED_DAYS:
         return {}
-    return {customer_id: _text(at_days) for customer_id, at_days in last.iter_rows()}
+    return {customer_id: instant_text(instant_of(at_days)) for customer_id, at_days in last.iter_rows()}
 
 
 def due_items(
@@ -64,7 +65,3 @@ def due_items(
             if numbers[product_id] in ages
         ]
     return found
-
-
-def _text(at_days: float) -> str:
-    return instant_of(at_days).isoformat(timespec="seconds").replace("+00:00", "Z")

@@ -11,6 +11,7 @@ from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
 from features.slots import ITEM_BYTES, PackedSlots, Slot, item_number
 from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_items
+from serving.parts import in_parts
 from serving.rows import STORED, STORED_NAMES
 from serving.store import (
     SCHEMA_VERSION,
@@ -97,8 +98,7 @@ class SqliteRun:
     async def get_scores(self, customer_ids: Sequence[str]) -> Mapping[str, StoredRow]:
         """Return the rows of customers by id; unknown ids are left out."""
         found: dict[str, StoredRow] = {}
-        for start in range(0, len(customer_ids), _IDS_AT_ONCE):
-            part = customer_ids[start : start + _IDS_AT_ONCE]
+        for part in in_parts(customer_ids, _IDS_AT_ONCE):
             for row in self._read(_SELECT_SCORES.format(_marks(part)), part):
                 found[row[_ID_AT]] = row
         return found
@@ -144,8 +144,7 @@ class SqliteRun:
     async def list_kind(self, kind: str, customer_ids: Sequence[str]) -> Mapping[str, CustomerList]:
         """Return one list of each customer, with what they had bought."""
         found: dict[str, CustomerList] = {}
-        for start in range(0, len(customer_ids), _IDS_AT_ONCE):
-            part = customer_ids[start : start + _IDS_AT_ONCE]
+        for part in in_parts(customer_ids, _IDS_AT_ONCE):
             for customer_id, packed, owned in self._read(_SELECT_KIND.format(_marks(part)), (kind, *part)):
                 bought = NOTHING_OWNED if owned is None else unpack_owned(owned)
                 found[customer_id] = CustomerList(PackedSlots(packed or b""), bought)
@@ -155,8 +154,7 @@ class SqliteRun:
         """Return products by their number; unknown numbers are left out."""
         numbers = sorted(set(item_numbers))
         found: dict[int, Item] = {}
-        for start in range(0, len(numbers), _IDS_AT_ONCE):
-            part = numbers[start : start + _IDS_AT_ONCE]
+        for part in in_parts(numbers, _IDS_AT_ONCE):
             for row in self._read(_SELECT_ITEMS.format(_marks(part)), part):
                 found[row[0]] = read_item(row)
         return found
@@ -189,8 +187,7 @@ class SqliteRun:
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""
         first: dict[str, int] = {}
-        for start in range(0, len(customer_ids), _IDS_AT_ONCE):
-            part = customer_ids[start : start + _IDS_AT_ONCE]
+        for part in in_parts(customer_ids, _IDS_AT_ONCE):
             query = (
                 f"SELECT customer_id, substr(slots, 1, {ITEM_BYTES}) FROM recommendations "  # noqa: S608 - only question marks are put in
                 f"WHERE kind = 'for_you' AND customer_id IN ({_marks(part)})"

@@ -15,11 +15,11 @@ from typing import Final, NamedTuple
 from features.person_keys import (
     EMAIL_PATTERN,
     customer_key,
-    make_private,
     normal_email,
     normal_phone,
     read_pepper,
 )
+from features.private_files import make_private
 
 JOURNAL: Final = "identities.jsonl"
 

@@ -4,24 +4,23 @@ A message stays after it is in the history, for `keep_days`: later words on the 
 that comes again is known.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from itertools import islice
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from features.messages import Event, Message, Order, OrderWord
+from serving.parts import in_parts
 from serving.state.database import State
 from serving.state.tables import INBOX, INBOX_PURCHASES
 
 WAITING, FOLDED, ASIDE = "waiting", "folded", "aside"
 # Databases bound the values of one statement.
 _AT_ONCE = 500
-_T = TypeVar("_T")
 _MESSAGES: TypeAdapter[Event | OrderWord] = TypeAdapter(Message)
 
 
@@ -110,7 +109,7 @@ class Inbox:
         """Return what customers' messages after a number say, and every other word on their orders."""
         with self._state.reading() as connection:
             rows: list[Stored] = []
-            for ids in _chunks(customer_ids):
+            for ids in in_parts(customer_ids, _AT_ONCE):
                 rows += _read(connection, INBOX.c.customer_id.in_(ids), INBOX.c.sequence > after)
             return _with_orders(connection, rows)
 
@@ -120,7 +119,7 @@ class Inbox:
         for sequence, new in standings.items():
             groups.setdefault(new, []).append(sequence)
         for (standing, reason), sequences in groups.items():
-            for numbers in _chunks(sequences):
+            for numbers in in_parts(sequences, _AT_ONCE):
                 with self._state.writing() as connection:
                     connection.execute(
                         sa.update(INBOX)
@@ -184,7 +183,7 @@ def _insert(connection: sa.Connection, fresh: Sequence[Incoming], received_at: s
 
 def _sequences(connection: sa.Connection, digests: Sequence[str]) -> dict[str, int]:
     found: dict[str, int] = {}
-    for some in _chunks(digests):
+    for some in in_parts(digests, _AT_ONCE):
         rows = connection.execute(sa.select(INBOX.c.digest, INBOX.c.sequence).where(INBOX.c.digest.in_(some)))
         found |= {row.digest: row.sequence for row in rows}
     return found
@@ -215,12 +214,6 @@ def _stored(row: Any) -> Stored:  # noqa: ANN401 - a row of SQLAlchemy
 def _with_orders(connection: sa.Connection, rows: list[Stored]) -> list[Stored]:
     """Add every other message about the orders of some."""
     found = {row.sequence: row for row in rows}
-    for keys in _chunks({row.order_key for row in rows if row.order_key is not None}):
+    for keys in in_parts({row.order_key for row in rows if row.order_key is not None}, _AT_ONCE):
         found |= {row.sequence: row for row in _read(connection, INBOX.c.order_key.in_(keys))}
     return [found[sequence] for sequence in sorted(found)]
-
-
-def _chunks(values: Iterable[_T]) -> Iterator[list[_T]]:
-    rest = iter(values)
-    while some := list(islice(rest, _AT_ONCE)):
-        yield some

@@ -13,6 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import sqlalchemy as sa
 
+from serving.instants import instant_text
 from serving.state.database import State
 from serving.state.idempotency import Repeatable, earlier_answer, keep_answer
 from serving.state.tables import JOBS
@@ -128,7 +129,7 @@ class Jobs:
                     "status": "running",
                     "attempt": row["attempt"] + 1,
                     "leased_until": now + lease_seconds,
-                    "started_at": row["started_at"] or _text(datetime.now(UTC)),
+                    "started_at": row["started_at"] or instant_text(datetime.now(UTC)),
                 }
                 _update(connection, row["job_number"], changes)
                 return _read(row | changes)
@@ -142,7 +143,7 @@ class Jobs:
 
     def finish(self, job: Job, result: dict[str, Any], *, keep_days: int) -> None:
         """Write down what came of a job, in one step; raises `LostJobError`."""
-        expires = _text(datetime.now(UTC) + timedelta(days=keep_days))
+        expires = instant_text(datetime.now(UTC) + timedelta(days=keep_days))
         with self._state.writing() as connection:
             _check_mine(connection, job)
             done = {"status": "done", "result": json.dumps(result), "expires_at": expires}
@@ -163,7 +164,7 @@ class Jobs:
 
     def past_keeping(self, now: datetime) -> list[str]:
         """Return the ids of the jobs whose files are to be deleted."""
-        past = sa.and_(JOBS.c.status == "done", JOBS.c.expires_at <= _text(now))
+        past = sa.and_(JOBS.c.status == "done", JOBS.c.expires_at <= instant_text(now))
         with self._state.reading() as connection:
             return list(connection.execute(sa.select(JOBS.c.job_id).where(past)).scalars())
 
@@ -182,7 +183,7 @@ def _new(order: Order, job_id: str) -> dict[str, Any]:
         "destination": order.destination,
         "status": "queued",
         "attempt": 0,
-        "created_at": _text(datetime.now(UTC)),
+        "created_at": instant_text(datetime.now(UTC)),
     }
 
 
@@ -201,16 +202,12 @@ def _check_mine(connection: sa.Connection, job: Job) -> None:
 
 
 def _finish(connection: sa.Connection, job_number: int, values: dict[str, Any]) -> None:
-    ended = {"leased_until": None, "finished_at": _text(datetime.now(UTC))}
+    ended = {"leased_until": None, "finished_at": instant_text(datetime.now(UTC))}
     _update(connection, job_number, values | ended)
 
 
 def _update(connection: sa.Connection, job_number: int, values: dict[str, Any]) -> None:
     connection.execute(sa.update(JOBS).where(JOBS.c.job_number == job_number).values(**values))
-
-
-def _text(at: datetime) -> str:
-    return at.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
 def _read(row: Any) -> Job:  # noqa: ANN401 - a row of SQLAlchemy

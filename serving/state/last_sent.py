@@ -6,11 +6,11 @@ that counts. Rows that newer ones replaced are removed afterwards.
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import islice
 from typing import Any, Final
 
 import sqlalchemy as sa
 
+from serving.parts import in_parts
 from serving.state.database import State
 from serving.state.tables import JOBS, LAST_SENT
 
@@ -33,8 +33,7 @@ class LastSent:
         """Return what was last sent of some customers; those never sent are left out."""
         found: dict[str, Attributes] = {}
         with self._state.reading() as connection:
-            for start in range(0, len(customer_ids), _IDS_AT_ONCE):
-                part = customer_ids[start : start + _IDS_AT_ONCE]
+            for part in in_parts(customer_ids, _IDS_AT_ONCE):
                 rows = connection.execute(self._select().where(LAST_SENT.c.customer_id.in_(part)))
                 found |= {row.customer_id: json.loads(row.attributes) for row in rows}
         return found
@@ -63,7 +62,7 @@ class LastSent:
             }
             for customer_id, attributes in sent.items()
         )
-        while block := list(islice(rows, _ROWS_AT_ONCE)):
+        for block in in_parts(rows, _ROWS_AT_ONCE):
             with self._state.writing() as connection:
                 connection.execute(sa.insert(LAST_SENT), block)
 
