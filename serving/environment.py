@@ -21,7 +21,7 @@ class Environment(BaseSettings):
     `host_names` are further names by which the service may be called, set apart by commas; loopback names
     always are. `log` says which requests get a line; `drain_seconds` how long a process that is stopped may
     still answer; scores count as stale `stale_after_days` after their date, with 0 never. With a
-    `database_url` (`postgresql://…`) keys, limits and score runs lie in PostgreSQL, not in files of `var`.
+    `database_url` (`postgresql://…`) the state and the score runs lie in PostgreSQL, not in files of `var`.
     """
 
     model_config = SettingsConfigDict(env_prefix="REGULARS_", frozen=True)

@@ -77,7 +77,7 @@ def write_history(
 ) -> History:
     """Write lines as a history; customers in `refused` have said no to e-mails; all goods cost the same.
 
-    It is the first generation, or the one after `previous`.
+    Where others read meanwhile it must follow the `previous` one, whose files stay until it is there.
     """
     schema = STORED_SCHEMAS["order_lines"]
     rows = pl.DataFrame([{**dict.fromkeys(schema), **line} for line in lines], schema=schema)

@@ -231,6 +231,16 @@ def run_command(*words: str, var: Path) -> "subprocess.CompletedProcess[str]":
     return subprocess.run(command, capture_output=True, text=True, cwd=ROOT, env=environment, check=False)
 
 
+def test_the_command_says_what_is_not_in_it(
+    var: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REGULARS_DATABASE_URL", "postgresql://u:hunter2@127.0.0.1:1/d")
+    done = run_command("--to", str(tmp_path / "backup"), var=var)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert "score runs lie in PostgreSQL and are not in it: take them with pg_dump before" in done.stdout
+    assert "hunter2" not in done.stdout
+
+
 def test_the_command_makes_checks_and_restores(var: Path, tmp_path: Path) -> None:
     backup, new = tmp_path / "backup", tmp_path / "new"
     for words, where in (("--to", var), ("--check", var), ("--restore", new)):
