@@ -241,7 +241,7 @@ class GenerationWriter:
             os.fsync(stream.fileno())
         temporary.replace(self._root / "manifest.json")
         history = History(self._root, manifest)
-        _remove_unnamed(history)
+        remove_unnamed(history)
         return history
 
     def _fill_missing_buckets(self) -> None:
@@ -329,7 +329,8 @@ def _filled(paths: list[Path]) -> list[str]:
     return [name for name, count in counts.items() if count]
 
 
-def _remove_unnamed(history: History) -> None:
+def remove_unnamed(history: History) -> None:
+    """Remove the files that a manifest does not name: of older generations, and of loads that were killed."""
     named = {history.root / name for names in history.manifest.files.values() for name in names}
     for path in history.root.glob("g*/**/*.parquet"):
         if path not in named:

@@ -70,13 +70,17 @@ def merge_identities(private: Path, rows: pl.DataFrame) -> None:
         return
     known = read_identities(private)
     merged = _newest(pl.concat([known, rows.select(IDENTITY_SCHEMA.keys())])).sort("customer_id")
-    if merged.equals(known):
-        return
+    if not merged.equals(known):
+        replace_identities(private, merged)
+
+
+def replace_identities(private: Path, rows: pl.DataFrame) -> None:
+    """Replace the identities whole; readable for their owner alone."""
     make_private(private)
     partial = private / "identities.parquet.partial"
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-        merged.write_parquet(stream)
+        rows.write_parquet(stream)
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(private / "identities.parquet")

@@ -3,7 +3,7 @@
 import fcntl
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,9 +16,11 @@ from features.drafts import Draft
 from features.errors import UserError
 from features.history import History
 from features.identity import merge_identities
+from features.readers import ROW
 from features.report import Report
 from features.settings import Layout
 from features.snapshot import instant_of
+from features.suppression import Suppressed, read_suppressed
 from features.upsert import Load, Mode, Outcome, upsert
 
 
@@ -51,6 +53,7 @@ def store(
 ) -> History:
     """Check and store material, and note the outcome; raises `DataError`, leaving the history as it was."""
     report, announce = told
+    material = without_suppressed(material, read_suppressed(layout.root, layout.private), report)
     drafts = material.drafts
     announce("checking")
     known = previous.manifest.currency if previous else None
@@ -71,6 +74,42 @@ def store(
     outcome = upsert(layout.history, load, mode=material.mode, loaded_at=now)
     _note_outcome(outcome, report)
     return outcome.history
+
+
+def without_suppressed(material: Material, suppressed: Suppressed, report: Report) -> Material:
+    """Leave out everything that material says of people who are suppressed, and count it."""
+    if not suppressed:
+        return material
+    drafts = [_without(draft, suppressed) for draft in material.drafts]
+    companions, gone = dict(material.companions), 0
+    for name, rows in material.companions.items():
+        if "customer_id" in rows.columns:
+            companions[name] = rows.filter(~_is_suppressed(rows, suppressed))
+            gone += rows.height - companions[name].height
+    if gone:
+        message = f"{gone:,} rows of customers and events are of people who are suppressed; they are left out"
+        report.warn("suppressed_rows", message, table="customers", column="customer_id", count=gone)
+    return replace(material, drafts=drafts, companions=companions)
+
+
+def _without(draft: Draft, suppressed: Suppressed) -> Draft:
+    """Return a draft with nothing of the suppressed but that there was a row: no id, no date, no money."""
+    gone = _is_suppressed(draft.lines, suppressed)
+    kept = (ROW, "left_out")
+    lines = draft.lines.with_columns(
+        pl.when(gone).then(pl.lit(None)).otherwise(pl.col(name)).alias(name)
+        for name in draft.lines.columns
+        if name not in kept
+    ).with_columns(pl.when(gone).then(pl.lit("suppressed")).otherwise(pl.col("left_out")).alias("left_out"))
+    people = draft.identities
+    if people is not None:
+        people = people.filter(~_is_suppressed(people, suppressed))
+    return replace(draft, lines=lines.cast(dict(draft.lines.schema)), identities=people)  # type: ignore[arg-type]
+
+
+def _is_suppressed(rows: pl.DataFrame, suppressed: Suppressed) -> pl.Series:
+    gone = suppressed.among(rows["customer_id"].drop_nulls().unique())
+    return rows["customer_id"].is_in(list(gone)).fill_null(False)
 
 
 def _note_outcome(outcome: Outcome, report: Report) -> None:

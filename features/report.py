@@ -39,6 +39,7 @@ LEFT_OUT_REASONS = {
     "coupon_tender": "a line without quantity: a coupon handed in",
     "test_order": "a test order",
     "replaced_in_later_file": "the order comes again in a later file of this load",
+    "suppressed": "of somebody who was erased, or asked not to be scored",
     "repeated_line_id": "the same line id comes again in the order: the last one counts",
 }
 

@@ -19,11 +19,13 @@ def json_answer(content: Any, *, status: int = 200) -> Response:  # noqa: ANN401
     return Response(body, status, {"cache-control": "no-store"}, JSON)
 
 
-def tag_of(score_run_id: str, *, is_stale: bool = False) -> str:
+def tag_of(score_run_id: str, *, is_stale: bool = False, is_suppressed: bool = False) -> str:
     """Return the entity tag of all that a run answers: a run never changes, an address is one question.
 
-    Only its scores say when they got stale.
+    Only its scores say when they got stale, and are none any more once somebody is suppressed.
     """
+    if is_suppressed:
+        return f'"{score_run_id}-suppressed"'
     return f'"{score_run_id}-stale"' if is_stale else f'"{score_run_id}"'
 
 

@@ -24,6 +24,7 @@ from serving import (
     routes_items,
     routes_metrics,
     routes_models,
+    routes_privacy,
     routes_recommendations,
 )
 from serving.calls import Calls
@@ -41,6 +42,7 @@ from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.logs import RequestLog, json_logging
 from serving.metrics import Metrics
+from serving.privacy_desk import PrivacyDesk
 from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
@@ -49,6 +51,8 @@ from serving.state.jobs import Jobs
 from serving.state.keys import Keys
 from serving.state.leases import Leases
 from serving.state.overlays import Overlays
+from serving.state.suppressions import Suppressions
+from serving.suppressed import SuppressedPeople
 from serving.turns import Turns
 from serving.wording import Wording
 
@@ -79,6 +83,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_audiences,
         routes_changes,
         routes_exports,
+        routes_privacy,
         routes_models,
         routes_metrics,
         routes_console,
@@ -109,11 +114,21 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
     thread = ThreadPoolExecutor(1, "state")
     guard = Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread)
     guard.refresh()
-    secret = load_secret(settings.layout.private)
+    private = settings.layout.private
+    suppressions = Suppressions(state, settings.layout.root)
+    suppressed = SuppressedPeople(suppressions, executor=thread)
+    suppressed.refresh()
+    secret = load_secret(private)
     limiter = Limiter(Leases(state), process_count=settings.workers, executor=thread)
-    people = People(settings.layout.private)
+    people = People(private)
     writer = ThreadPoolExecutor(1, "inbox")
-    receiver = Receiver(Inbox(state), people, zone=ZoneInfo(load_settings().shop.time_zone), executor=writer)
+    receiver = Receiver(
+        Inbox(state, suppressions),
+        people,
+        suppressions=suppressions,
+        zone=ZoneInfo(load_settings().shop.time_zone),
+        executor=writer,
+    )
     metrics = Metrics()
     app.state.context = Context(
         environment=settings,
@@ -126,15 +141,17 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
         state=state,
         jobs=JobDesk(Jobs(state), thread),
         receiver=receiver,
-        control_group=ControlGroup.of(settings.layout.private),
-        hooks=HookSources(settings.layout.private),
+        control_group=ControlGroup.of(private),
+        hooks=HookSources(private),
         metrics=metrics,
         calls=Calls(metrics, RequestLog(settings.log)),
         turns=Turns(),
+        suppressed=suppressed,
+        privacy=PrivacyDesk(state, suppressed, root=settings.layout.root, private=private, executor=thread),
     )
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))
-        for follow in (runs.follow, guard.follow)
+        for follow in (runs.follow, guard.follow, suppressed.follow)
     ]
     try:
         yield

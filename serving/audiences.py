@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Final, NamedTuple
 
+from features.suppression import Suppressed
 from serving.control_group import Control, ControlGroup
 from serving.problems import ProblemError
 from serving.rows import STORED_NAMES
@@ -23,13 +24,15 @@ class Listed(NamedTuple):
 class Audience(NamedTuple):
     """A named list of a run, and which of its members are wanted.
 
-    `control` says what becomes of the control group: left out, marked, or the only one wanted.
+    `control` says what becomes of the control group: left out, marked, or the only one wanted. Nobody
+    `suppressed` is a member.
     """
 
     run: ScoreRun
     slug: str
     counts: AudienceCounts
     group: ControlGroup
+    suppressed: Suppressed
     control: Control = "exclude"
     clv_min: float | None = None
 
@@ -58,6 +61,8 @@ class Audience(NamedTuple):
             await asyncio.sleep(0)
 
     def _wanted(self, members: Sequence[Member]) -> list[Listed]:
+        if self.suppressed:
+            members = [member for member in members if member.row[0] not in self.suppressed]
         share, holds = self.counts.control_group_share, self.group.holds
         if not share:
             return [] if self.control == "only" else [Listed(m.position, m.row, False) for m in members]
@@ -71,6 +76,7 @@ def find_audience(
     run: ScoreRun,
     slug: str,
     group: ControlGroup,
+    suppressed: Suppressed,
     *,
     control: Control = "exclude",
     clv_min: float | None = None,
@@ -81,4 +87,4 @@ def find_audience(
         raise ProblemError(
             404, "unknown-audience", "There is no such list; see /v1/audiences.", title="Unknown list"
         )
-    return Audience(run, slug, counts, group, control, clv_min)
+    return Audience(run, slug, counts, group, suppressed, control, clv_min)

@@ -24,6 +24,7 @@ import typer
 from features.console import run_command
 from features.settings import Layout
 from serving.backup_files import FILES, BackupError, BackupWriter, Manifest, verified
+from serving.backup_list import listed
 from serving.databases import open_copied_store
 from serving.store import NoRunError
 
@@ -46,7 +47,7 @@ def back_up(layout: Layout, folder: Path) -> Manifest:
     """Copy a layout into a new folder; raises `BackupError` where that is not possible."""
     if not layout.root.is_dir() or not any(layout.root.iterdir()):
         raise BackupError(f"{layout.root} holds nothing; say VAR=… where the data lies")
-    with BackupWriter(layout.root, folder) as writer:
+    with listed(layout.private, folder), BackupWriter(layout.root, folder) as writer:
         _copy_tree(layout.private, writer)
         _again(partial(_copy_scores_and_state, layout, writer), ("scores", "state"), writer)
         _again(partial(_copy_history, layout, writer), ("history",), writer)

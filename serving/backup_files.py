@@ -135,10 +135,7 @@ class BackupWriter:
     def commit(self) -> Manifest:
         """Write the manifest and give the back-up its name."""
         manifest = Manifest(made_at=datetime.now(UTC), root=str(self._root.resolve()), files=self._files)
-        with (self._partial / MANIFEST).open("x", encoding="utf-8") as stream:
-            stream.write(manifest.model_dump_json(indent=1))
-            stream.flush()
-            os.fsync(stream.fileno())
+        write_manifest(self._partial, manifest)
         if self._folder.exists():
             self._folder.rmdir()
         self._partial.rename(self._folder)
@@ -152,7 +149,7 @@ class BackupWriter:
     def _add(self, path: Path, target: Path, *, mode: int) -> None:
         name, size = path.relative_to(self._root).as_posix(), target.stat().st_size
         target.chmod(mode & 0o600)
-        self._files[name] = CopiedFile(byte_count=size, mode=mode & 0o777, sha256=_flushed_sum(target))
+        self._files[name] = CopiedFile(byte_count=size, mode=mode & 0o777, sha256=flushed_sum(target))
 
 
 def _take_lock(path: Path) -> TextIO:
@@ -163,6 +160,16 @@ def _take_lock(path: Path) -> TextIO:
         lock.close()
         raise BackupError("another back-up is being made; wait for it to end") from None
     return lock
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Write the manifest of a back-up, replacing an older one whole."""
+    partial = folder / f".{MANIFEST}.partial"
+    with partial.open("w", encoding="utf-8") as stream:
+        stream.write(manifest.model_dump_json(indent=1))
+        stream.flush()
+        os.fsync(stream.fileno())
+    partial.replace(folder / MANIFEST)
 
 
 def verified(folder: Path) -> Manifest:
@@ -180,12 +187,13 @@ def verified(folder: Path) -> Manifest:
         odd = sorted(found ^ manifest.files.keys())[0]
         raise BackupError(f"{folder}: {odd} is {'too much' if odd in found else 'missing'}; use another one")
     for name, expected in manifest.files.items():
-        if (files / name).is_symlink() or _flushed_sum(files / name) != expected.sha256:
+        if (files / name).is_symlink() or flushed_sum(files / name) != expected.sha256:
             raise BackupError(f"{folder}: {name} is not what was backed up; use another one")
     return manifest
 
 
-def _flushed_sum(path: Path) -> str:
+def flushed_sum(path: Path) -> str:
+    """Return the sha256 sum of a file that is on the disk."""
     digest = hashlib.sha256()
     with path.open("rb") as stream:
         os.fsync(stream.fileno())

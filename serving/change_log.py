@@ -94,6 +94,23 @@ class ChangeLog:
                     erased += done.rowcount
         return erased
 
+    def withdraw(self, customer_ids: Iterable[str]) -> int:
+        """Forget people, and say to whoever copied their scores that they are gone; return how many rows."""
+        erased = 0
+        for ids in in_parts(customer_ids, IDS_AT_ONCE):
+            with self._state.writing() as connection:
+                last = sa.select(CHANGES.c.customer_id, CHANGES.c.as_of, CHANGES.c.score_run_id).join_from(
+                    SAID, CHANGES, SAID.c.sequence == CHANGES.c.sequence
+                )
+                known = connection.execute(last.where(SAID.c.customer_id.in_(ids))).mappings().all()
+                for table in (CHANGES, SAID, OCCURRENCES, DELIVERIES):
+                    erased += connection.execute(
+                        sa.delete(table).where(table.c.customer_id.in_(ids))
+                    ).rowcount
+                stone = {"kind": "removed", "event": None, "happened_at": self._text(), "document": "{}"}
+                append(connection, [{**row, **stone} for row in known])
+        return erased
+
     def remove_old(self) -> int:
         """Remove changes that are older than `keep_days`, but each customer's newest scores; return how many.
 

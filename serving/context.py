@@ -15,9 +15,11 @@ from serving.limiter import Limiter
 from serving.live import LiveRuns
 from serving.metrics import Metrics
 from serving.present import RunView
+from serving.privacy_desk import PrivacyDesk
 from serving.receiver import Receiver
 from serving.state.database import State
 from serving.store import ScoreRun
+from serving.suppressed import SuppressedPeople
 from serving.turns import Turns
 from serving.wording import Wording
 
@@ -41,6 +43,8 @@ class Context:
     state: State
     turns: Turns
     jobs: JobDesk
+    suppressed: SuppressedPeople
+    privacy: PrivacyDesk
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

@@ -96,7 +96,8 @@ async def write_changes(task: Task, last: LastSent, job_number: int) -> Written:
             changes.add([(member.row[_ID_AT], _of_member(task, member)) for member in members])
         for page in last.pages():
             left = [c for c, known in page.items() if c not in seen and _was_listed(task, known)]
-            rows = await task.audience.run.get_scores(left)
+            scored = [customer_id for customer_id in left if customer_id not in task.audience.suppressed]
+            rows = await task.audience.run.get_scores(scored)
             changes.add([(c, _of_leaver(task, rows.get(c))) for c in left])
         return changes.end()
 

@@ -20,12 +20,13 @@ from features.fold import Folded, Heard, fold
 from features.identity import IDENTITY_SCHEMA, merge_identities
 from features.loading import only_one
 from features.settings import load_settings
+from features.suppression import Suppressed, read_suppressed
+from serving.address_index import write_index
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.inbound.people import locked_journal
+from serving.inbound.people import TAKEN, locked_journal
 from serving.state.inbox import ASIDE, FOLDED, Inbox
-
-_TAKEN = ".taken"
+from serving.state.suppressions import Suppressions
 
 
 def fold_inbox(environment: Environment, *, time_zone: str, now: datetime | None = None) -> Folded | None:
@@ -33,9 +34,11 @@ def fold_inbox(environment: Environment, *, time_zone: str, now: datetime | None
     state, layout = open_state(environment), environment.layout
     if not state.exists():
         return None
+    if Suppressions(state, layout.root).current_version().last_number:
+        Suppressions(state, layout.root).copy_to(layout.private)
     inbox = Inbox(state)
     with only_one(layout):
-        take_journal(layout.private)
+        take_journal(layout.private, read_suppressed(layout.root, layout.private))
         stored = inbox.list_unfolded()
         if not stored:
             return None
@@ -49,16 +52,18 @@ def fold_inbox(environment: Environment, *, time_zone: str, now: datetime | None
     return folded
 
 
-def take_journal(private: Path) -> None:
-    """Bring the addresses that messages told into `identities.parquet`."""
+def take_journal(private: Path, suppressed: Suppressed) -> None:
+    """Bring the addresses that messages told into `identities.parquet`, but those of the suppressed."""
     with locked_journal(private) as journal:
-        taken = journal.with_suffix(_TAKEN)
+        taken = journal.with_name(TAKEN)
         if journal.exists() and not taken.exists():
             journal.rename(taken)
     if not taken.exists():
         return
     people = [json.loads(line) for line in taken.read_text(encoding="utf-8").splitlines()]
-    merge_identities(private, pl.DataFrame(people, schema=IDENTITY_SCHEMA))
+    known = [person for person in people if person["customer_id"] not in suppressed]
+    merge_identities(private, pl.DataFrame(known, schema=IDENTITY_SCHEMA))
+    write_index(private)
     taken.unlink()
 
 

@@ -21,25 +21,48 @@ class Left(NamedTuple):
     is_repeated: bool
 
 
-class JobDesk:
-    """Takes jobs and looks them up; every failure is a problem."""
+class Desk:
+    """Works with the state in a thread of the process; what may be repeated is done once at a time."""
 
-    def __init__(self, jobs: Jobs, executor: Executor) -> None:
-        self._jobs = jobs
+    def __init__(self, executor: Executor) -> None:
         self._executor = executor
         self._in_flight: set[Repeatable] = set()
 
-    async def leave(self, order: Order, call: Repeatable | None) -> Left:
-        """Add a job; raises a problem: 409, 422, 429 or 503."""
+    async def _once(self, call: Repeatable | None, work: Callable[[], Found]) -> Found:
+        """Do what a call asks for; raises a problem: 409, 422, 429 or 503."""
         if call is None:
-            return await self._in_thread(lambda: self._leave(order, None))
+            return await self._in_thread(work)
         if any(other[:2] == call[:2] for other in self._in_flight):
             raise _in_flight()
         self._in_flight.add(call)
         try:
-            return await self._in_thread(lambda: self._leave(order, call))
+            return await self._in_thread(work)
         finally:
             self._in_flight.discard(call)
+
+    async def _in_thread(self, work: Callable[[], Found]) -> Found:
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
+        except OtherBodyError:
+            raise _other_body() from None
+        except TooManyJobsError:
+            raise _too_many() from None
+        except StateBusyError:
+            raise unavailable("The state is being written; try again.") from None
+        except StateError:
+            raise unavailable("Jobs cannot be kept at the moment.") from None
+
+
+class JobDesk(Desk):
+    """Takes jobs and looks them up; every failure is a problem."""
+
+    def __init__(self, jobs: Jobs, executor: Executor) -> None:
+        super().__init__(executor)
+        self._jobs = jobs
+
+    async def leave(self, order: Order, call: Repeatable | None) -> Left:
+        """Add a job; raises a problem: 409, 422, 429 or 503."""
+        return await self._once(call, lambda: self._leave(order, call))
 
     async def find(self, job_id: str, *, key_id: str | None) -> Job:
         """Return a job that a key may see (None: every job); raises a 404 or 503 problem."""
@@ -53,18 +76,6 @@ class JobDesk:
         job = self._jobs.get(added.job_id)
         assert job is not None  # noqa: S101 - it was just there, and rows stay
         return Left(job, added.is_repeated)
-
-    async def _in_thread(self, work: Callable[[], Found]) -> Found:
-        try:
-            return await asyncio.get_running_loop().run_in_executor(self._executor, work)
-        except OtherBodyError:
-            raise _other_body() from None
-        except TooManyJobsError:
-            raise _too_many() from None
-        except StateBusyError:
-            raise _unavailable("The state is being written; try again.") from None
-        except StateError:
-            raise _unavailable("Jobs cannot be kept at the moment.") from None
 
 
 def _other_body() -> ProblemError:
@@ -89,13 +100,17 @@ def _in_flight() -> ProblemError:
 
 def _too_many() -> ProblemError:
     problem = ProblemError(
-        429, "too-many-jobs", "This key has 20 unfinished jobs; wait for one.", title="Too many jobs"
+        429,
+        "too-many-jobs",
+        "This key has as many unfinished jobs as it may have; wait for one.",
+        title="Too many jobs",
     )
     problem.headers["retry-after"] = _RETRY_SECONDS
     return problem
 
 
-def _unavailable(detail: str) -> ProblemError:
+def unavailable(detail: str) -> ProblemError:
+    """Return the 503 problem of a service that cannot use its state."""
     problem = ProblemError(503, "no-state", detail, title="No state")
     problem.headers["retry-after"] = _RETRY_SECONDS
     return problem

@@ -36,6 +36,7 @@ from serving.state.database import State
 from serving.state.jobs import LEASE_SECONDS, Job, Jobs, LostJobError
 from serving.state.last_sent import LastSent
 from serving.state.migrate import make
+from serving.state.suppressions import Suppressions
 from serving.store import NoRunError, ScoreRun, ScoreStore, StoreError
 from serving.wording import Wording
 
@@ -124,10 +125,13 @@ async def _export(bench: Bench, job: Job, run: ScoreRun, beat: Callable[[], None
     """Write the file of a job and return what came of it."""
     request = ExportRequest.model_validate(job.request)
     group = ControlGroup.of(bench.layout.private)
-    audience = find_audience(run, request.audience, group, control=request.control, clv_min=request.min_clv)
-    people = People(bench.layout.private, may_see=job.with_identity)
+    people = Suppressions(bench.state, bench.layout.root).read()
+    audience = find_audience(
+        run, request.audience, group, people, control=request.control, clv_min=request.min_clv
+    )
+    addresses = People(bench.layout.private, may_see=job.with_identity)
     folder, name = _make_folder(bench.layout.exports, job), _file_name(request, audience)
-    task = Task(request, audience, people, folder, name, beat)
+    task = Task(request, audience, addresses, folder, name, beat)
     if job.destination:
         last = LastSent(bench.state, job.destination)
         last.forget_job(job.job_number)

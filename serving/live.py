@@ -37,7 +37,8 @@ class LiveRuns:
         """Return the run that a cursor is pinned to; raises `RunGoneError`."""
         if self._current is not None and self._current.meta.score_run_id == score_run_id:
             return self._current
-        if score_run_id not in self._pinned:
+        known = self._pinned.get(score_run_id)
+        if known is None or known.is_replaced():
             self._pinned[score_run_id] = await self._open(score_run_id)
             while len(self._pinned) > _PINNED_MAX:
                 # Not closed here: a request may still read it; the last reference closes it.
@@ -53,10 +54,11 @@ class LiveRuns:
     async def _follow_pointer(self) -> None:
         try:
             run_id = await self._call(self._store.live_run_id)
-            if self._current is None or self._current.meta.score_run_id != run_id:
+            current = self._current
+            if current is None or current.meta.score_run_id != run_id or current.is_replaced():
                 self._current = await self._open(run_id)
             else:
-                await self._current.follow()
+                await current.follow()
             self.problem = None
         except NoRunError:
             self._current, self.problem = None, "no score run"

@@ -169,6 +169,10 @@ class OverlaidRun:
         """Read one row; raises `StoreError` where the run cannot be read."""
         await self.base.check()
 
+    def is_replaced(self) -> bool:
+        """Say whether the run was written anew, without somebody, since it was opened."""
+        return self.base.is_replaced()
+
     def close(self) -> None:
         """Let go of files or connections."""
         self.base.close()

@@ -157,6 +157,10 @@ class PgRun:
             raise StoreError(f"the score run {self.meta.score_run_id} holds no customer")
         return str(rows[0][0])
 
+    def is_replaced(self) -> bool:
+        """Say no: rows are taken out of the tables that are read."""
+        return False
+
     async def check(self) -> None:
         """Read one row; raises `StoreError` where the run cannot be read."""
         await self._read("any")

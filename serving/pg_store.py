@@ -4,8 +4,11 @@ Runs are made by one session at a time, which holds an advisory lock, and go liv
 killed at any moment leaves the old run live; the next one removes what it left.
 """
 
+from contextlib import AbstractContextManager
+
 from serving.pg_address import PgAddress
 from serving.pg_control import PgControl
+from serving.pg_eraser import PgEraser, holding
 from serving.pg_reader import PgReader
 from serving.pg_run import PgRun
 from serving.pg_writer import PgRunWriter
@@ -38,6 +41,10 @@ class PgStore:
     def list_runs(self) -> list[RunInfo]:
         """Return the kept runs, newest first."""
         return self._control.list_runs()
+
+    def hold(self) -> AbstractContextManager[PgEraser]:
+        """Keep everybody from publishing, and erase people; raises `PublishError` while a run is made."""
+        return holding(self._address)
 
     async def aclose(self) -> None:
         """Let go of all connections."""

@@ -22,7 +22,7 @@ from serving.rows import NULLABLE_NAMES, STORED, STORED_NAMES
 from serving.store import Item, PublishError, RunMeta
 
 # The server notices within a minute that the publisher's machine is gone, and lets go of its lock.
-_SESSION: Final = {
+SESSION: Final = {
     "search_path": CONTROL_SCHEMA,
     "lock_timeout": "1s",
     "idle_session_timeout": "0",
@@ -55,7 +55,7 @@ class PgRunWriter:
         self._rows = count(1)
         self._is_indexed = self._is_live = False
         with self._guarded():
-            self._connection = psycopg.connect(address.conninfo(_SESSION, is_hasty=False), autocommit=True)
+            self._connection = psycopg.connect(address.conninfo(SESSION, is_hasty=False), autocommit=True)
         try:
             with self._guarded():
                 self._begin()
@@ -64,13 +64,13 @@ class PgRunWriter:
             raise
 
     def _begin(self) -> None:
-        self._take_lock()
+        take_publish_lock(self._connection)
         (encoding,) = self._one("SHOW server_encoding")
         if encoding != "UTF8":
             raise PublishError(f"{self._name} keeps texts in {encoding}; make one with the encoding UTF8")
         self._run(f"CREATE SCHEMA IF NOT EXISTS {CONTROL_SCHEMA}")
         self._run(CONTROL_TABLES)
-        self._remove_unpublished()
+        remove_unpublished(self._connection)
         (number,) = self._one(
             "INSERT INTO runs (created_at) VALUES (%s) RETURNING run_number", datetime.now(UTC).isoformat()
         )
@@ -86,7 +86,8 @@ class PgRunWriter:
     def __exit__(self, *details: object) -> None:
         with suppress(psycopg.Error):
             if not self._is_live:
-                self._remove_unpublished()
+                remove_unpublished(self._connection)
+        with suppress(psycopg.Error):
             # The session ends a little after its connection; the next publisher need not wait for that.
             self._run("SELECT pg_advisory_unlock(%s, %s)", LOCKS, PUBLISH_LOCK)
         self._connection.close()
@@ -183,19 +184,7 @@ class PgRunWriter:
             "ORDER BY run_number DESC LIMIT %s)",
             self._kept_runs,
         )
-        self._remove_unpublished()
-
-    def _remove_unpublished(self) -> None:
-        """Remove the tables of every run that is not in the list: only the holder of the lock may."""
-        found = self._connection.execute(
-            "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s) AND NOT EXISTS "
-            "(SELECT 1 FROM runs WHERE published_at IS NOT NULL AND 'regulars_' || score_run_id = nspname)",
-            (RUN_PREFIX,),
-        ).fetchall()
-        for (schema,) in found:
-            # Somebody reads it: the next one removes it.
-            with suppress(psycopg.errors.LockNotAvailable):
-                self._run(f'DROP SCHEMA "{schema}" CASCADE')
+        remove_unpublished(self._connection)
 
     def _take_lock(self) -> None:
         # It waits as long as `lock_timeout`: the session of a publisher killed just now still has to end.
@@ -226,6 +215,32 @@ class PgRunWriter:
             yield
         except psycopg.Error as error:
             raise PublishError(f"the run cannot be written to {self._name} ({first_line(error)})") from None
+
+
+def take_publish_lock(connection: psycopg.Connection[Any]) -> None:
+    """Take the lock of publishers in a session that commits by itself; raises `PublishError`."""
+    # A moment: the session of a publisher that was killed just now still has to end.
+    try:
+        with connection.transaction():
+            connection.execute("SET LOCAL lock_timeout = '1s'")
+            connection.execute("SELECT pg_advisory_lock(%s, %s)", (LOCKS, PUBLISH_LOCK))
+    except psycopg.errors.LockNotAvailable:
+        raise PublishError(
+            "another scoring run is being made; wait for it to end, then run this again"
+        ) from None
+
+
+def remove_unpublished(connection: psycopg.Connection[Any]) -> None:
+    """Remove the tables of every run that is not in the list: only the holder of the lock may."""
+    found = connection.execute(
+        "SELECT nspname FROM pg_namespace WHERE starts_with(nspname, %s) AND NOT EXISTS "
+        "(SELECT 1 FROM runs WHERE published_at IS NOT NULL AND 'regulars_' || score_run_id = nspname)",
+        (RUN_PREFIX,),
+    ).fetchall()
+    for (schema,) in found:
+        # Somebody reads it: the next one removes it.
+        with suppress(psycopg.errors.LockNotAvailable):
+            connection.execute(f'DROP SCHEMA "{schema}" CASCADE')
 
 
 def _number(value: Any) -> float | None:  # noqa: ANN401 - whatever the run was given

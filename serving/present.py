@@ -81,12 +81,15 @@ class RunView:
     def _text(self, reason: dict[str, Any]) -> str:
         return self._wording.reason(reason["code"], {**reason["values"], "currency": self._money})
 
-    def missing(self, customer_id: str) -> dict[str, Any]:
-        """Return the flat row of somebody unknown: the run's values; every other is null with its reason."""
+    def missing(self, customer_id: str, *, status: str = "not_found") -> dict[str, Any]:
+        """Return the flat row of somebody unknown or suppressed.
+
+        It has the run's values; every other is null, and the status is the reason.
+        """
         score: dict[str, Any] = dict.fromkeys(NAMES)
         score.update(zip(RUN_NAMES, self._constants, strict=True))
-        score.update(customer_id=customer_id, status="not_found", as_of=self._as_of, quality={})
-        score["null_reasons"] = {name: "not_found" for name in NULLABLE_NAMES if score[name] is None}
+        score.update(customer_id=customer_id, status=status, as_of=self._as_of, quality={})
+        score["null_reasons"] = {name: status for name in NULLABLE_NAMES if score[name] is None}
         return score
 
     def lists(

@@ -5,7 +5,7 @@ killed begins where the last one ended.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -18,6 +18,7 @@ from serving.rescoring import Rescorer, Scored
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.overlays import Overlays, read_position, write_position
+from serving.state.suppressions import Suppressions
 from serving.store import RunMeta
 
 MESSAGES_AT_ONCE: Final = 2_000
@@ -36,6 +37,7 @@ class RescoreQueue:
         self._inbox = Inbox(state)
         self._overlays = Overlays(state)
         self._changes = ChangeLog(state, settings.changes)
+        self._suppressions = Suppressions(state, layout.root)
         self._name = f"rescored {meta.score_run_id} {meta.scored_at.isoformat()}"
         self._rescorer: Rescorer | None = None
 
@@ -61,13 +63,19 @@ class RescoreQueue:
             ids[each.message.customer_id] = None
             through = each.sequence
         if ids:
-            self._score(list(ids), through, at)
+            self._score(self._scorable(ids), through, at)
         return len(ids)
 
     def warm_up(self) -> None:
         """Load the champions now, so that the first customer does not wait for them."""
         if self._rescorer is None:
             self._rescorer = Rescorer(self._layout, self._settings, self._meta)
+
+    def _scorable(self, customer_ids: Iterable[str]) -> list[str]:
+        """Return those who may be scored: not the suppressed."""
+        ids = list(customer_ids)
+        left_out = self._suppressions.among_now(ids)
+        return [each for each in ids if each not in left_out]
 
     def drain(self, *, now: datetime | None = None) -> int:
         """Do step after step until nothing is new; return how many customers were scored again."""
@@ -78,6 +86,9 @@ class RescoreQueue:
 
     def _score(self, customer_ids: Sequence[str], through: int, at: datetime) -> None:
         """Score together; where that fails, one by one, so that one of them does not hold up the others."""
+        if not customer_ids:
+            self._advance(through)
+            return
         try:
             scored = self._scored(customer_ids, at)
         except Exception as error:

@@ -101,7 +101,14 @@ async def export_csv(
     """Stream the whole list as CSV in its order; `format=excel` for opening it in a spreadsheet."""
     context = context_of(request)
     run = context.runs.current()
-    audience = find_audience(run, slug, context.control_group, control=control or "exclude", clv_min=clv_min)
+    audience = find_audience(
+        run,
+        slug,
+        context.control_group,
+        context.suppressed.people,
+        control=control or "exclude",
+        clv_min=clv_min,
+    )
     view = context.view(run)
     columns = await item_columns(run, view, count=items, kind=kind)
     chunks = stream_csv(audience, view, excel=form == "excel", items=columns)
@@ -123,7 +130,14 @@ async def _place(
                     FieldError(f"/query/{name}", "cursor", "the cursor's own is another; begin anew")
                 )
         run = await context.runs.pinned(place.score_run_id)
-    audience = find_audience(run, slug, context.control_group, control=place.control, clv_min=place.clv_min)
+    audience = find_audience(
+        run,
+        slug,
+        context.control_group,
+        context.suppressed.people,
+        control=place.control,
+        clv_min=place.clv_min,
+    )
     return audience, place
 
 

@@ -36,13 +36,17 @@ async def post_predictions(request: Request) -> Response:
     ids = _asked_ids(await read_json(request, bytes_max=BODY_BYTES_MAX))
     context = context_of(request)
     run = context.runs.current()
+    left_out = context.suppressed.people.among(ids)
     view, rows = context.view(run), await run.get_scores(ids)
     results: list[dict[str, Any]] = []
     for number, customer_id in enumerate(ids):
         if number % _ROWS_AT_ONCE == 0:
             await asyncio.sleep(0)
         row = rows.get(customer_id)
-        results.append(view.missing(customer_id) if row is None else view.flat(row))
+        if customer_id in left_out:
+            results.append(view.missing(customer_id, status="suppressed"))
+        else:
+            results.append(view.missing(customer_id) if row is None else view.flat(row))
     meta = run.meta
     return json_answer({"score_run_id": meta.score_run_id, "as_of": meta.as_of, "results": results})
 

@@ -95,7 +95,10 @@ async def list_changes(
     place = None if cursor is None else _read(context.cursors, cursor)
     page = await run_in_threadpool(_page, context.state, place, limit=limit, newest=begin == "newest")
     following = context.cursors.sign((_LOG, *page.place))
-    return json_answer({"changes": page.changes, "next_cursor": following, "has_more": page.has_more})
+    people = context.suppressed.people
+    # A tombstone is told of everybody: whoever copied the scores drops them.
+    told = [each for each in page.changes if each["kind"] == "removed" or each["customer_id"] not in people]
+    return json_answer({"changes": told, "next_cursor": following, "has_more": page.has_more})
 
 
 def _page(state: State, place: Place | None, *, limit: int, newest: bool) -> Page:

@@ -49,13 +49,14 @@ async def show_console(
             raise
         return _page("empty.html", {}, status=503)
     members = await run.list_members(AT_RISK, after=place.position, limit=PAGE_ROWS + 1)
-    shown = members[:PAGE_ROWS]
+    people = context.suppressed.people
+    shown = [member for member in members[:PAGE_ROWS] if member.row[0] not in people]
     view = context.view(run)
     flats = [view.flat(member.row) for member in shown]
     tops = await run.list_top_products([flat["customer_id"] for flat in flats])
     following = None
     if len(members) > PAGE_ROWS:
-        following = context.cursors.write(place._replace(position=shown[-1].position))
+        following = context.cursors.write(place._replace(position=members[PAGE_ROWS - 1].position))
     values = {
         "meta": run.meta,
         "slug": AT_RISK,

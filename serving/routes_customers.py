@@ -29,6 +29,7 @@ Missing = Annotated[
 Include = Annotated[str, Query(description="comma-separated; what to add to the answer")]
 ListKind = Literal["for_you", "buy_again", "cross_sell", "upsell", "popular", "trending", "new"]
 Limit = Annotated[int, Query(ge=1, le=50, description="places a list")]
+SUPPRESSED = "suppressed"
 _PREFIX = b"/v1/customers/"
 _IN_PREDICTIONS = ("recommendations", "reasons")
 _IN_RECOMMENDATIONS = ("product",)
@@ -101,12 +102,14 @@ async def get_recommendations(
     context = context_of(request)
     run = context.runs.current()
     view = context.view(run)
+    is_suppressed = exact_id in context.suppressed.people
     bought = await _bought_since(context, run, exact_id)
-    tag = tag_of(_version(run, exact_id, bought), is_stale=view.is_stale)
+    version = _version(run, exact_id, bought)
+    tag = tag_of(version, is_stale=view.is_stale, is_suppressed=is_suppressed)
     if is_unchanged(request, tag):
         return unchanged_answer(tag)
-    is_known = await run.get_score(exact_id) is not None
-    if not is_known and on_missing == "404":
+    is_known = not is_suppressed and await run.get_score(exact_id) is not None
+    if not (is_known or is_suppressed) and on_missing == "404":
         raise unknown_customer()
     choice = await choose_lists(
         run,
@@ -122,6 +125,8 @@ async def get_recommendations(
         choice, objective = await reorder_lists(run, choice, order, limit=limit)
     lists = await _shown(context, run, choice, with_product="product" in wanted)
     status = ("stale" if view.is_stale else "ok") if is_known else "not_found"
+    if is_suppressed:
+        status = SUPPRESSED
     answer = _recommendations(run, exact_id, lists, kind=kind, status=status)
     answer["objective"] = objective
     answer["short_fill"] = {name: short._asdict() for name, short in choice.short.items()}
@@ -135,15 +140,20 @@ async def _answer_predictions(
     context = context_of(request)
     run = context.runs.current()
     view = context.view(run)
+    is_suppressed = customer_id in context.suppressed.people
     bought = await _bought_since(context, run, customer_id) if "recommendations" in wanted else []
-    tag = tag_of(_version(run, customer_id, bought), is_stale=view.is_stale)
+    version = _version(run, customer_id, bought)
+    tag = tag_of(version, is_stale=view.is_stale, is_suppressed=is_suppressed)
     if is_unchanged(request, tag):
         return unchanged_answer(tag)
-    row = await run.get_score(customer_id)
-    if row is None and on_missing == "404":
+    row = None if is_suppressed else await run.get_score(customer_id)
+    if row is None and not is_suppressed and on_missing == "404":
         raise unknown_customer()
-    score = view.missing(customer_id) if row is None else view.flat(row)
-    if row is None or "recommendations" in wanted:
+    if row is None:
+        score = view.missing(customer_id, status=SUPPRESSED if is_suppressed else "not_found")
+    else:
+        score = view.flat(row)
+    if "recommendations" in wanted or (row is None and on_missing == "fallback"):
         choice = await choose_lists(
             run,
             customer_id,

@@ -51,7 +51,8 @@ _EXAMPLE: Final = {
 async def post_events(request: Request) -> Response:
     """Take up to 2,500 track calls; what is accepted is on the disk, once for every `messageId`.
 
-    A call that cannot be read is rejected alone, with its place and a code; the others are taken.
+    A call that cannot be read is rejected alone, with its place and a code; the others are taken. What comes
+    of people who are suppressed is acknowledged, counted and not kept: sending it again would change nothing.
     """
     calls = _calls(await read_json(request, bytes_max=BODY_BYTES_MAX))
     receiver = context_of(request).receiver
@@ -67,10 +68,9 @@ async def post_events(request: Request) -> Response:
         incoming.append(message)
         people.append(person)
     is_new = await receiver.keep(incoming, people)
-    accepted = sum(is_new)
-    return json_answer(
-        {"accepted": accepted, "duplicates": len(is_new) - accepted, "rejected": rejected}, status=202
-    )
+    named = (("accepted", True), ("duplicates", False), ("suppressed", None))
+    counts = {name: is_new.count(value) for name, value in named}
+    return json_answer({**counts, "rejected": rejected}, status=202)
 
 
 def _calls(body: Any) -> list[object]:  # noqa: ANN401 - any JSON

@@ -51,7 +51,7 @@ async def post_export(
         raise malformed(FieldError("/header/idempotency-key", "syntax", "1 to 255 visible ASCII characters"))
     wanted = read_export_request(await read_json(request, bytes_max=BODY_BYTES_MAX))
     context, key = context_of(request), caller_of(request)
-    find_audience(context.runs.current(), wanted.audience, context.control_group)
+    find_audience(context.runs.current(), wanted.audience, context.control_group, context.suppressed.people)
     key_id, may_see_people = (key.key_id, key.grants(_IDENTITY)) if key else ("", False)
     asked = wanted.model_dump_json()
     call = Repeatable.of(key_id, "exports", idempotency_key, asked.encode()) if idempotency_key else None

@@ -79,8 +79,10 @@ async def _keep(request: Request, source: str, body: bytes, read: _Reader) -> Re
         return _answer(ignored=f"{error.pointer} {error.code}")
     # What is known by its bytes cannot be made anew under another delivery id, which nobody signs.
     incoming = Incoming(message, f"hook {source}", sha256(body).hexdigest(), order_scope=f"hook {source}")
-    is_new = await receiver.keep([incoming], [person])
-    return _answer(accepted=sum(is_new), duplicates=len(is_new) - sum(is_new))
+    (is_new,) = await receiver.keep([incoming], [person])
+    if is_new is None:
+        return _answer(ignored="suppressed")
+    return _answer(accepted=int(is_new), duplicates=int(not is_new))
 
 
 def _read(body: bytes, people: People, zone: ZoneInfo, read: _Reader) -> tuple[Order | Cancellation, Person]:

@@ -33,4 +33,5 @@ async def export_csv(
     run = context.runs.current()
     columns = await item_columns(run, context.view(run), count=items, kind=kind, rules=rules)
     name = f"recommendations-{kind}-{run.meta.as_of.isoformat()}.csv"
-    return csv_answer(stream_lists(run, columns, excel=form == "excel"), name, turns=context.turns)
+    chunks = stream_lists(run, columns, context.suppressed.people, excel=form == "excel")
+    return csv_answer(chunks, name, turns=context.turns)

@@ -34,6 +34,7 @@ NULL_REASONS: dict[str, str] = {
     "no_model": "there is no champion for this yet",
     "no_product": "the order lines name no product",
     "not_found": "no such customer in this score run",
+    "suppressed": "the person asked not to be scored, or was erased",
     "not_graded": "the grade needs a scorecard that this run does not have",
     "no_repeat_orders": "nobody in the shop has ordered twice",
     "not_one_order": "only whoever has ordered once can order a second time",
@@ -88,7 +89,7 @@ def _clv_columns() -> list[Column]:
 
 COLUMNS: tuple[Column, ...] = (
     Column("customer_id", "string", "the shop's own id, byte for byte"),
-    Column("status", "string", "ok, stale, insufficient_data or not_found"),
+    Column("status", "string", "ok, stale, insufficient_data, not_found or suppressed"),
     Column("method", "string", "what made the churn scores: ml, btyd, formula or baseline", nullable=True),
     Column("as_of", "date", "everything before this day is known", nullable=True),
     Column("scored_at", "datetime", "when the run was made", of_run=True),

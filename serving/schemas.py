@@ -341,10 +341,11 @@ class RejectedEvent(Schema):
 
 
 class EventReceipt(Schema):
-    """What became of a batch; what is accepted is on the disk."""
+    """What became of a batch; what is accepted is on the disk, what is `suppressed` was not kept."""
 
     accepted: int
     duplicates: int
+    suppressed: int
     rejected: list[RejectedEvent]
 
 

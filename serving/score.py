@@ -39,6 +39,7 @@ from serving.rescore_queue import RescoreQueue
 from serving.scoring import ScoredRun, Scorers, score_shop
 from serving.state.database import State
 from serving.state.inbox import Inbox
+from serving.state.suppressions import Suppressions
 from serving.store import RunMeta, RunWriter, ScoreStore
 from serving.wording import Wording
 
@@ -110,6 +111,8 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
             settings=request.settings,
             announce=announce,
             basis_note=request.basis_note,
+            # Read once the run is begun: whoever is erased from now on waits for its end.
+            suppressed=Suppressions(request.state, request.layout.root).read(),
         )
         announce("recommendations")
         due = write_lists(scored, writer, request.out)

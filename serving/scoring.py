@@ -20,6 +20,7 @@ from features.settings import Settings
 from features.settle import BasisNote
 from features.shop import ShopFacts
 from features.snapshot import Snapshot
+from features.suppression import NOBODY, Suppressed
 from serving.bucket_scores import Predictors, score_bucket
 from serving.facts import read_facts
 from serving.lists import ListMaker, MadeLists, make_lists
@@ -66,8 +67,12 @@ def score_shop(
     settings: Settings,
     announce: Announce,
     basis_note: BasisNote | None = None,
+    suppressed: Suppressed = NOBODY,
 ) -> ScoredRun:
-    """Score every customer who ordered before a snapshot with the champions, on the settings' basis."""
+    """Score every customer who ordered before a snapshot with the champions, on the settings' basis.
+
+    Of the `suppressed` no score is computed.
+    """
     announce("the shop as a whole")
     engine = settings.features.engine
     shop = build_shop_facts(history, snapshot, engine=engine)
@@ -77,7 +82,9 @@ def score_shop(
     customers_by_bucket: list[list[str]] = []
     for bucket in range(history.manifest.bucket_count):
         announce(f"bucket {bucket + 1} of {history.manifest.bucket_count}")
-        rows = score_customers(history, snapshot, predictors, bucket=bucket, settings=settings, shop=shop)
+        rows = score_customers(
+            history, snapshot, predictors, bucket=bucket, settings=settings, shop=shop, suppressed=suppressed
+        )
         customers_by_bucket.append(rows["customer_id"].to_list() if rows is not None else [])
         if rows is not None:
             parts.append(rows)
@@ -113,10 +120,13 @@ def score_customers(
     bucket: int,
     settings: Settings,
     shop: ShopFacts,
+    suppressed: Suppressed = NOBODY,
 ) -> pl.DataFrame | None:
     """Return a bucket's own scores (`serving.bucket_scores`), None where nobody in it had ordered."""
     own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
     features = compute_features(own, snapshot, settings=settings, shop=shop)
+    gone = suppressed.among(features["customer_id"])
+    features = features.filter(~pl.col("customer_id").is_in(list(gone))) if gone else features
     if not features.height:
         return None
     totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in own)

@@ -5,12 +5,16 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from features.owned import NOTHING_OWNED
 from features.slots import Slot
+from features.suppression import Suppressed
 from serving.csv_lines import CHUNK_ROWS, csv_lines
 from serving.present import RunView, item_numbers
 from serving.slot_choice import NO_RULES, Chooser, Rules, prepare
 from serving.slot_columns import item_cells, item_header
-from serving.store import ScoreRun
+from serving.store import CustomerList, ScoreRun
+
+NO_LIST = CustomerList((), NOTHING_OWNED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +38,7 @@ class ItemColumns:
         stored = await run.list_kind(self.kind, customer_ids)
         chosen: dict[str, list[Slot]] = {}
         for customer_id in customer_ids:
-            own = stored[customer_id]
+            own = stored.get(customer_id, NO_LIST)  # erased meanwhile
             left = self.chooser.left_out(own.owned)
             chosen[customer_id], _ = self.chooser.choose(self.kind, own.slots, left, limit=self.count)
         items = await run.get_items(item_numbers(chosen, limit=self.count))
@@ -48,12 +52,14 @@ async def item_columns(
     return ItemColumns(await prepare(run, rules), view, kind, count)
 
 
-async def stream_lists(run: ScoreRun, items: ItemColumns, *, excel: bool) -> AsyncIterator[bytes]:
-    """Yield every customer of a run with their items; memory holds one chunk of customers."""
+async def stream_lists(
+    run: ScoreRun, items: ItemColumns, suppressed: Suppressed, *, excel: bool
+) -> AsyncIterator[bytes]:
+    """Yield every customer of a run but the suppressed with their items; memory holds one chunk of them."""
     yield csv_lines([("customer_id", *items.header())], excel=excel, mark=excel)
     after = 0
     while customers := await run.list_customers(after=after, limit=CHUNK_ROWS):
-        ids = [customer_id for _, customer_id in customers]
+        ids = [customer_id for _, customer_id in customers if customer_id not in suppressed]
         rows = zip(ids, await items.cells(ids), strict=True)
         yield csv_lines([(customer_id, *cells) for customer_id, cells in rows], excel=excel)
         after = customers[-1][0]

@@ -74,6 +74,13 @@ class Control:
                 (score_run_id,),
             )
 
+    def set_customer_count(self, score_run_id: str, customer_count: int) -> None:
+        """Note how many a run holds, once somebody was erased from it."""
+        with self._writing() as connection:
+            connection.execute(
+                "UPDATE runs SET customer_count = ? WHERE score_run_id = ?", (customer_count, score_run_id)
+            )
+
     def remove_old_runs(self, runs: Path) -> None:
         """Keep the newest few published runs (pinned cursors may still read them) and forget the rest."""
         kept = {run.score_run_id for run in self.list_runs()[: self._kept_runs]} | {self.live_run_id()}

@@ -77,10 +77,11 @@ class SqliteRun:
         self._matcher = Matcher()
         self._top_items: dict[int, Item] = {}
         try:
+            self._inode = path.stat().st_ino
             self._connection = _connect(path)
             document = self._connection.execute("SELECT document FROM meta").fetchone()[0]
             self.meta = RunMeta.model_validate_json(document)
-        except (sqlite3.Error, TypeError, ValueError) as error:
+        except (OSError, sqlite3.Error, TypeError, ValueError) as error:
             raise StoreError(
                 f"the score run {path.name} cannot be read ({error}); run `make score` again"
             ) from None
@@ -207,6 +208,13 @@ class SqliteRun:
         if not rows:
             raise StoreError(f"the score run {self.meta.score_run_id} holds no customer")
         return str(rows[0][0])
+
+    def is_replaced(self) -> bool:
+        """Say whether another file has taken this one's place: somebody was erased from it."""
+        try:
+            return self._path.stat().st_ino != self._inode
+        except FileNotFoundError:
+            return False
 
     async def check(self) -> None:
         """Read one row; raises `StoreError` where the run cannot be read."""

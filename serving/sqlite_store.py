@@ -8,12 +8,15 @@ A run is written under another name, checked, flushed and renamed; then a new `c
 one's place. A process killed at any moment leaves the old run live.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from features.settings import Layout
 from serving.sqlite_control import Control
+from serving.sqlite_eraser import SqliteEraser
 from serving.sqlite_run import SqliteRun
-from serving.sqlite_writer import SqliteRunWriter
+from serving.sqlite_writer import SqliteRunWriter, take_lock
 from serving.store import KEPT_RUNS, RunGoneError, RunInfo
 
 
@@ -50,6 +53,13 @@ class SqliteStore:
     def list_runs(self) -> list[RunInfo]:
         """Return the kept runs, newest first."""
         return self._control.list_runs()
+
+    @contextmanager
+    def hold(self) -> Iterator[SqliteEraser]:
+        """Keep everybody from publishing, and erase people; raises `PublishError` while a run is made."""
+        self._runs.mkdir(parents=True, exist_ok=True)
+        with take_lock(self._runs.parent / "publish.lock"):
+            yield SqliteEraser(self._control, self._runs)
 
     async def aclose(self) -> None:
         """Do nothing: every run has a file of its own to close."""

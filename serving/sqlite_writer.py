@@ -28,8 +28,8 @@ class SqliteRunWriter:
     def __init__(self, control: Control, runs: Path) -> None:
         self._control = control
         self._runs = runs
-        self._lock = _take_lock(runs.parent / "publish.lock")
-        _remove_partial(runs)
+        self._lock = take_lock(runs.parent / "publish.lock")
+        remove_partial(runs)
         self.score_run_id = control.add_run(datetime.now(UTC))
         self._partial = runs / f"{self.score_run_id}.partial"
         self._connection = sqlite3.connect(self._partial)
@@ -111,7 +111,8 @@ class SqliteRunWriter:
             )
 
 
-def _take_lock(path: Path) -> TextIO:
+def take_lock(path: Path) -> TextIO:
+    """Take the lock of publishers; raises `PublishError` while another one has it."""
     lock = path.open("w", encoding="utf-8")
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -123,7 +124,7 @@ def _take_lock(path: Path) -> TextIO:
     return lock
 
 
-def _remove_partial(runs: Path) -> None:
+def remove_partial(runs: Path) -> None:
     """Remove what a killed run left; only the holder of the lock may."""
     for path in runs.glob("*.partial*"):
         path.unlink(missing_ok=True)

@@ -10,7 +10,8 @@ Two protocols, each for SQLite (`serving.sqlite_store`) and PostgreSQL (`serving
 Reads are coroutines, because a networked store waits; the SQLite one never does.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple, Protocol, Self
@@ -193,7 +194,7 @@ class RunInfo:
 
 @dataclass(frozen=True, slots=True)
 class Member:
-    """A customer at its place in an audience; places count from 1 without gaps."""
+    """A customer at its place in an audience; places count from 1, and who is erased leaves a gap."""
 
     position: int
     row: StoredRow
@@ -276,6 +277,10 @@ class ScoreRun(Protocol):
         """Return the first id of the run in byte order, for examples; raises `StoreError` without any."""
         ...
 
+    def is_replaced(self) -> bool:
+        """Say whether the run is to be opened anew: somebody was erased from it."""
+        ...
+
     async def check(self) -> None:
         """Read one row; raises `StoreError` where the run cannot be read."""
         ...
@@ -283,6 +288,29 @@ class ScoreRun(Protocol):
     def close(self) -> None:
         """Let go of files or connections."""
         ...
+
+
+class RunEraser(Protocol):
+    """Takes people out of every run that is kept; places in lists stay as they are, with gaps."""
+
+    def forget(self, customer_ids: Collection[str], group: "Membership") -> "ErasedScores":
+        """Remove all that runs hold of people; `group` says who was in a control group."""
+        ...
+
+
+class Membership(Protocol):
+    """Says who is in the control group of a list."""
+
+    def holds(self, audience: str, customer_id: str, *, share: float) -> bool:
+        """Say whether a customer is in it."""
+        ...
+
+
+class ErasedScores(NamedTuple):
+    """How many rows went, and of how many runs."""
+
+    row_count: int = 0
+    run_count: int = 0
 
 
 class RunWriter(Protocol):
@@ -345,6 +373,10 @@ class ScoreStore(Protocol):
 
     def list_runs(self) -> Sequence[RunInfo]:
         """Return the kept runs, newest first."""
+        ...
+
+    def hold(self) -> AbstractContextManager["RunEraser"]:
+        """Keep everybody from publishing, and erase people; raises `PublishError` while a run is made."""
         ...
 
     async def aclose(self) -> None:

@@ -25,6 +25,15 @@ def runs_stay_fresh() -> Iterator[None]:
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_pepper_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The pepper of suppressions lies outside of the data, and not in the home of whoever runs the tests."""
+    with pytest.MonkeyPatch.context() as patched:
+        path = tmp_path_factory.mktemp("config") / "privacy.pepper"
+        patched.setenv("REGULARS_PRIVACY_PEPPER_FILE", str(path))
+        yield
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ingest:
     """Run the command in this process, on `var` under a temporary folder."""

@@ -56,6 +56,7 @@ def test_what_is_accepted_is_kept_once(client: TestClient, var: Path) -> None:
     assert send(client, track(), track(), track("Product Viewed", messageId="m2")) == {
         "accepted": 2,
         "duplicates": 1,
+        "suppressed": 0,
         "rejected": [],
     }
     assert send(client, track())["duplicates"] == 1

@@ -7,7 +7,7 @@ import fcntl
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -22,6 +22,7 @@ from features.person_keys import (
 from features.private_files import make_private
 
 JOURNAL: Final = "identities.jsonl"
+TAKEN: Final = "identities.taken"
 
 
 class Person(NamedTuple):
@@ -42,6 +43,49 @@ def locked_journal(private: Path) -> Iterator[Path]:
         yield private / JOURNAL
     finally:
         os.close(lock)
+
+
+def erase_from_journal(private: Path, customer_ids: Collection[str]) -> int:
+    """Take people out of the journal, which the caller has locked; return how many lines went."""
+    removed = 0
+    for path in (private / JOURNAL, private / TAKEN):
+        if not path.exists():
+            continue
+        lines = path.read_text(encoding="utf-8").splitlines()
+        # A line that was cut off by a crash says nothing that was acknowledged: it goes too.
+        kept = [line for line in lines if _speaks_of_others(line, customer_ids)]
+        if len(kept) < len(lines):
+            partial = path.with_name(f".{path.name}.partial")
+            partial.unlink(missing_ok=True)
+            if kept:
+                _append(partial, kept)
+                partial.replace(path)
+            else:
+                path.unlink()
+            removed += len(lines) - len(kept)
+    return removed
+
+
+def _speaks_of_others(line: str, customer_ids: Collection[str]) -> bool:
+    try:
+        return json.loads(line)["customer_id"] not in customer_ids
+    except ValueError:
+        return False
+
+
+LeftOut = Callable[[set[str]], Collection[str]]
+
+
+def _nobody(_: set[str]) -> Collection[str]:
+    return ()
+
+
+def _append(path: Path, lines: Iterable[str]) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
+    with os.fdopen(descriptor, "ab") as stream:
+        stream.write(("\n".join(lines) + "\n").encode())
+        stream.flush()
+        os.fsync(stream.fileno())
 
 
 class People:
@@ -66,23 +110,24 @@ class People:
         key = customer_key(address, number, self._read_pepper())
         return None if key is None else Person(key, address, number)
 
-    def keep(self, people: Iterable[Person]) -> None:
-        """Write down who is behind ids; on the disk when this returns. Raises `OSError`."""
-        lines = [
-            json.dumps(person._asdict(), ensure_ascii=False)
-            for person in dict.fromkeys(people)
-            if person.email or person.phone
-        ]
-        if not lines:
+    def keep(self, people: Iterable[Person], *, left_out: LeftOut = _nobody) -> None:
+        """Write down who is behind ids; on the disk when this returns. Raises `OSError`.
+
+        `left_out` says of whom nothing may be kept; it is asked while nobody else touches the journal, so
+        that what was erased from it does not come back.
+        """
+        reachable = [person for person in dict.fromkeys(people) if person.email or person.phone]
+        if not reachable:
             return
-        path = self._private / JOURNAL
-        with (
-            locked_journal(self._private),
-            os.fdopen(os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600), "ab") as stream,
-        ):
-            stream.write(("\n".join(lines) + "\n").encode())
-            stream.flush()
-            os.fsync(stream.fileno())
+        with locked_journal(self._private) as path:
+            gone = left_out({person.customer_id for person in reachable})
+            lines = [
+                json.dumps(person._asdict(), ensure_ascii=False)
+                for person in reachable
+                if person.customer_id not in gone
+            ]
+            if lines:
+                _append(path, lines)
 
     def _read_pepper(self) -> bytes:
         if self._pepper is None:

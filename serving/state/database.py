@@ -7,7 +7,7 @@ StateError            the database cannot be read or written
 
 import sqlite3
 import weakref
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -136,6 +136,14 @@ class State:
             connection.begin(),
         ):
             yield connection
+
+    def wipe(self, texts: Collection[str] = ()) -> None:
+        """Leave nothing of deleted rows that held one of some texts (none named: of any).
+
+        Raises `StateBusyError` where others use the database all the time.
+        """
+        with self._guarded():
+            self._place.wipe(texts)
 
     def _connected(self, options: dict[str, object]) -> sa.Connection:
         return self._place.engine.connect().execution_options(**options)

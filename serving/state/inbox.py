@@ -16,6 +16,7 @@ from pydantic import TypeAdapter
 from features.messages import Event, Message, Order, OrderWord
 from serving.parts import in_parts
 from serving.state.database import State
+from serving.state.suppressions import Suppressions
 from serving.state.tables import INBOX, INBOX_PURCHASES
 
 WAITING, FOLDED, ASIDE = "waiting", "folded", "aside"
@@ -59,25 +60,35 @@ class Stored(NamedTuple):
 
 
 class Inbox:
-    """The inbox of a state."""
+    """The inbox of a state; messages of people who are suppressed are not kept."""
 
-    def __init__(self, state: State) -> None:
+    def __init__(self, state: State, suppressions: Suppressions | None = None) -> None:
         self._state = state
+        self._suppressions = suppressions
 
-    def put(self, incoming: Sequence[Incoming], *, now: datetime | None = None) -> list[bool]:
-        """Keep messages; say of each whether it is new. They are on the disk when this returns.
+    def put(self, incoming: Sequence[Incoming], *, now: datetime | None = None) -> list[bool | None]:
+        """Keep messages; say of each whether it is new, None for one that is not kept.
 
-        Raises `StateError` where they cannot be kept; then none is.
+        They are on the disk when this returns. Raises `StateError` where they cannot be kept; then none is.
         """
         received_at = (now or datetime.now(UTC)).astimezone(UTC).isoformat(timespec="milliseconds")
         with self._state.writing() as connection:
             known = _sequences(connection, [each.digest for each in incoming])
+            left_out = self._suppressed(connection, {each.message.customer_id for each in incoming})
             fresh: dict[str, Incoming] = {}
             for each in incoming:
-                if each.digest not in known:
+                if each.digest not in known and each.message.customer_id not in left_out:
                     fresh.setdefault(each.digest, each)
             _insert(connection, list(fresh.values()), received_at)
-        return [fresh.get(each.digest) is each for each in incoming]
+        return [
+            None if each.message.customer_id in left_out else fresh.get(each.digest) is each
+            for each in incoming
+        ]
+
+    def _suppressed(self, connection: sa.Connection, customer_ids: set[str]) -> set[str]:
+        if self._suppressions is None:
+            return set()
+        return self._suppressions.among(connection, customer_ids)
 
     def newest(self) -> int:
         """Return the last sequence number, 0 in an empty inbox."""

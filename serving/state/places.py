@@ -1,6 +1,9 @@
 """What differs between the databases of the state: SQLite under `VAR`, or PostgreSQL."""
 
+import json
 import sqlite3
+from collections.abc import Collection
+from contextlib import closing
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote
@@ -16,6 +19,8 @@ from serving.pg_engine import LOCKS, STATE_LOCK, open_engine
 WAIT_MS = "regulars_wait_ms"
 _READS = "regulars_reads"
 _SCHEMA = "regulars"
+_WIPE_SECONDS = 30.0
+_CHUNK_BYTES = 1 << 24
 
 
 class Place(Protocol):
@@ -40,6 +45,10 @@ class Place(Protocol):
 
     def is_busy(self, error: BaseException) -> bool:
         """Say whether an error means that somebody else is writing."""
+        ...
+
+    def wipe(self, texts: Collection[str]) -> None:
+        """Leave nothing of deleted rows behind where one of some texts still stands (none: in any case)."""
         ...
 
 
@@ -80,6 +89,15 @@ class SqlitePlace:
         """Say whether another process holds the file's lock."""
         return "locked" in str(getattr(error, "orig", error))
 
+    def wipe(self, texts: Collection[str]) -> None:
+        """Write the file anew if its free space holds one of the texts: rows that moved leave copies."""
+        if texts and not holds_text(self.path, texts):
+            return
+        address = f"file:{quote(str(self.path))}?mode=rw"
+        with closing(sqlite3.connect(address, uri=True, timeout=_WIPE_SECONDS)) as connection:
+            _set_up_sqlite(connection, None)
+            connection.execute("VACUUM")
+
 
 class PgPlace:
     """The schema `regulars` of a PostgreSQL database; whoever writes holds one advisory lock."""
@@ -107,10 +125,37 @@ class PgPlace:
         """Say whether the lock could not be had in time."""
         return isinstance(getattr(error, "orig", error), psycopg.errors.LockNotAvailable)
 
+    def wipe(self, texts: Collection[str]) -> None:
+        """Let the server write over what deleted rows held; where is its own business."""
+        with self.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for name in sa.inspect(connection).get_table_names(schema=_SCHEMA):
+                connection.exec_driver_sql(f'VACUUM {_SCHEMA}."{name}"')
+
+
+def holds_text(path: Path, texts: Collection[str]) -> bool:
+    """Say whether a file holds one of some texts, as it is or as JSON writes it."""
+    needles = sorted(form.encode() for form in text_forms(texts))
+    overlap = max(map(len, needles))
+    with path.open("rb") as stream:
+        before = b""
+        while chunk := stream.read(_CHUNK_BYTES):
+            if any(needle in before + chunk for needle in needles):
+                return True
+            before = chunk[-overlap:]
+    return False
+
+
+def text_forms(texts: Collection[str]) -> set[str]:
+    """Return texts as they are, and as JSON writes them between its quotes."""
+    written = (json.dumps(text, ensure_ascii=ascii)[1:-1] for text in texts for ascii in (False, True))
+    return {*texts, *written}
+
 
 def _set_up_sqlite(connection: sqlite3.Connection, _record: object) -> None:
     connection.isolation_level = None  # transactions are begun by `_begin_sqlite`
     connection.execute("PRAGMA synchronous = FULL")
+    # What is deleted is written over: an erased person is not to be found in free pages.
+    connection.execute("PRAGMA secure_delete = ON")
 
 
 def _begin_sqlite(connection: sa.Connection) -> None:

@@ -224,3 +224,42 @@ POSITIONS = sa.Table(
     sa.Column("name", sa.String(100), primary_key=True),
     sa.Column("sequence", sa.BigInteger, nullable=False),
 )
+
+SUPPRESSIONS = sa.Table(
+    "suppressions",
+    METADATA,
+    sa.Column("number", _SEQUENCE, primary_key=True, autoincrement=True),
+    # HMAC-SHA256 of a customer id under a pepper that lies outside the data, in hex.
+    sa.Column("mark", sa.String(64), nullable=False, unique=True),
+    # Tells one pepper from another.
+    sa.Column("pepper_check", sa.String(16), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    # Not null: it counts no more. The row stays, so that no copy of it elsewhere brings it back.
+    sa.Column("lifted_at", sa.String(32)),
+    sqlite_autoincrement=True,
+)
+
+PRIVACY_REQUESTS = sa.Table(
+    "privacy_requests",
+    METADATA,
+    sa.Column("request_number", _SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("request_id", sa.String(40), nullable=False, unique=True),
+    # Who asked; empty through the open door and for signed webhooks.
+    sa.Column("key_id", sa.String(32), nullable=False),
+    sa.Column("kind", sa.String(10), nullable=False),
+    sa.Column("with_identity", sa.Boolean, nullable=False),
+    # JSON of `Subject`: whom it is about. Null as soon as it is done: the marks are all that stays.
+    sa.Column("subject", sa.Text),
+    sa.Column("marks", sa.Text, nullable=False),
+    sa.Column("status", sa.String(12), nullable=False),
+    sa.Column("attempt", sa.Integer, nullable=False),
+    # Seconds since 1970: its runner has died by then; of one that waits, when it is tried again.
+    sa.Column("leased_until", sa.Float),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("started_at", sa.String(32)),
+    sa.Column("finished_at", sa.String(32)),
+    sa.Column("expires_at", sa.String(32)),
+    # JSON: what was done to each store.
+    sa.Column("receipts", sa.Text, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,197 @@
+"""A shop in which one person is in every store, and a search for their bytes that decodes what is packed."""
+
+import gzip
+import io
+import json
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from export_shop import run_jobs
+from serving_runs import meta, publish, stored_row
+from serving_shop import make_orders, write_history
+from starlette.testclient import TestClient
+
+from features.ledger import LedgerRun, write_run
+from features.messages import Line, Order
+from features.settings import Layout, Settings
+from serving.api import create_app
+from serving.change_log import ChangeLog
+from serving.databases import open_store
+from serving.environment import Environment
+from serving.export_request import ExportRequest
+from serving.jobs import Bench
+from serving.privacy import open_office
+from serving.privacy_runner import Office, run_next_request
+from serving.state.inbox import Inbox, Incoming
+from serving.state.jobs import Order as JobOrder
+from serving.state.privacy import PrivacyRequest
+from serving.state.webhooks import Webhooks
+
+CANARY = "canary-17ß"
+OTHER = "c1"
+NEWER = datetime(2026, 11, 23, 0, 10, tzinfo=UTC)
+
+
+def fill(var: Path) -> Office:
+    """Put the canary, and others, into every store of a folder."""
+    orders = make_orders(12)
+    mine = [{**line, "customer_id": CANARY, "order_id": f"{CANARY}-{n}"} for n, line in enumerate(orders[:6])]
+    write_history(var, [*orders, *mine], refused=(CANARY,))
+    publish(var, ["c0", CANARY, OTHER, "c2"])
+    publish(var, [CANARY, "c0", OTHER], control_group_share=0.5)
+    office = open_office(Environment(var=var))
+    _fill_state(office)
+    _fill_exports(office)
+    _fill_files(var)
+    return office
+
+
+def _fill_state(office: Office) -> None:
+    log = ChangeLog(office.state, Settings().changes)
+    Webhooks(office.state).add("https://example.com/in", ["scores", "removed"])
+    for number, at in enumerate((meta().scored_at, NEWER)):
+        rows = [stored_row(c, churn_probability=0.4 + number / 4) for c in (CANARY, OTHER)]
+        log.report_run(rows, meta(score_run_id=f"s_000{number + 1}", scored_at=at))
+    Webhooks(office.state).enqueue()
+    inbox = Inbox(office.state)
+    inbox.put([Incoming(order(c), "events", f"m-{c}-{n}") for c in (CANARY, OTHER) for n in range(3)])
+
+
+def order(customer_id: str, order_id: str = "A-1") -> Order:
+    """Return a message about an order."""
+    at = datetime(2026, 11, 22, 9, tzinfo=UTC)
+    line = Line(product_id="p00", amount_minor=100_000, quantity_minor=1000)
+    return Order(customer_id=customer_id, order_id=order_id, said_at=at, ordered_at=at, lines=(line,))
+
+
+def bench_of(office: Office) -> Bench:
+    """Return what runs export jobs in the same places."""
+    return Bench(office.layout, office.state, office.store, Settings())
+
+
+def leave_export(office: Office, **request: Any) -> str:
+    """Leave an export job of the list at-risk."""
+    asked = ExportRequest(audience="at-risk", **request)
+    left = JobOrder("", asked.model_dump(), with_identity=True, destination=asked.destination)
+    return bench_of(office).jobs.add(left).job_id
+
+
+def _fill_exports(office: Office) -> None:
+    wanted: tuple[dict[str, Any], ...] = (
+        {"control": "include"},
+        {"control": "include", "gzip": True},
+        {"control": "include", "format": "parquet"},
+        {"control": "include", "format": "ndjson", "gzip": True},
+        {"control": "include", "profile": "klaviyo"},
+    )
+    for request in wanted:
+        leave_export(office, **request)
+    assert [job.status for job in run_jobs(bench_of(office))] == ["done"] * len(wanted)
+
+
+def _fill_files(var: Path) -> None:
+    layout = Layout(var)
+    people = pl.DataFrame(
+        {
+            "customer_id": [CANARY, OTHER],
+            "email": ["canary@example.com", "other@example.com"],
+            "phone": ["+491701234567", None],
+        }
+    )
+    layout.private.mkdir(exist_ok=True)
+    people.write_parquet(layout.private / "identities.parquet")
+    lines = [dict(zip(people.columns, row, strict=True)) for row in people.iter_rows()]
+    (layout.private / "identities.jsonl").write_text("".join(json.dumps(p) + "\n" for p in lines))
+    run = LedgerRun(
+        score_run_id="s_0001",
+        as_of=date(2026, 11, 22),
+        scored_at=NEWER,
+        time_zone="UTC",
+        currency="EUR",
+        clv_basis="net",
+        churn_horizon_days=90,
+        churn_horizons_days=(90,),
+        clv_horizon_days=365,
+        clv_horizons_days=(365,),
+        method="ml",
+        churn_model_version=1,
+        clv_method="ml",
+        clv_model_version=1,
+        customer_count=2,
+    )
+    numbers = ["churn_probability_90", "predicted_clv_365", "predicted_clv_low", "predicted_clv_high"]
+    write_run(layout.ledger, run, people.select("customer_id", *(pl.lit(0.5).alias(n) for n in numbers)))
+    layout.backtest.mkdir()
+    people.select("customer_id", pl.lit(0.5).alias("p")).write_parquet(
+        layout.backtest / "predictions.parquet"
+    )
+    (layout.history / "g000009" / "order_lines").mkdir(parents=True)
+    people.write_parquet(layout.history / "g000009" / "order_lines" / "b000.parquet")
+
+
+def run_all(office: Office) -> list[PrivacyRequest]:
+    """Run every privacy request that is due."""
+    done = []
+    while request := run_next_request(office, again_seconds=0.0):
+        done.append(request)
+        assert len(done) < 50
+    return done
+
+
+def client_of(var: Path) -> TestClient:
+    """Return a client of the API over a folder."""
+    app = create_app(Environment(var=var, poll_seconds=0.05))
+    return TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+
+
+def files_with(root: Path, *texts: str) -> set[str]:
+    """Return the names of files under a folder in which a text stands, packed or not."""
+    needles = [text.encode() for text in texts]
+    return {
+        path.relative_to(root).as_posix()
+        for path in root.rglob("*")
+        if path.is_file() and any(needle in part for part in _readings(path) for needle in needles)
+    }
+
+
+def _readings(path: Path) -> Iterator[bytes]:
+    """Yield a file's bytes as they lie there, and what they are once they are decoded."""
+    content = path.read_bytes()
+    yield content
+    if content[:2] == b"\x1f\x8b":
+        yield gzip.decompress(content)
+    if content[:4] == b"PAR1":
+        yield pl.read_parquet(io.BytesIO(content)).write_ndjson().encode()
+    if content[:15] == b"SQLite format 3":
+        with closing(sqlite3.connect(f"file:{path}?mode=ro&immutable=1", uri=True)) as connection:
+            for (table,) in connection.execute(
+                "SELECT name FROM sqlite_master WHERE type = 'table'"
+            ).fetchall():
+                for row in connection.execute(f'SELECT * FROM "{table}"'):  # noqa: S608 - a name from the file
+                    yield "\n".join(map(str, row)).encode()
+
+
+def still_in_database(office: Office, var: Path) -> list[str]:
+    """Return the tables of a PostgreSQL database that name the canary."""
+    engine = office.state._place.engine
+    found = []
+    with engine.connect() as connection:
+        tables = connection.exec_driver_sql(
+            "SELECT table_schema, table_name FROM information_schema.tables "
+            "WHERE table_schema LIKE 'regulars%%'"
+        ).fetchall()
+        for schema, table in tables:
+            query = f"SELECT count(*) FROM {schema}.{table} t WHERE t::text LIKE %s"  # noqa: S608 - our own names
+            if connection.exec_driver_sql(query, (f"%{CANARY}%",)).scalar():
+                found.append(f"{schema}.{table}")
+    return found
+
+
+def live_store(var: Path) -> Any:
+    """Return the score store of a folder."""
+    return open_store(Environment(var=var))
