@@ -1,4 +1,4 @@
-"""The worker: scores customers again as their events come in, runs export jobs, delivers webhooks.
+"""The worker: scores customers again as events come in, runs jobs and privacy requests, delivers webhooks.
 
     python -m serving.worker [--var var]
 
@@ -29,6 +29,7 @@ from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.jobs import Bench, run_next_job
 from serving.logs import json_logging
+from serving.privacy_runner import Office, run_next_request
 from serving.rescore_queue import RescoreQueue
 from serving.state.database import State
 from serving.state.inbox import Inbox
@@ -69,6 +70,11 @@ class Worker:
         bench = Bench(self._layout, self._state, self._store, self._settings)
         return run_next_job(bench) is not None
 
+    def answer_privacy(self) -> bool:
+        """Run the next privacy request that is due; say whether there was one."""
+        office = Office(self._layout, self._state, self._store, self._settings)
+        return run_next_request(office) is not None
+
     def deliver(self) -> bool:
         """Send the webhooks that are due; say whether any was sent."""
         return deliver_due(self._state, self._layout, self._settings.changes).sent > 0
@@ -94,6 +100,7 @@ def work(worker: Worker, stop: threading.Event) -> None:
         threading.Thread(target=_repeat, args=(task, stop, pause), daemon=True)
         for task, pause in (
             (worker.run_job, _SIDE_SECONDS),
+            (worker.answer_privacy, _SIDE_SECONDS),
             (worker.deliver, _SIDE_SECONDS),
             (worker.tidy, _TIDY_SECONDS),
         )
