@@ -27,6 +27,7 @@ from serving.export_request import ExportRequest
 from serving.jobs import Bench
 from serving.privacy import open_office
 from serving.privacy_runner import Office, run_next_request
+from serving.state.deliveries import Deliveries
 from serving.state.inbox import Inbox, Incoming
 from serving.state.jobs import Order as JobOrder
 from serving.state.privacy import PrivacyRequest
@@ -57,7 +58,7 @@ def _fill_state(office: Office) -> None:
     for number, at in enumerate((meta().scored_at, NEWER)):
         rows = [stored_row(c, churn_probability=0.4 + number / 4) for c in (CANARY, OTHER)]
         log.report_run(rows, meta(score_run_id=f"s_000{number + 1}", scored_at=at))
-    Webhooks(office.state).enqueue()
+    Deliveries(office.state).enqueue()
     inbox = Inbox(office.state)
     inbox.put([Incoming(order(c), "events", f"m-{c}-{n}") for c in (CANARY, OTHER) for n in range(3)])
 

@@ -26,7 +26,14 @@ from serving.state.database import State, StateBusyError
 from serving.state.keys import KEY_PREFIX, Key, Keys
 from serving.state.migrate import make
 
-IN_PATHS = {"customer_id": "c1", "product_id": "p1", "slug": "at-risk", "job_id": "j_0", "name": "f"}
+IN_PATHS = {
+    "customer_id": "c1",
+    "product_id": "p1",
+    "slug": "at-risk",
+    "job_id": "j_0",
+    "request_id": "p_0",
+    "name": "f",
+}
 HOST = {"host": "127.0.0.1:8000"}
 
 
