@@ -27,18 +27,34 @@ from serving.state.migrate import make
 PATH = "/v1/events/batch"
 
 
+def made_var(folder: Path) -> Path:
+    publish(folder)
+    make(open_state(Environment(var=folder)))
+    return folder
+
+
+def open_client(var: Path) -> TestClient:
+    app = create_app(Environment(var=var))
+    return TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False)
+
+
 @pytest.fixture
 def var(tmp_path: Path, database: str) -> Path:
-    publish(tmp_path)
-    make(open_state(Environment(var=tmp_path)))
-    return tmp_path
+    return made_var(tmp_path)
 
 
 @pytest.fixture
 def client(var: Path) -> Iterator[TestClient]:
-    app = create_app(Environment(var=var))
-    with TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as opened:
+    with open_client(var) as opened:
         yield opened
+
+
+@pytest.fixture(scope="module")
+def shared(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[TestClient, Path]]:
+    """One service for the calls that are read before any database is asked."""
+    folder = made_var(tmp_path_factory.mktemp("var"))
+    with open_client(folder) as opened:
+        yield opened, folder
 
 
 def send(client: TestClient, *calls: Any) -> dict[str, Any]:
@@ -106,13 +122,14 @@ BAD: list[tuple[Any, str, str]] = [
 
 @pytest.mark.parametrize(("call", "pointer", "code"), BAD, ids=[f"{p}-{c}-{n}" for n, (_, p, c) in enumerate(BAD)])  # fmt: skip # noqa: E501
 def test_a_call_that_cannot_be_read_is_rejected_alone(
-    client: TestClient, var: Path, call: Any, pointer: str, code: str
+    shared: tuple[TestClient, Path], call: Any, pointer: str, code: str
 ) -> None:
-    good = track(messageId="good")
-    found = send(client, good, call)
+    client, var = shared
+    before = len(stored(var))
+    found = send(client, track(messageId=f"good {before}"), call)
     assert found["rejected"] == [{"index": 1, "pointer": pointer, "code": code}]
     assert found["accepted"] == 1
-    assert len(stored(var)) == 1
+    assert len(stored(var)) == before + 1
 
 
 def test_a_batch_that_is_none_is_refused_whole(client: TestClient, var: Path) -> None:

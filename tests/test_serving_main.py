@@ -134,7 +134,7 @@ def wait_until(is_done: object, *, seconds: float = 60.0) -> None:
 
 def status(url: str, headers: dict[str, str] | None = None) -> int | None:
     try:
-        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=5) as answer:  # noqa: S310
+        with urllib.request.urlopen(urllib.request.Request(url, headers=headers or {}), timeout=30) as answer:  # noqa: S310
             return int(answer.status)
     except urllib.error.HTTPError as error:
         return error.code
