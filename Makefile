@@ -56,8 +56,8 @@ evaluate: .venv/.training ## back-test every candidate on rolling origins: [AS_O
 promote: .venv/.training ## the best of the back-test becomes champion: [AS_OF=…]
 	@$(RUN) training.promote $(call given,as-of,$(AS_OF))
 
-score: .venv/.training ## score every customer and publish: [AS_OF=…] [OUT=folder]
-	@$(RUN) serving.score $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT))
+score: .venv/.training ## score every customer and publish: [AS_OF=…] [OUT=folder] [ANYWAY=1 after a look at scores far from the last]
+	@$(RUN) serving.score $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT)) $(if $(ANYWAY),--publish-anyway)
 
 grade: .venv/.training ## what published runs said, beside what came: [AS_OF=…]
 	@$(RUN) training.ledger $(call given,as-of,$(AS_OF))

@@ -11,6 +11,7 @@ import pandas as pd
 import polars as pl
 
 from features.basis import BasisName
+from features.errors import UserError
 from models.contract import ChurnModel, ClvModel
 from models.explanations import churn_effects, named_reasons
 from serving.horizons import Floats, churn_horizons, clv_horizons, days_until
@@ -20,6 +21,10 @@ from serving.worth import present_values
 _SHARES = {"next_order_p25_date": 0.25, "next_order_p50_date": 0.5, "next_order_p75_date": 0.75}
 _SIGNIFICANT_DIGITS = 9
 _CENT_DIGITS = 2
+
+
+class NoNumberError(UserError):
+    """A champion's answer is no number."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +55,10 @@ def score_bucket(
     """Return a bucket's own scores: the facts, the predictions and the reasons of each customer.
 
     `features` has the index customer_id and one column a feature; `facts` is `serving.facts.read_facts` of
-    the same bucket. Money is rounded to cents, probabilities to nine significant digits.
+    the same bucket. Money is rounded to cents, probabilities to nine significant digits. Raises
+    `NoNumberError`.
     """
-    churn = predictors.churn.predict(features, horizons_days=predictors.asked_days)
+    churn = _numbers(predictors.churn.predict(features, horizons_days=predictors.asked_days), "churn")
     columns = {
         "customer_id": features.index.to_list(),
         "recency_days": features["recency_days"].to_numpy(),
@@ -64,6 +70,17 @@ def score_bucket(
         **_reason_columns(features, predictors),
     }
     return pl.DataFrame(columns).join(facts, on="customer_id", how="left", maintain_order="left")
+
+
+def _numbers(answers: pd.DataFrame, task: str) -> pd.DataFrame:
+    """Return a champion's answers; what comes after would take what is no number for something else."""
+    count = int((~np.isfinite(answers.to_numpy(dtype=np.float64)).all(axis=1)).sum())
+    if count:
+        raise NoNumberError(
+            f"the {task} champion's answer is no number for {count} of {len(answers)} customers of a bucket; "
+            f"nothing was published: go back to the one before (make rollback TASK={task}), or train again"
+        )
+    return answers
 
 
 def _reason_columns(features: pd.DataFrame, predictors: Predictors) -> dict[str, pl.Series]:
@@ -99,7 +116,7 @@ def _value_columns(features: pd.DataFrame, churn: pd.DataFrame, predictors: Pred
     clv, last, headline = predictors.clv, predictors.clv_days, predictors.headline_days
     horizons = list(clv_horizons(last))
     chance = 1.0 - churn[horizons]
-    spend = clv.predict(features, order_probability=chance, horizons_days=horizons)
+    spend = _numbers(clv.predict(features, order_probability=chance, horizons_days=horizons), "clv")
     worth = pd.DataFrame(
         present_values(spend.to_numpy(), horizons, yearly_rate=predictors.discount_rate), columns=horizons
     )

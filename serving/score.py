@@ -1,15 +1,16 @@
 """`make score`: champions + the newest snapshot -> one score row a customer, one published score run.
 
-    python -m serving.score [--as-of 2011-09-10] [--out dir] [--var var]
+    python -m serving.score [--as-of 2011-09-10] [--out dir] [--publish-anyway] [--var var]
 
 Nothing dated on or after the date is read. The date defaults to the day after the newest order; an earlier
-one writes files and never replaces the live run.
+one writes files and never replaces the live run. Nor does one whose scores are far from the live run's, until
+somebody looked (`serving.publish_gate`).
 """
 
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from functools import partial
 from pathlib import Path
@@ -34,6 +35,7 @@ from serving.environment import Environment
 from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
 from serving.present import RunView
+from serving.publish_gate import check_like_the_last, check_numbers
 from serving.registry import RegistryError, load_champions
 from serving.rescore_queue import RescoreQueue
 from serving.scoring import ScoredRun, Scorers, score_shop
@@ -62,6 +64,7 @@ class Request:
     is_past: bool
     inbox_sequence: int = 0
     basis_note: BasisNote | None = None
+    is_looked_at: bool = False
 
 
 def open_request(environment: Environment, *, as_of: str | None, out: Path | None) -> Request:
@@ -97,7 +100,10 @@ def open_request(environment: Environment, *, as_of: str | None, out: Path | Non
 
 
 def run_scoring(request: Request, announce: Announce) -> RunMeta:
-    """Score a request: publish unless its date is past, write files where asked."""
+    """Score a request: publish unless its date is past, write files where asked.
+
+    Raises `GateError` where the scores may not go live.
+    """
     with ExitStack() as stack:
         # Begun before the work, so that a second scoring run stops at once instead of after it.
         writer = None if request.is_past else stack.enter_context(request.store.begin_run())
@@ -114,6 +120,7 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
             # Read once the run is begun: whoever is erased from now on waits for its end.
             suppressed=Suppressions(request.state, request.layout.root).read(),
         )
+        _pass_gate(scored, request)
         announce("recommendations")
         due = write_lists(scored, writer, request.out)
         announce("publishing" if writer else "writing")
@@ -128,6 +135,12 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
+
+
+def _pass_gate(scored: ScoredRun, request: Request) -> None:
+    check_numbers(scored.scores.rows)
+    if not request.is_past and not request.is_looked_at:
+        check_like_the_last(scored.scores.rows, scored.meta, request.store)
 
 
 def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> Due:
@@ -246,12 +259,16 @@ def _command(
     out: Annotated[
         Path | None, typer.Option(help="also write scores, recommendations and bundles as Parquet and CSV")
     ] = None,
+    publish_anyway: Annotated[
+        bool, typer.Option("--publish-anyway", help="after a look: also where scores are far from the last")
+    ] = False,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
         "var"
     ),
 ) -> None:
     """Score every customer with the champions and publish the run; a past date only writes files."""
     request = open_request(Environment(var=var), as_of=as_of, out=out)
+    request = replace(request, is_looked_at=publish_anyway)
     with progress("score", total=6 + request.history.manifest.bucket_count) as announce:
         meta = run_scoring(request, announce)
     sys.stdout.write(summary(meta, is_past=request.is_past))
