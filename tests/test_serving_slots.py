@@ -16,7 +16,7 @@ from features.owned import Purchase, pack_owned
 from features.slots import CUSTOMER_KINDS, SHOWN_KINDS, Slot, pack_slots
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.slot_choice import FILLED_KINDS, Rules, choose_lists
+from serving.slot_choice import FILLED_KINDS, Choice, Rules, choose_lists
 from serving.store import Item
 
 NOBODY = "nobody"
@@ -95,8 +95,15 @@ def test_a_kind_that_all_customers_share_leaves_out_what_each_has(tmp_path: Path
         writer.publish(meta())
     run = store.open_run(store.live_run_id())
 
+    async def choose(customer: str, **options: Any) -> Choice:
+        try:
+            return await choose_lists(run, customer, kinds=("popular",), **options)
+        finally:
+            # Connections left open may keep the end of their event loop waiting.
+            await store.aclose()
+
     def chosen(customer: str, **options: Any) -> list[tuple[int, str, float | None]]:
-        found = asyncio.run(choose_lists(run, customer, kinds=("popular",), **options))
+        found = asyncio.run(choose(customer, **options))
         return [(slot.item_no, slot.source, slot.value) for slot in found.lists["popular"]]
 
     known: dict[str, Any] = {"is_known": True, "limit": 4}
