@@ -10,12 +10,13 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from features import suppression
+from features import ledger, suppression
 from features.errors import UserError
 from features.settings import Layout
 from serving.backup_files import FILES, MANIFEST, CopiedFile, Manifest, flushed_sum, write_manifest
 from serving.backup_list import ListedBackup, list_backups
-from serving.erasure import Places, Touched, erase_files, erase_scores, erase_state
+from serving.control_group import ControlGroup
+from serving.erasure import Places, Touched, erase_files, erase_state
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 
@@ -58,7 +59,9 @@ def _erase_in(layout: Layout, folder: Path, manifest: Manifest, customer_ids: Co
     if (copied.state / "state.sqlite").exists():
         row_count += _row_count(erase_state(places, customer_ids))
     if (copied.scores / "runs").exists():
-        row_count += _row_count(erase_scores(_without_state(places), customer_ids))
+        with places.store.hold() as eraser:
+            row_count += eraser.forget(customer_ids, ControlGroup.of(copied.private)).row_count
+    row_count += ledger.forget(copied.ledger, customer_ids)
     if (layout.private / suppression.FILE).exists():
         copied.private.mkdir(mode=0o700, exist_ok=True)
         shutil.copyfile(layout.private / suppression.FILE, copied.private / suppression.FILE)
@@ -69,11 +72,6 @@ def _erase_in(layout: Layout, folder: Path, manifest: Manifest, customer_ids: Co
     write_manifest(folder, manifest.model_copy(update={"files": _sums(copied.root, manifest, before)}))
     marker.unlink()
     return row_count
-
-
-def _without_state(places: Places) -> Places:
-    """Return places whose state is none: it was erased from already."""
-    return Places(places.layout, State.of(Layout(places.layout.root / "none")), places.store)
 
 
 def _row_count(touched: Collection[Touched]) -> int:

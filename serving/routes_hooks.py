@@ -1,5 +1,6 @@
 """Webhooks of shop systems, signed over their raw bytes: kept first, then acknowledged."""
 
+import logging
 import re
 from collections.abc import Callable
 from hashlib import sha256
@@ -18,10 +19,12 @@ from serving.inbound import shopify, woocommerce
 from serving.inbound.people import People, Person
 from serving.inbound.values import CellError
 from serving.openapi import BODY_PROBLEMS, PROBLEMS
+from serving.privacy_desk import Caller
 from serving.problems import FieldError, ProblemError, malformed
 from serving.schemas import HookReceipt
 from serving.scopes import SIGNED, ScopedRoute, needs
 from serving.state.inbox import Incoming
+from serving.state.privacy import Kind
 
 router = APIRouter(route_class=ScopedRoute, prefix="/v1/hooks", tags=["events"])
 
@@ -34,14 +37,27 @@ _RESPONSES: Final[dict[int | str, dict[str, Any]]] = {
     503: PROBLEMS[503] | {"description": "Problem: it could not be kept; send it again"},
     **BODY_PROBLEMS,
 }
+# Shopify's mandatory webhooks; `shop/redact` is about no person.
+_PRIVACY: Final[dict[str | None, Kind | None]] = {
+    "customers/redact": "erasure",
+    "customers/data_request": "access",
+    "shop/redact": None,
+}
+_LOG = logging.getLogger(__name__)
 _Reader = Callable[..., tuple[Order | Cancellation, Person]]
 
 
 @router.post("/shopify/{source}", responses=_RESPONSES, openapi_extra=needs(SIGNED))
 async def post_shopify(request: Request, source: str) -> Response:
-    """Take an order webhook of Shopify; other topics are acknowledged and tell nothing."""
+    """Take an order webhook of Shopify; other topics are acknowledged and tell nothing.
+
+    `customers/redact` asks for the erasure of whoever has an address, `customers/data_request` for access.
+    """
     body = await _signed_body(request, source, "shopify", "x-shopify-hmac-sha256")
-    if request.headers.get("x-shopify-topic") not in shopify.TOPICS:
+    topic = request.headers.get("x-shopify-topic")
+    if topic in _PRIVACY:
+        return await _ask(request, source, body, _PRIVACY[topic])
+    if topic not in shopify.TOPICS:
         return _answer(ignored="topic")
     return await _keep(request, source, body, shopify.read_order)
 
@@ -58,6 +74,25 @@ async def post_woocommerce(request: Request, source: str) -> Response:
     if request.headers.get("x-wc-webhook-topic") not in woocommerce.TOPICS:
         return _answer(ignored="topic")
     return await _keep(request, source, body, woocommerce.read_order)
+
+
+async def _ask(request: Request, source: str, body: bytes, kind: Kind | None) -> Response:
+    """Leave a privacy request of the person whom a signed body names by address, as orders do."""
+    if kind is None:
+        _LOG.warning("the shop of the source %s was closed: erase its data (docs/privacy.md)", source)
+        return _answer(ignored="shop/redact")
+    desk = context_of(request).privacy
+    try:
+        emails, phones = shopify.read_addresses(_json(body))
+    except CellError as error:
+        return _answer(ignored=f"{error.pointer} {error.code}")
+    subject = await desk.find_by_addresses(emails, phones)
+    if not subject.all_ids:
+        return _answer(ignored="/customer missing")
+    # Known by its bytes: what is sent again within a day asks nothing new.
+    caller = Caller("", f"hook {source}", sha256(body).hexdigest(), with_identity=True)
+    left = await desk.leave(kind, subject, caller)
+    return _answer(accepted=int(not left.is_repeated), duplicates=int(left.is_repeated))
 
 
 async def _signed_body(request: Request, source: str, platform: Platform, header: str) -> bytes:
@@ -86,8 +121,12 @@ async def _keep(request: Request, source: str, body: bytes, read: _Reader) -> Re
 
 
 def _read(body: bytes, people: People, zone: ZoneInfo, read: _Reader) -> tuple[Order | Cancellation, Person]:
+    return read(_json(body), people, zone=zone)
+
+
+def _json(body: bytes) -> object:
     try:
-        return read(orjson.loads(body), people, zone=zone)
+        return orjson.loads(body)
     except orjson.JSONDecodeError:
         raise malformed(FieldError("/body", "json", "the body is no JSON document in UTF-8")) from None
 

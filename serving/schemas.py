@@ -309,10 +309,17 @@ Members: Any = create_model(
 
 
 class PredictionRequest(Schema):
-    """Whose scores are wanted."""
+    """Whose scores are wanted: `customer_ids`, or `emails` with a key that has the scope identity:read."""
+
+    model_config = ConfigDict(
+        extra="forbid", json_schema_extra={"minProperties": 1, "maxProperties": 1, "required": []}
+    )
 
     customer_ids: Annotated[
         list[Annotated[str, Field(min_length=1, max_length=256)]], Field(min_length=1, max_length=1000)
+    ]
+    emails: Annotated[
+        list[Annotated[str, Field(min_length=3, max_length=320)]], Field(min_length=1, max_length=1000)
     ]
 
 

@@ -25,6 +25,7 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
+from serving.address_index import is_current, write_index
 from serving.audience_rules import AudienceList, build_audiences, compile_audiences
 from serving.audiences import AT_RISK
 from serving.change_report import report_changes
@@ -271,6 +272,8 @@ def _command(
     request = replace(request, is_looked_at=publish_anyway)
     with progress("score", total=6 + request.history.manifest.bucket_count) as announce:
         meta = run_scoring(request, announce)
+    if not is_current(request.layout.private):
+        write_index(request.layout.private)
     sys.stdout.write(summary(meta, is_past=request.is_past))
 
 

@@ -8,6 +8,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import orjson
 import polars as pl
 import sqlalchemy as sa
 
@@ -85,9 +86,10 @@ async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, An
                 run = places.store.open_run(info.score_run_id)
                 view = RunView(run.meta, Wording())
                 for row in (await run.get_scores(ids)).values():
-                    flat = view.flat(row)
-                    flat |= {name: json.loads(bytes(flat[name])) for name in ("null_reasons", "quality")}
-                    found["scores"].append(flat)
+                    # Through JSON: parts of a row are kept as the bytes of it.
+                    found["scores"].append(
+                        orjson.loads(orjson.dumps(view.flat(row), option=orjson.OPT_UTC_Z))
+                    )
                     lists = await run.get_recommendations(row[0])
                     items = await run.get_items({slot.item_no for slots in lists.values() for slot in slots})
                     places_ = view.lists(lists, items, limit=50, with_product=False)

@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import shutil
 import time
 from collections.abc import Iterator
@@ -48,11 +47,18 @@ def var(tmp_path: Path) -> Path:
     return tmp_path / "var"
 
 
+BOTH = pytest.mark.parametrize("office", ["sqlite", "postgresql"], indirect=True)
+
+
 @pytest.fixture
-def office(var: Path, database: str) -> Iterator[Office]:
+def office(var: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[Office]:
+    monkeypatch.delenv("REGULARS_DATABASE_URL", raising=False)
+    if getattr(request, "param", "sqlite") == "postgresql":
+        request.getfixturevalue("pg_url")
     made = fill(var)
     yield made
     made.state.close()
+    asyncio.run(made.store.aclose())
 
 
 @pytest.fixture
@@ -67,15 +73,17 @@ def erase(client: TestClient, **who: str) -> str:
     return str(answer.headers["location"])
 
 
+@BOTH
 def test_an_erased_person_is_in_no_byte_under_var_nor_in_back_ups(
-    client: TestClient, office: Office, var: Path, tmp_path: Path, database: str
+    client: TestClient, office: Office, var: Path, tmp_path: Path
 ) -> None:
+    is_networked = office.store.is_networked
     back_up(office.layout, tmp_path / "backup")
     before = files_with(var, *SECRETS)
     folders = {name.split("/")[0] for name in before}
     assert folders >= {"history", "private", "exports", "ledger", "backtest"}
     assert "history/g000009/order_lines/b000.parquet" in before
-    if database == "sqlite":
+    if not is_networked:
         assert folders >= {"scores", "state"}
     assert files_with(tmp_path / "backup", *SECRETS)
     url = erase(client)
@@ -85,7 +93,7 @@ def test_an_erased_person_is_in_no_byte_under_var_nor_in_back_ups(
     assert files_with(var, *SECRETS) == set()
     assert files_with(tmp_path / "backup", *SECRETS) == set()
     verified(tmp_path / "backup")
-    if database == "postgresql":
+    if is_networked:
         assert still_in_database(office, var) == []
     shown = client.get(url).json()
     PrivacyRequestShape.model_validate_json(json.dumps(shown))
@@ -122,6 +130,7 @@ def test_a_receipt_and_a_suppression_are_keyed_hashes(client: TestClient, office
     assert OTHER not in read_suppressed(var, office.layout.private)
 
 
+@BOTH
 def test_counts_of_lists_follow_and_places_stay(client: TestClient, office: Office, var: Path) -> None:
     first = client.get("/v1/audiences/at-risk/members?limit=1&control=include").json()
     assert first["members"][0]["customer_id"] == CANARY
@@ -161,10 +170,10 @@ def test_by_address_everybody_known_with_it_goes(client: TestClient, office: Off
 def test_an_address_waits_as_a_keyed_hash(client: TestClient, office: Office, var: Path) -> None:
     erase(client, email="nobody.knows@example.com")
     assert files_with(var, "nobody.knows") == set()
-    if os.environ.get("REGULARS_DATABASE_URL") is None:
-        assert files_with(var, '"address_keys": ["h_') == {"state/state.sqlite"}
+    assert files_with(var, '"address_keys": ["h_') == {"state/state.sqlite"}
 
 
+@BOTH
 def test_an_erasure_waits_for_a_run_that_is_being_made(client: TestClient, office: Office, var: Path) -> None:
     with live_store(var).begin_run() as writer:
         writer.write_scores([])
@@ -202,6 +211,7 @@ def _outside(office: Office) -> list[str]:
     return [c for c in ("c0", OTHER) if not group.holds("at-risk", c, share=0.5)]
 
 
+@BOTH
 def test_what_comes_again_stays_away(client: TestClient, office: Office, var: Path) -> None:
     erase(client)
     run_all(office)

@@ -54,6 +54,12 @@ def read_order(body: object, people: People, *, zone: ZoneInfo) -> tuple[Order |
     ), person
 
 
+def read_addresses(body: object) -> tuple[list[str | None], list[str | None]]:
+    """Return the e-mail addresses and phone numbers of whom a privacy webhook names; raises `CellError`."""
+    customer = Cells(body, zone=ZoneInfo("UTC")).inner("customer")
+    return [customer.text("email")], [customer.text("phone")]
+
+
 def _person(cells: Cells, people: People) -> Person:
     customer = cells.inner("customer")
     phones = (
