@@ -217,7 +217,10 @@ class GenerationWriter:
         path = self._root / name
         path.parent.mkdir(exist_ok=True)
         with path.open("wb") as stream:
-            ordered.write_parquet(stream, compression="zstd", row_group_size=100_000)
+            try:
+                ordered.write_parquet(stream, compression="zstd", row_group_size=100_000)
+            except pl.exceptions.ComputeError as error:  # what Polars makes of a full disk
+                raise HistoryError(f"{path} cannot be written ({error})") from None
             stream.flush()
             os.fsync(stream.fileno())
         self._files.setdefault(table, {})[bucket] = name

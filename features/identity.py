@@ -80,7 +80,10 @@ def replace_identities(private: Path, rows: pl.DataFrame) -> None:
     partial = private / "identities.parquet.partial"
     partial.unlink(missing_ok=True)
     with os.fdopen(os.open(partial, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as stream:
-        rows.write_parquet(stream)
+        try:
+            rows.write_parquet(stream)
+        except pl.exceptions.ComputeError as error:  # what Polars makes of a full disk
+            raise OSError(f"{partial} cannot be written ({error})") from None
         stream.flush()
         os.fsync(stream.fileno())
     partial.replace(private / "identities.parquet")

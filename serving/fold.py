@@ -8,6 +8,7 @@ and folding it twice changes nothing.
 
 import json
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated
@@ -60,7 +61,11 @@ def take_journal(private: Path, suppressed: Suppressed) -> None:
             journal.rename(taken)
     if not taken.exists():
         return
-    people = [json.loads(line) for line in taken.read_text(encoding="utf-8").splitlines()]
+    people: list[dict[str, str | None]] = []
+    for line in taken.read_bytes().split(b"\n"):
+        # Half a line is what a full disk or a kill left; nobody was told that it was kept.
+        with suppress(ValueError):
+            people.append(json.loads(line))
     known = [person for person in people if person["customer_id"] not in suppressed]
     merge_identities(private, pl.DataFrame(known, schema=IDENTITY_SCHEMA))
     write_index(private)

@@ -32,19 +32,20 @@ class SqliteRunWriter:
         remove_partial(runs)
         self.score_run_id = control.add_run(datetime.now(UTC))
         self._partial = runs / f"{self.score_run_id}.partial"
-        self._connection = sqlite3.connect(self._partial)
-        # The file is not the run yet: it needs no journal, only the one fsync of `publish`.
-        self._connection.execute("PRAGMA journal_mode = OFF")
-        self._connection.execute("PRAGMA synchronous = OFF")
-        self._connection.executescript(SCHEMA)
+        try:
+            self._connection = _open_partial(self._partial)
+        except sqlite3.Error as error:
+            raise _not_written(self._partial, error) from None
 
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, *details: object) -> None:
+    def __exit__(self, kind: object, error: object, trace: object) -> None:
         self._connection.close()
         self._partial.unlink(missing_ok=True)
         self._lock.close()
+        if isinstance(error, sqlite3.Error):
+            raise _not_written(self._partial, error) from None
 
     def write_scores(self, rows: Iterable[Sequence[object]]) -> None:
         """Add rows (the values of `rows.STORED_NAMES`)."""
@@ -109,6 +110,19 @@ class SqliteRunWriter:
             raise PublishError(
                 "a score is null without a reason; the run was dropped, the old one stays live"
             )
+
+
+def _open_partial(path: Path) -> sqlite3.Connection:
+    connection = sqlite3.connect(path)
+    # The file is not the run yet: it needs no journal, only the one fsync of `publish`.
+    connection.execute("PRAGMA journal_mode = OFF")
+    connection.execute("PRAGMA synchronous = OFF")
+    connection.executescript(SCHEMA)
+    return connection
+
+
+def _not_written(path: Path, error: sqlite3.Error) -> PublishError:
+    return PublishError(f"{path} cannot be written ({error}); the old run stays live")
 
 
 def take_lock(path: Path) -> TextIO:
