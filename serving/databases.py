@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from features.settings import Layout
 from serving.environment import Environment
 from serving.pg_address import PgAddress
 from serving.pg_store import PgStore
@@ -24,6 +25,11 @@ def open_store(environment: Environment) -> ScoreStore:
 def open_copied_store(scores: Path) -> SqliteStore:
     """Return the score runs that lie in a folder as files, for a copy of them, whichever database is used."""
     return SqliteStore(scores)
+
+
+def open_copied_state(layout: Layout) -> State:
+    """Return the state that lies in a folder as a file, for a copy of it, whichever database is used."""
+    return State.of(layout)
 
 
 def _url(environment: Environment) -> str | None:

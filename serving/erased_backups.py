@@ -16,9 +16,8 @@ from features.settings import Layout
 from serving.backup_files import FILES, MANIFEST, CopiedFile, Manifest, flushed_sum, write_manifest
 from serving.backup_list import ListedBackup, list_backups
 from serving.control_group import ControlGroup
+from serving.databases import open_copied_state, open_copied_store
 from serving.erasure import Places, Touched, erase_files, erase_state
-from serving.sqlite_store import SqliteStore
-from serving.state.database import State
 
 _UNDER_WAY: Final = ".erasing"
 _LOCKS: Final = ("*.lock",)
@@ -54,7 +53,7 @@ def _erase_in(layout: Layout, folder: Path, manifest: Manifest, customer_ids: Co
     # What a stopped erasure changed nobody knows: every sum is made anew.
     before = {} if marker.exists() else _stamps(copied.root)
     marker.touch(mode=0o600)
-    places = Places(copied, State.of(copied), SqliteStore.of(copied))
+    places = Places(copied, open_copied_state(copied), open_copied_store(copied.scores))
     row_count = _row_count(erase_files(places, customer_ids))
     if (copied.state / "state.sqlite").exists():
         row_count += _row_count(erase_state(places, customer_ids))
