@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook webhook deliver backup restore explain serve worker bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
 
 VAR ?= var
 export VAR
@@ -91,6 +91,12 @@ key: .venv/.serving ## API keys: list, or NAME=… SCOPES=predictions:read,… [
 
 hook: .venv/.serving ## shops whose webhooks are taken: list, or NAME=main PLATFORM=shopify|woocommerce, [DROP=older|source]
 	@$(RUN) serving.hooks $(if $(filter command,$(origin NAME)),$(call given,name,$(NAME))) $(call given,platform,$(PLATFORM)) $(call given,drop,$(DROP))
+
+privacy: .venv/.training ## erasure, access, suppression: list the requests, or PENDING=1 runs those that wait, or LIFT=id, SUPPRESS=id, ACCESS=id
+	@$(RUN) serving.privacy $(if $(PENDING),--run) $(call given,lift,$(LIFT)) $(call given,suppress,$(SUPPRESS)) $(call given,access,$(ACCESS))
+
+erase: .venv/.training ## erase somebody from every store, now: ID=1063, or an e-mail address
+	@$(RUN) serving.privacy --erase "$(ID)"
 
 backup: .venv/.serving ## a checked copy of everything, made while the service runs: TO=folder
 	@$(RUN) serving.backup $(call given,to,$(TO))

@@ -21,11 +21,15 @@ from typing import Annotated, Final
 import orjson
 import typer
 
+from features import suppression
 from features.console import run_command
 from features.settings import Layout
 from serving.backup_files import FILES, BackupError, BackupWriter, Manifest, verified
 from serving.backup_list import listed
-from serving.databases import open_copied_store
+from serving.databases import open_copied_store, open_state
+from serving.environment import Environment
+from serving.state.migrate import migrate
+from serving.state.suppressions import Suppressions
 from serving.store import NoRunError
 
 _TRIES: Final = 50
@@ -155,6 +159,14 @@ def _move_addresses(layout: Layout, *, old: Path, new: Path) -> None:
                     connection.execute(statement, (before + "/", after + "/"))
 
 
+def _suppress_again(environment: Environment) -> None:
+    """Let whoever was erased from the back-up be suppressed in the restored state, which may be older."""
+    state, layout = open_state(environment), environment.layout
+    if (layout.private / suppression.FILE).exists() and state.exists():
+        migrate(state)
+        Suppressions(state, layout.root).copy_to(layout.private)
+
+
 def _told(manifest: Manifest) -> str:
     count, megabytes = len(manifest.files), manifest.byte_count / 1e6
     return f"{count:,} files, {megabytes:,.1f} MB, of {manifest.made_at:%Y-%m-%d %H:%M} UTC"
@@ -184,6 +196,7 @@ def _command(
         sys.stdout.write(f"{check} is whole: {_told(verified(check))}\n")
     elif source is not None:
         sys.stdout.write(f"{var} is restored: {_told(restore(source, Layout(var)))}\n")
+        _suppress_again(Environment(var=var))
 
 
 if __name__ == "__main__":

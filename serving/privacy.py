@@ -82,7 +82,7 @@ def _run_all(office: Office) -> None:
         if not any(each.status in ("queued", "running") for each in office.requests.list_all()):
             return
         time.sleep(_WAIT_SECONDS)
-    raise PrivacyError("a store is being written all the time; run `make privacy RUN=1` again later")
+    raise PrivacyError("a store is being written all the time; run `make privacy PENDING=1` again later")
 
 
 def _command(

@@ -79,6 +79,7 @@ def test_the_api_page_names_every_score_column() -> None:
         "serving.hooks",
         "serving.fold",
         "serving.backup",
+        "serving.privacy",
         "serving.webhooks",
         "serving.deliver",
     ],
