@@ -4,7 +4,7 @@ import asyncio
 import json
 import shutil
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -37,6 +37,7 @@ from serving.privacy_runner import Office, run_next_request
 from serving.privacy_schemas import PrivacyRequestShape
 from serving.state.inbox import Inbox, Incoming
 from serving.state.privacy import PrivacyRequests
+from serving.store import Member, RunMeta
 
 PATH = "/v1/privacy/requests"
 SECRETS = (CANARY, json.dumps(CANARY)[1:-1], "canary@example.com", "491701234567")
@@ -136,16 +137,23 @@ def test_counts_of_lists_follow_and_places_stay(client: TestClient, office: Offi
     assert first["members"][0]["customer_id"] == CANARY
     erase(client)
     run_all(office)
-    run = live_store(var).open_run("s_0002")
-    members = asyncio.run(run.list_members("at-risk"))
+    members, facts = asyncio.run(_members(var))
     assert [(m.position, m.row[0]) for m in members] == [(2, "c0"), (3, OTHER)]
-    assert run.meta.customer_count == 2
-    assert run.meta.audiences["at-risk"].member_count == 2
-    assert run.meta.audiences["at-risk"].value_at_risk_total == 62.8
-    run.close()
+    assert facts.customer_count == 2
+    assert facts.audiences["at-risk"].member_count == 2
+    assert facts.audiences["at-risk"].value_at_risk_total == 62.8
     assert [info.customer_count for info in live_store(var).list_runs()] == [2, 3]
     rest = client.get(f"/v1/audiences/at-risk/members?cursor={first['next_cursor']}").json()
     assert [member["customer_id"] for member in rest["members"]] == ["c0", OTHER]
+
+
+async def _members(var: Path) -> tuple[Sequence[Member], RunMeta]:
+    store = live_store(var)
+    run = store.open_run("s_0002")
+    members = await run.list_members("at-risk")
+    run.close()
+    await store.aclose()
+    return members, run.meta
 
 
 def test_twice_and_of_somebody_unknown_is_clean(client: TestClient, office: Office) -> None:
