@@ -336,16 +336,31 @@ def lost_or_half(var: Path, acknowledged: list[str]) -> list[Any]:
     return [*lost, *(call for call, found in per_call.items() if found != BATCH or in_history[call] != BATCH)]
 
 
-def main(name: str, folder: str, how: str) -> None:
-    """Run `fault_rounds.py NAME FOLDER KIND-or-COUNT`."""
-    if name == "server":
-        forked(lambda: drop((publish(Path(folder), ["c1"]), make(State.of(Layout(Path(folder)))))))
-        acknowledged, wrong = kill_intake(Path(folder), int(how))
-        sys.stdout.write(json.dumps({"rounds": int(how), "calls": len(acknowledged), "wrong": wrong}) + "\n")
-        return
-    rounds = Rounds(name, Path(folder))
+def main(names: str, folder: str, how: str) -> None:
+    """Run `fault_rounds.py NAME[,NAME…] FOLDER KIND-or-COUNT`; print a line for each name."""
+    for name in names.split(","):
+        own = Path(folder) / name
+        own.mkdir()
+        found = (
+            found_by_killing_the_service(own, int(how))
+            if name == "service"
+            else found_by_rounds(name, own, how)
+        )
+        sys.stdout.write(json.dumps(found) + "\n")
+
+
+def found_by_killing_the_service(folder: Path, count: int) -> dict[str, Any]:
+    """Return what came of killing the application while it takes orders in."""
+    forked(lambda: drop((publish(folder, ["c1"]), make(State.of(Layout(folder))))))
+    acknowledged, wrong = kill_intake(folder, count)
+    return {"rounds": count, "calls": len(acknowledged), "wrong": wrong}
+
+
+def found_by_rounds(name: str, folder: Path, how: str) -> dict[str, Any]:
+    """Return what came of the rounds of a command."""
+    rounds = Rounds(name, folder)
     done = killed(rounds, int(how)) if how.isdecimal() else every(rounds, how)
-    sys.stdout.write(json.dumps({"rounds": done, "wrong": rounds.wrong}) + "\n")
+    return {"rounds": done, "wrong": rounds.wrong}
 
 
 if __name__ == "__main__":

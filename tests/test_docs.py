@@ -109,3 +109,35 @@ def test_everything_written_lies_under_one_folder() -> None:
         getattr(Layout(root), name) for name in dir(Layout) if not name.startswith("_") and name != "root"
     ]
     assert all(place.is_relative_to(root) for place in places)
+
+
+FAULTS = sorted({f"F{number}" for number in range(1, 31)} - {"F16", "F26", "F27"}, key=lambda f: int(f[1:]))
+
+
+def test_every_fault_is_in_the_table_with_a_test_or_a_reason() -> None:
+    rows = re.findall(
+        r"^\| (F\d+) \|.*?\| ([^|]*) \| ([^|]*) \|$", TEXTS["docs/faults.md"], flags=re.MULTILINE
+    )
+    assert [fault for fault, _, _ in rows] == FAULTS
+    assert [
+        fault for fault, reason, tests in rows if "::test_" not in tests and "does not" not in reason
+    ] == []
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_test_that_is_named_exists(page: str) -> None:
+    named = re.findall(r"`(tests/test_\w+\.py)::(\w+)`", TEXTS[page])
+    missing = [
+        f"{file}::{test}"
+        for file, test in named
+        if not (ROOT / file).exists() or f"\ndef {test}(" not in (ROOT / file).read_text(encoding="utf-8")
+    ]
+    assert missing == []
+
+
+def test_a_test_that_is_said_to_run_with_all_is_slow() -> None:
+    named = re.findall(r"`(tests/test_\w+\.py)::(\w+)` \(all", TEXTS["docs/faults.md"])
+    assert len(named) >= 8
+    for file, test in named:
+        before = (ROOT / file).read_text(encoding="utf-8").split(f"\ndef {test}(")[0]
+        assert "@pytest.mark.slow" in before.rpartition("\n\n\n")[2], test
