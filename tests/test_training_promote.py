@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from pathlib import Path
+from typing import Any, cast
 
 import mlflow
 import pandas as pd
@@ -158,6 +159,46 @@ def test_promotion_takes_the_best_then_keeps_it_then_goes_back(client: MlflowCli
     assert champion(client, "churn").tags[names.TAG_CANDIDATE] == "base_rate"
     assert "rolled back" in back[0].reason
     assert [entry.candidate for entry in history_of(client, "churn")] == ["base_rate", "recency", "base_rate"]
+
+
+class DyingClient:
+    """A client that dies instead of its n-th change of the registry."""
+
+    def __init__(self, client: MlflowClient, changes_left: int) -> None:
+        self._client = client
+        self._changes_left = changes_left
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith("set_"):
+            self._changes_left -= 1
+            if self._changes_left < 0:
+                raise KeyboardInterrupt
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("changes", [0, 1, 2])
+def test_a_promotion_that_dies_between_two_changes_is_made_whole_by_the_next(
+    own_client: MlflowClient, changes: int
+) -> None:
+    """F2: the old champion or the new one, and the way back leads to the old one."""
+    for name in ("base_rate", "recency"):
+        _register(own_client, name)
+    promote(own_client, scorecard({"base_rate": 0.4, "recency": 0.5}))
+    better = scorecard({"base_rate": 0.6, "recency": 0.5})
+    with pytest.raises(KeyboardInterrupt):
+        promote(cast("MlflowClient", DyingClient(own_client, changes)), better)
+    assert champion(own_client, "churn").tags[names.TAG_CANDIDATE] == "base_rate"
+    with pytest.raises(PromotionError, match="no earlier champion"):
+        roll_back(own_client, task="churn")
+    assert [move.candidate for move in promote(own_client, better)] == ["recency"]
+    with pytest.raises(KeyboardInterrupt):
+        roll_back(cast("MlflowClient", DyingClient(own_client, 1)), task="churn")
+    assert champion(own_client, "churn").tags[names.TAG_CANDIDATE] == "base_rate"
+    with pytest.raises(PromotionError, match="no earlier champion"):
+        roll_back(own_client, task="churn")
+    promote(own_client, better)
+    roll_back(own_client, task="churn")
+    assert champion(own_client, "churn").tags[names.TAG_CANDIDATE] == "base_rate"
 
 
 @pytest.mark.parametrize("other", [{"data_hash": "d2"}, {"recipe_hash": "r2"}])

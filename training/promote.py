@@ -201,6 +201,9 @@ def _last_step(client: MlflowClient, task: names.Task) -> Promotion:
             standing.pop()
         elif not step.is_rollback:
             standing.append(step)
+    # It was recorded, and killed before the alias moved: or the alias went back, and nothing was recorded.
+    if standing and standing[-1].from_version == _champion_version(client, task):
+        standing.pop()
     if standing and standing[-1].from_version:
         return standing[-1]
     raise PromotionError(f"{task} has no earlier champion to go back to; `make models` lists the promotions")
@@ -220,13 +223,25 @@ def _roll_back_one(client: MlflowClient, task: names.Task, step: Promotion) -> P
 
 def _move(client: MlflowClient, chosen: Challenger, *, reason: str) -> Promotion | None:
     registered = names.REGISTERED[chosen.task]
-    current = champion(client, chosen.task)
-    before = str(current.version) if current is not None else None
+    before = _champion_version(client, chosen.task)
     if before == chosen.version:
         return None
     client.set_model_version_tag(registered, chosen.version, names.TAG_PASSED, "true")
+    # Recorded first: a champion whose promotion is nowhere could not be rolled back.
+    step = Promotion(chosen.task, _now(), chosen.candidate, before, chosen.version, reason)
+    recorded = history_of(client, chosen.task)[-1:]
+    if not any(
+        (each.from_version, each.to_version, each.is_rollback) == (before, step.to_version, False)
+        for each in recorded
+    ):
+        _record(client, step)
     client.set_registered_model_alias(registered, names.CHAMPION, chosen.version)
-    return _record(client, Promotion(chosen.task, _now(), chosen.candidate, before, chosen.version, reason))
+    return step
+
+
+def _champion_version(client: MlflowClient, task: names.Task) -> str | None:
+    found = champion(client, task)
+    return None if found is None else str(found.version)
 
 
 def _record(client: MlflowClient, entry: Promotion) -> Promotion:
