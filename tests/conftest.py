@@ -63,6 +63,21 @@ def saved(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+# What these say of PostgreSQL is its contract; other files run on it with the slow tests.
+_CONTRACT = frozenset(
+    f"test_serving_{name}"
+    for name in ("databases", "events", "guard", "inbox", "keys", "limits", "pg", "state", "store")
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Leave to the slow tests what was seen on SQLite and is only run again on PostgreSQL."""
+    for item in items:
+        again = "postgresql" in item.name.partition("[")[2]
+        if again and item.path.stem not in _CONTRACT:
+            item.add_marker(pytest.mark.slow)
+
+
 @pytest.fixture(scope="session")
 def pg_server() -> Iterator[PgServer]:
     """A PostgreSQL server of this session."""
