@@ -111,10 +111,14 @@ class RescoreQueue:
 
     def _write(self, scored: Scored, through: int) -> None:
         meta = scored.meta.model_copy(update={"inbox_sequence": through})
-        rows = [each.row for each in scored.rescored if each.row is not None]
-        gone = [each.customer_id for each in scored.rescored if each.row is None]
         with self._state.writing() as connection:
-            self._overlays.put_in(connection, self.score_run_id, scored.rescored, inbox_sequence=through)
+            # Whoever was suppressed while the scores were made has none.
+            ids = [each.customer_id for each in scored.rescored]
+            left_out = self._suppressions.among(connection, ids)
+            kept = [each for each in scored.rescored if each.customer_id not in left_out]
+            rows = [each.row for each in kept if each.row is not None]
+            gone = [each.customer_id for each in kept if each.row is None]
+            self._overlays.put_in(connection, self.score_run_id, kept, inbox_sequence=through)
             self._changes.report_in(connection, rows, meta, scored.signals)
             self._changes.remove_in(connection, gone, meta)
             self._note(connection, through)

@@ -31,7 +31,7 @@ IN_PATHS = {
     "product_id": "p1",
     "slug": "at-risk",
     "job_id": "j_0",
-    "request_id": "p_0",
+    "request_id": "pr_0",
     "name": "f",
 }
 HOST = {"host": "127.0.0.1:8000"}
