@@ -12,12 +12,13 @@ from starlette.testclient import TestClient
 from test_serving_guard import lose
 
 from features.history import History
+from features.identity import read_identities
 from features.person_keys import customer_key, read_pepper
 from features.settings import Layout
 from serving.api import create_app
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.fold import fold_inbox
+from serving.fold import fold_inbox, take_journal
 from serving.inbound.people import JOURNAL
 from serving.routes_events import BODY_BYTES_MAX, EVENTS_MAX
 from serving.schemas import EventReceipt
@@ -204,3 +205,16 @@ def test_what_was_bought_leaves_the_lists_at_once(client: TestClient) -> None:
     assert first in [place["product_id"] for place in other["lists"]["for_you"]]
     included = client.get("/v1/customers/c1/predictions?include=recommendations").json()["recommendations"]
     assert first not in [place["product_id"] for place in included.get("for_you", [])]
+
+
+def test_half_a_line_of_an_address_harms_no_other(client: TestClient, var: Path) -> None:
+    """What a full disk left: nobody was told that it is kept; what came before and after is read."""
+    given = [
+        track(messageId=f"m{n}", userId=f"c{n}", context={"traits": {"email": f"c{n}@x.org"}}) for n in (1, 2)
+    ]
+    send(client, given[0])
+    with (var / "private" / JOURNAL).open("ab") as stream:
+        stream.write('{"customer_id": "c9", "email": "\u00e9'.encode()[:-1])
+    send(client, given[1])
+    take_journal(var / "private")
+    assert read_identities(var / "private")["customer_id"].to_list() == ["c1", "c2"]

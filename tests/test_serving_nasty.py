@@ -1,7 +1,10 @@
 """Nasty requests over every route: each is answered, below 500, and nothing sent comes back in an error."""
 
 import json
+import socket
+from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import chain, repeat
 from pathlib import Path
 
@@ -9,6 +12,7 @@ import pytest
 from asgi_calls import Answer, Caller, calling
 from nasty_requests import GROUPS, HOOK_SECRET, JSON_TYPE, KEPT_IDS, MARK, POSTS, Nasty
 from serving_runs import publish
+from test_serving_server import children, serving
 
 from features.settings import Layout
 from serving.hook_sources import HookSources
@@ -123,3 +127,56 @@ def test_a_body_without_end_is_not_read_to_its_end(caller: Caller, route: str) -
     assert endless.taken_bytes <= 4_000_000 + len(part)
     declared = caller.call("POST", route, (*signed, ("content-length", "50000000")), chain([part]))
     assert (declared.status, declared.taken_bytes) == (413, 0)
+
+
+def answer_over(port: int, request: bytes) -> int | None:
+    """Send bytes over a connection of their own; return the status, None where the server just hung up."""
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        with suppress(ConnectionError):
+            connection.sendall(request)
+        first = b""
+        with suppress(ConnectionError):
+            while b"\r\n" not in first and (part := connection.recv(4_096)):
+                first += part
+    return int(first.split(b" ", 2)[1]) if first.startswith(b"HTTP/1.1 ") else None
+
+
+def written(nasty: Nasty) -> bytes:
+    """Write a request as it goes over the wire."""
+    given = dict(nasty.headers)
+    named = {"host": "127.0.0.1", "connection": "close", "content-length": str(len(nasty.body))} | given
+    lines = [f"{nasty.method} {nasty.target} HTTP/1.1", *(f"{n}: {v}" for n, v in named.items()), "", ""]
+    return "\r\n".join(lines).encode("latin-1") + nasty.body
+
+
+def endless_body(port: int) -> tuple[int, bytes]:
+    """Send a body in parts, for as long as the server takes them; return how many bytes, and its answer."""
+    sent, part = 0, b"10000\r\n" + b" " * 65_536 + b"\r\n"
+    head = b"POST /v1/events/batch HTTP/1.1\r\nhost: 127.0.0.1\r\ntransfer-encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", port), timeout=30) as connection:
+        connection.sendall(head)
+        connection.settimeout(5)
+        with suppress(OSError):
+            for _ in range(16_384):
+                connection.sendall(part)
+                sent += 65_536
+        with suppress(OSError):
+            return sent, connection.recv(4_096)
+    return sent, b""
+
+
+@pytest.mark.slow
+def test_nothing_nasty_breaks_a_real_server(var: Path) -> None:
+    """The same over a socket, where the server's own parser comes first; a gigabyte without end, too."""
+    with serving(var) as (process, port):
+        workers = children(process.pid)
+        found: Counter[int | None] = Counter()
+        for nasty in (nasty for make in GROUPS.values() for nasty in make()):
+            found[answer_over(port, written(nasty))] += 1
+        assert not [status for status in found if status is not None and status >= 500]
+        assert None not in found
+        sent, answer = endless_body(port)
+        assert sent < 100_000_000
+        assert answer.startswith(b"HTTP/1.1 413") or not answer
+        assert (children(process.pid), process.poll()) == (workers, None)
+        assert answer_over(port, written(Nasty("GET", "/v1/predictions?customer_id=c1"))) == 200

@@ -136,3 +136,10 @@ class People:
         if self._pepper is None:
             self._pepper = read_pepper(self._private)
         return self._pepper
+
+
+def _ends_whole(path: Path) -> bool:
+    with path.open("rb") as stream:
+        size = stream.seek(0, os.SEEK_END)
+        stream.seek(max(0, size - 1))
+        return stream.read() in {b"", b"\n"}
