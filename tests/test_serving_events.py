@@ -15,6 +15,7 @@ from features.history import History
 from features.identity import read_identities
 from features.person_keys import customer_key, read_pepper
 from features.settings import Layout
+from features.suppression import NOBODY
 from serving.api import create_app
 from serving.databases import open_state
 from serving.environment import Environment
@@ -216,5 +217,5 @@ def test_half_a_line_of_an_address_harms_no_other(client: TestClient, var: Path)
     with (var / "private" / JOURNAL).open("ab") as stream:
         stream.write('{"customer_id": "c9", "email": "\u00e9'.encode()[:-1])
     send(client, given[1])
-    take_journal(var / "private")
+    take_journal(var / "private", NOBODY)
     assert read_identities(var / "private")["customer_id"].to_list() == ["c1", "c2"]

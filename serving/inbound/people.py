@@ -81,12 +81,11 @@ def _nobody(_: set[str]) -> Collection[str]:
 
 
 def _append(path: Path, lines: Iterable[str]) -> None:
-    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_RDWR, 0o600)
+    descriptor = os.open(path, os.O_CREAT | os.O_APPEND | os.O_WRONLY, 0o600)
     with os.fdopen(descriptor, "ab") as stream:
-        size = os.fstat(descriptor).st_size
         # A line of its own, where a full disk or a kill left half of the one before.
-        is_cut = size > 0 and os.pread(descriptor, 1, size - 1) != b"\n"
-        stream.write((("\n" if is_cut else "") + "\n".join(lines) + "\n").encode())
+        begin = "" if _ends_whole(path) else "\n"
+        stream.write((begin + "\n".join(lines) + "\n").encode())
         stream.flush()
         os.fsync(stream.fileno())
 
