@@ -12,10 +12,11 @@ from typing import Final
 import sqlalchemy as sa
 
 from features.fold import Heard
+from features.history import HistoryError
 from features.settings import Layout, Settings
 from serving.change_log import ChangeLog
 from serving.rescoring import Rescorer, Scored
-from serving.state.database import State
+from serving.state.database import State, StateError
 from serving.state.inbox import Inbox
 from serving.state.overlays import Overlays, read_position, write_position
 from serving.state.suppressions import Suppressions
@@ -52,7 +53,11 @@ class RescoreQueue:
             return max(read_position(connection, self._name), self._meta.inbox_sequence)
 
     def step(self, *, now: datetime | None = None) -> int:
-        """Score the customers of the next messages again; return how many, 0 where nothing is new."""
+        """Score the customers of the next messages again; return how many, 0 where nothing is new.
+
+        Raises where the champions, the history or the disk fail, which is no customer's fault: all of them
+        wait.
+        """
         at = now or datetime.now(UTC)
         stored = self._inbox.list_after(self.position(), limit=MESSAGES_AT_ONCE)
         ids: dict[str, None] = {}
@@ -63,13 +68,13 @@ class RescoreQueue:
             ids[each.message.customer_id] = None
             through = each.sequence
         if ids:
+            self.warm_up()
             self._score(self._scorable(ids), through, at)
         return len(ids)
 
     def warm_up(self) -> None:
         """Load the champions now, so that the first customer does not wait for them."""
-        if self._rescorer is None:
-            self._rescorer = Rescorer(self._layout, self._settings, self._meta)
+        self._opened()
 
     def _scorable(self, customer_ids: Iterable[str]) -> list[str]:
         """Return those who may be scored: not the suppressed."""
@@ -91,6 +96,8 @@ class RescoreQueue:
             return
         try:
             scored = self._scored(customer_ids, at)
+        except (OSError, StateError, HistoryError):
+            raise
         except Exception as error:
             if len(customer_ids) == 1:
                 _LOG.warning("a customer could not be scored again: %s", type(error).__name__)
@@ -103,11 +110,14 @@ class RescoreQueue:
         self._write(scored, through)
 
     def _scored(self, customer_ids: Sequence[str], at: datetime) -> Scored:
-        self.warm_up()
-        assert self._rescorer is not None  # noqa: S101 - made by `warm_up`
         stored = self._inbox.list_of(customer_ids, after=self._meta.inbox_sequence)
         heard = [Heard(each.sequence, each.message, each.order_key) for each in stored]
-        return self._rescorer.score(customer_ids, heard, now=at)
+        return self._opened().score(customer_ids, heard, now=at)
+
+    def _opened(self) -> Rescorer:
+        if self._rescorer is None:
+            self._rescorer = Rescorer(self._layout, self._settings, self._meta)
+        return self._rescorer
 
     def _write(self, scored: Scored, through: int) -> None:
         meta = scored.meta.model_copy(update={"inbox_sequence": through})

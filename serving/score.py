@@ -233,7 +233,7 @@ def _score_late(request: Request, meta: RunMeta) -> None:
         return
     try:
         RescoreQueue(request.state, request.layout, request.settings, meta).drain()
-    except UserError as error:
+    except (UserError, OSError) as error:
         _warn(f"warning: what was heard while the run was made is left to the worker: {error}")
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import shutil
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from serving.fold import fold_inbox
 from serving.inbound.people import People
 from serving.inbound.segment import SOURCE, read_track
 from serving.overlay_run import OverlaidRun
+from serving.registry import RegistryError
 from serving.rescore_queue import RescoreQueue
 from serving.rows import STORED_NAMES
 from serving.score import open_request, run_scoring
@@ -49,8 +51,6 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def shop(trained: Path, tmp_path: Path) -> Path:
     """A copy of it."""
-    import shutil
-
     var = tmp_path / "var"
     shutil.copytree(trained, var)
     _move_artifacts(trained, var)
@@ -300,6 +300,32 @@ def test_one_customer_who_cannot_be_scored_does_not_hold_up_the_others(
     assert [after[customer] == before[customer] for customer in after] == [False, True, False]
     assert "c2" not in caplog.text
     assert rescore(shop) == 0
+
+
+def test_while_mlflow_cannot_be_read_customers_wait_and_none_is_passed_over(shop: Path) -> None:
+    """F9: the same customers are scored as soon as it is back; what is served does not change until then."""
+    before = score_of(shop, "c1")
+    receive(shop, order(1, "c1", "p01"))
+    database, away = shop / "mlflow/mlflow.db", shop / "mlflow/away.db"
+    database.rename(away)
+    for _ in range(2):
+        with pytest.raises(RegistryError, match="no models in"):
+            rescore(shop)
+    assert score_of(shop, "c1") == before
+    away.rename(database)
+    assert rescore(shop) == 1
+    assert score_of(shop, "c1") != before
+
+
+def test_where_the_disk_fails_customers_wait_and_none_is_passed_over(shop: Path) -> None:
+    """F3: a file stands where the worker's folder should be made."""
+    receive(shop, *(order(number, f"c{number}", "p01") for number in (1, 2)))
+    shutil.rmtree(shop / "worker", ignore_errors=True)
+    (shop / "worker").write_bytes(b"")
+    with pytest.raises(OSError, match="File exists"):
+        rescore(shop)
+    (shop / "worker").unlink()
+    assert rescore(shop) == 2
 
 
 def test_nasty_ids_are_scored_again_as_they_are(shop: Path) -> None:
