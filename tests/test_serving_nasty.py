@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from asgi_calls import Answer, Caller, calling
-from nasty_requests import GROUPS, HOOK_SECRET, JSON_TYPE, KEPT_IDS, MARK, POSTS, Nasty
+from nasty_requests import GROUPS, Nasty
+from nasty_words import HOOK_SECRET, JSON_TYPE, KEPT_IDS, MARK, POSTS
 from serving_runs import publish
 from test_serving_server import children, serving
 
