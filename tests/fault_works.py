@@ -15,6 +15,7 @@ from features.identity import read_identities
 from features.ingest import Request
 from features.messages import Line, Order
 from features.settings import Layout
+from features.suppression import NOBODY
 from serving.environment import Environment
 from serving.fold import fold_inbox, take_journal
 from serving.inbound.people import People, Person
@@ -79,7 +80,7 @@ def receive(var: Path) -> None:
 def received(var: Path) -> Any:
     """Return how many messages are kept, and whether everybody is known who sent one."""
     private = Layout(var).private
-    take_journal(private)
+    take_journal(private, NOBODY)
     count = Inbox(State.of(Layout(var))).newest()
     return [count, read_identities(private).height == 10 or not count]
 

@@ -204,11 +204,17 @@ def test_a_damaged_database_is_not_backed_up(var: Path, tmp_path: Path) -> None:
     assert not list(tmp_path.glob(".backup*"))
 
 
+def registry_of(layout: Layout) -> MlflowClient:
+    """Return a client of a layout's own database, whatever other tests told MLflow."""
+    uri = f"sqlite:///{layout.mlflow / 'mlflow.db'}"
+    return MlflowClient(tracking_uri=uri, registry_uri=uri)
+
+
 def test_models_are_found_where_they_were_put(tmp_path: Path) -> None:
     """MLflow keeps whole addresses; those of its own folder move with it."""
     old, new = Layout(tmp_path / "old var"), Layout(tmp_path / "new")
     old.mlflow.mkdir(parents=True)
-    client = MlflowClient(f"sqlite:///{old.mlflow / 'mlflow.db'}")
+    client = registry_of(old)
     experiment = client.create_experiment("e", (old.mlflow / "artifacts").as_uri())
     run = client.create_run(experiment)
     client.log_text(run.info.run_id, "here", "note.txt")
@@ -217,7 +223,7 @@ def test_models_are_found_where_they_were_put(tmp_path: Path) -> None:
     back_up(old, tmp_path / "backup")
     restore(tmp_path / "backup", new)
     shutil.rmtree(old.root)
-    moved = MlflowClient(f"sqlite:///{new.mlflow / 'mlflow.db'}")
+    moved = registry_of(new)
     found = moved.download_artifacts(run.info.run_id, "note.txt", str(tmp_path))
     assert Path(found).read_text() == "here"
     (version,) = moved.search_model_versions("name = 'm'")

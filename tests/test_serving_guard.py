@@ -222,7 +222,7 @@ def test_the_door_closes_with_the_first_key_and_opens_no_more(tmp_path: Path) ->
         make(state)
         key, secret = keys.add("first", ["predictions:read"])
         wait_for(client, 401)
-        assert client.get("/v1/models/current", headers=bearer(secret)).status_code == 200
+        wait_for(client, 200, **bearer(secret))
         keys.revoke(key.key_id)
         wait_for(client, 401, **bearer(secret))
         assert client.get("/v1/models/current").status_code == 401

@@ -129,7 +129,7 @@ def test_odd_money_is_kept_as_it_is_and_scores_stay_numbers(
     with calling(tmp_path) as caller:
         receipt = sent(caller, *ODD, REFUSED, FOREIGN)
     place = {"index": len(ODD), "pointer": "/properties/products/0/price", "code": "out_of_range"}
-    assert receipt == {"accepted": len(ODD) + 1, "duplicates": 0, "rejected": [place]}
+    assert receipt == {"accepted": len(ODD) + 1, "duplicates": 0, "suppressed": 0, "rejected": [place]}
     folded = fold_inbox(Environment(var=tmp_path), time_zone="UTC", now=NOW)
     assert folded is not None
     assert list(folded.aside.values()) == ["other_currency"]
