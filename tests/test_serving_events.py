@@ -190,7 +190,8 @@ def test_what_cannot_be_kept_is_not_acknowledged(client: TestClient, var: Path, 
     assert (answer.status_code, answer.headers["retry-after"]) == (503, "5")
     assert send(client, track())["accepted"] == 1
     lose(state, database, "gone")
-    assert client.post(PATH, json={"batch": [track(messageId="m9")]}).status_code == 503
+    # Without a key the open door closes as well, as soon as the loss is seen.
+    assert client.post(PATH, json={"batch": [track(messageId="m9")]}).status_code in (401, 503)
 
 
 def test_what_was_bought_leaves_the_lists_at_once(client: TestClient) -> None:
