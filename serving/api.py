@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from zoneinfo import ZoneInfo
@@ -46,6 +46,7 @@ from serving.privacy_desk import PrivacyDesk
 from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
+from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.jobs import Jobs
 from serving.state.keys import Keys
@@ -109,49 +110,15 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 async def _following(app: FastAPI) -> AsyncIterator[None]:
     settings: Environment = app.state.environment
     state = open_state(settings)
-    runs = LiveRuns(open_store(settings), Overlays(state))
-    await runs.refresh()
-    thread = ThreadPoolExecutor(1, "state")
-    guard = Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread)
-    guard.refresh()
-    private = settings.layout.private
-    suppressions = Suppressions(state, settings.layout.root)
-    suppressed = SuppressedPeople(suppressions, executor=thread)
-    suppressed.refresh()
-    secret = load_secret(private)
-    limiter = Limiter(Leases(state), process_count=settings.workers, executor=thread)
-    people = People(private)
-    writer = ThreadPoolExecutor(1, "inbox")
-    receiver = Receiver(
-        Inbox(state, suppressions),
-        people,
-        suppressions=suppressions,
-        zone=ZoneInfo(load_settings().shop.time_zone),
-        executor=writer,
-    )
-    metrics = Metrics()
-    app.state.context = Context(
-        environment=settings,
-        runs=runs,
-        wording=Wording(),
-        cursors=CursorSigner(secret),
-        views={},
-        guard=guard,
-        limiter=limiter,
-        state=state,
-        jobs=JobDesk(Jobs(state), thread),
-        receiver=receiver,
-        control_group=ControlGroup.of(private),
-        hooks=HookSources(private),
-        metrics=metrics,
-        calls=Calls(metrics, RequestLog(settings.log)),
-        turns=Turns(),
-        suppressed=suppressed,
-        privacy=PrivacyDesk(state, suppressed, root=settings.layout.root, private=private, executor=thread),
-    )
+    thread, writer = ThreadPoolExecutor(1, "state"), ThreadPoolExecutor(1, "inbox")
+    context = _make_context(settings, state, thread=thread, writer=writer)
+    await context.runs.refresh()
+    context.guard.refresh()
+    context.suppressed.refresh()
+    app.state.context = context
     followers = [
         asyncio.create_task(follow(poll_seconds=settings.poll_seconds))
-        for follow in (runs.follow, guard.follow, suppressed.follow)
+        for follow in (context.runs.follow, context.guard.follow, context.suppressed.follow)
     ]
     try:
         yield
@@ -162,6 +129,39 @@ async def _following(app: FastAPI) -> AsyncIterator[None]:
                 await follower
         thread.shutdown()
         writer.shutdown()
-        guard.save_uses()
-        await runs.aclose()
+        context.guard.save_uses()
+        await context.runs.aclose()
         state.close()
+
+
+def _make_context(settings: Environment, state: State, *, thread: Executor, writer: Executor) -> Context:
+    """Put together what handlers need; `thread` asks the state, `writer` keeps what is received."""
+    root, private = settings.layout.root, settings.layout.private
+    suppressions = Suppressions(state, root)
+    suppressed = SuppressedPeople(suppressions, executor=thread)
+    metrics = Metrics()
+    return Context(
+        environment=settings,
+        runs=LiveRuns(open_store(settings), Overlays(state)),
+        wording=Wording(),
+        cursors=CursorSigner(load_secret(private)),
+        views={},
+        guard=Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread),
+        limiter=Limiter(Leases(state), process_count=settings.workers, executor=thread),
+        state=state,
+        jobs=JobDesk(Jobs(state), thread),
+        receiver=Receiver(
+            Inbox(state, suppressions),
+            People(private),
+            suppressions=suppressions,
+            zone=ZoneInfo(load_settings().shop.time_zone),
+            executor=writer,
+        ),
+        control_group=ControlGroup.of(private),
+        hooks=HookSources(private),
+        metrics=metrics,
+        calls=Calls(metrics, RequestLog(settings.log)),
+        turns=Turns(),
+        suppressed=suppressed,
+        privacy=PrivacyDesk(state, suppressed, root=root, private=private, executor=thread),
+    )
