@@ -196,4 +196,8 @@ def test_a_log_that_cannot_be_read_is_no_empty_one(
 def test_the_example_of_the_description_is_a_true_one() -> None:
     described = json.loads((Path(__file__).parent.parent / "docs/openapi.json").read_text(encoding="utf-8"))
     content = described["paths"]["/v1/changes"]["get"]["responses"]["200"]["content"]["application/json"]
-    Changes.model_validate(content["example"])
+    example = Changes.model_validate(content["example"])
+    assert [change.sequence for change in example.changes] == sorted(
+        change.sequence for change in example.changes
+    )
+    assert {change.kind for change in example.changes} == {"scores", "removed", "event"}
