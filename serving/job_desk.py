@@ -1,15 +1,18 @@
 """Where calls leave jobs and ask for them: the state's jobs, read and written by a thread of the process."""
 
 import asyncio
+import logging
 from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, NamedTuple, TypeVar
 
+from serving.known_addresses import AddressesError
 from serving.problems import ProblemError
 from serving.state.database import StateBusyError, StateError
 from serving.state.idempotency import OtherBodyError, Repeatable
 from serving.state.jobs import Job, Jobs, Order, TooManyJobsError
 
+_LOG = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = "5"
 Found = TypeVar("Found")
 
@@ -51,6 +54,8 @@ class Desk:
             raise unavailable("The state is being written; try again.") from None
         except StateError:
             raise unavailable("Jobs cannot be kept at the moment.") from None
+        except AddressesError as error:
+            raise no_addresses(error) from None
 
 
 class JobDesk(Desk):
@@ -107,6 +112,12 @@ def _too_many() -> ProblemError:
     )
     problem.headers["retry-after"] = _RETRY_SECONDS
     return problem
+
+
+def no_addresses(error: AddressesError) -> ProblemError:
+    """Return the 503 problem of a service that cannot look addresses up; why goes to the log."""
+    _LOG.error("%s", error)
+    return unavailable("Addresses cannot be looked up at the moment; ids can.")
 
 
 def unavailable(detail: str) -> ProblemError:

@@ -14,11 +14,16 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import quote
 
+from features.errors import UserError
 from features.person_keys import customer_key, read_pepper
 from serving.inbound.people import JOURNAL, TAKEN, Person
 
 INDEX: Final = "addresses.sqlite"
 _AT_ONCE: Final = 500
+
+
+class AddressesError(UserError):
+    """The index of addresses cannot be read or written."""
 
 
 class KnownAddresses:
@@ -28,12 +33,29 @@ class KnownAddresses:
         self._private = private
 
     def ids_of(self, address_keys: Sequence[str]) -> tuple[str, ...]:
-        """Return the ids that are known with addresses, given by their keys; each once."""
+        """Return the ids that are known with addresses, given by their keys; each once.
+
+        Raises `AddressesError`.
+        """
         found = self.by_key(address_keys)
         return tuple(dict.fromkeys(each for key in address_keys for each in found.get(key, ())))
 
     def by_key(self, address_keys: Sequence[str]) -> dict[str, list[str]]:
         """Return the same for each key, the newest id last; keys that nobody is known with are left out."""
+        try:
+            found = self._in_index(address_keys)
+        except sqlite3.Error as error:
+            raise AddressesError(
+                f"{self._private / INDEX} cannot be read ({error}); remove it, "
+                "and `make score` writes it anew"
+            ) from None
+        for key, customer_id in self._in_journal(set(address_keys)):
+            ids = found.setdefault(key, [])
+            if customer_id not in ids:
+                ids.append(customer_id)
+        return found
+
+    def _in_index(self, address_keys: Sequence[str]) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
         path = self._private / INDEX
         if path.exists():
@@ -47,10 +69,6 @@ class KnownAddresses:
                     )
                     for key, customer_id in connection.execute(query, some):
                         found.setdefault(key, []).append(customer_id)
-        for key, customer_id in self._in_journal(set(address_keys)):
-            ids = found.setdefault(key, [])
-            if customer_id not in ids:
-                ids.append(customer_id)
         return found
 
     def _in_journal(self, wanted: set[str]) -> list[tuple[str, str]]:

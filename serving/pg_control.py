@@ -1,6 +1,5 @@
 """The list of runs in PostgreSQL, the pointer to the live one, and what else is read by a thread."""
 
-import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
@@ -27,8 +26,7 @@ class PgControl:
 
     def __init__(self, address: PgAddress) -> None:
         self.name = address.name
-        self._engine = open_engine(address, schema=CONTROL_SCHEMA, settings=READING)
-        weakref.finalize(self, self._engine.dispose)
+        self._engine = open_engine(self, address, schema=CONTROL_SCHEMA, settings=READING)
 
     def live_run_id(self) -> str:
         """Return the live run's id; raises `NoRunError`."""

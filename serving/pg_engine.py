@@ -1,10 +1,13 @@
 """Connections of the blocking kind: a pool for what a thread or a command asks of PostgreSQL."""
 
+import weakref
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Any
 
 import psycopg
 import sqlalchemy as sa
+from sqlalchemy import event
 
 from serving.pg_address import PgAddress
 
@@ -17,13 +20,26 @@ _RECYCLE_SECONDS = 600
 
 
 def open_engine(
-    address: PgAddress, *, schema: str, settings: Mapping[str, str] = MappingProxyType({})
+    owner: object, address: PgAddress, *, schema: str, settings: Mapping[str, str] = MappingProxyType({})
 ) -> sa.Engine:
-    """Return an engine that finds its tables in a schema; it connects when it is first used."""
+    """Return an engine that finds its tables in a schema; it connects when it is first used.
+
+    No connection of it outlives its owner.
+    """
     conninfo = address.conninfo({"search_path": schema, **settings})
-    return sa.create_engine(
+    opened: set[psycopg.Connection[Any]] = set()
+
+    def connect() -> psycopg.Connection[Any]:
+        connection = psycopg.connect(conninfo)
+        opened.add(connection)
+        return connection
+
+    def forget(connection: psycopg.Connection[Any], _record: object) -> None:
+        opened.discard(connection)
+
+    engine = sa.create_engine(
         "postgresql+psycopg://",
-        creator=lambda: psycopg.connect(conninfo),
+        creator=connect,
         pool_size=2,
         max_overflow=6,
         pool_timeout=_WAIT_SECONDS,
@@ -32,6 +48,16 @@ def open_engine(
         pool_pre_ping=True,
         hide_parameters=True,
     )
+    event.listen(engine, "close", forget)
+    weakref.finalize(owner, _close_all, engine, opened)
+    return engine
+
+
+def _close_all(engine: sa.Engine, opened: set[psycopg.Connection[Any]]) -> None:
+    engine.dispose()
+    # What was in use when the engine was last disposed of went back to a pool that nobody empties.
+    while opened:
+        opened.pop().close()
 
 
 def first_line(error: BaseException) -> str:

@@ -26,7 +26,7 @@ from serving.erasure import (
     is_busy,
     no_backup,
 )
-from serving.known_addresses import KnownAddresses
+from serving.known_addresses import AddressesError, KnownAddresses
 from serving.state.database import State
 from serving.state.privacy import (
     LEASE_SECONDS,
@@ -149,7 +149,13 @@ def _whole_subject(office: Office, request: PrivacyRequest, subject: Subject) ->
         return subject
     if not is_current(private):
         write_index(private)
-    ids = KnownAddresses(private).ids_of(subject.address_keys)
+    known = KnownAddresses(private)
+    try:
+        ids = known.ids_of(subject.address_keys)
+    except AddressesError:
+        # Nobody waits for a person who mends it: it is made of the identities.
+        write_index(private)
+        ids = known.ids_of(subject.address_keys)
     more = [each for each in ids if each not in subject.all_ids]
     if more:
         marker = read_marker(office.layout.root)

@@ -11,7 +11,8 @@ from serving.answers import json_answer
 from serving.bodies import read_json
 from serving.context import context_of
 from serving.ids import check_id
-from serving.known_addresses import KnownAddresses
+from serving.job_desk import no_addresses
+from serving.known_addresses import AddressesError, KnownAddresses
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
 from serving.problems import FieldError, ProblemError, malformed
 from serving.schemas import PredictionBatch, PredictionRequest
@@ -73,7 +74,10 @@ async def _ids_of_emails(request: Request, body: dict[str, Any]) -> list[str]:
     for number, value in enumerate(emails):
         if not isinstance(value, str) or normal_email(value) is None:
             raise malformed(FieldError(f"/body/emails/{number}", "email", "this is no e-mail address"))
-    return await asyncio.to_thread(_look_up, context_of(request).environment.layout.private, emails)
+    try:
+        return await asyncio.to_thread(_look_up, context_of(request).environment.layout.private, emails)
+    except AddressesError as error:
+        raise no_addresses(error) from None
 
 
 def _look_up(private: Path, emails: list[str]) -> list[str]:

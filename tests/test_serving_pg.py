@@ -1,6 +1,7 @@
 """What only PostgreSQL can do to the score store: go away, come back, refuse, and be left half written."""
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -23,6 +24,7 @@ from serving.api import create_app
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.pg_address import PgAddress
+from serving.pg_engine import open_engine
 from serving.pg_store import PgStore
 from serving.state.keys import Keys
 from serving.state.migrate import make
@@ -278,6 +280,22 @@ def test_a_dump_brings_everything_back(
         given = {"authorization": f"Bearer {secret}"}
         assert client.get("/v1/customers/c1/predictions", headers=given).json()["score_run_id"] == "s_0001"
     assert publish(tmp_path).score_run_id == "s_0002"
+
+
+def test_no_connection_outlives_its_owner_even_one_that_was_in_use_at_the_end(pg_url: str) -> None:
+    class Owner:
+        pass
+
+    owner = Owner()
+    engine = open_engine(owner, PgAddress.of(pg_url), schema="public")
+    with engine.connect() as late:
+        in_use = late.connection.driver_connection
+        engine.dispose()
+    assert isinstance(in_use, psycopg.Connection)
+    assert not in_use.closed
+    del owner
+    gc.collect()
+    assert in_use.closed
 
 
 def test_two_workers_follow_the_pointer(pg_url: str, tmp_path: Path) -> None:

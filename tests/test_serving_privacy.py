@@ -175,6 +175,21 @@ def test_by_address_everybody_known_with_it_goes(client: TestClient, office: Off
     assert files_with(var, *SECRETS) == set()
 
 
+def test_a_damaged_index_of_addresses_is_told_and_made_anew_by_an_erasure(
+    client: TestClient, office: Office, var: Path
+) -> None:
+    erase(client, email="canary@example.com")
+    index = var / "private/addresses.sqlite"
+    index.write_bytes(b"no database" * 1000)
+    body = {"type": "erasure", "email": "other@example.com"}
+    answer = client.post("/v1/privacy/requests", json=body)
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "5"
+    (request,) = run_all(office)
+    assert request.status == "done"
+    assert files_with(var, *SECRETS) == set()
+
+
 def test_an_address_waits_as_a_keyed_hash(client: TestClient, office: Office, var: Path) -> None:
     erase(client, email="nobody.knows@example.com")
     assert files_with(var, "nobody.knows") == set()

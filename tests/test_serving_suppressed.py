@@ -170,7 +170,11 @@ def test_a_batch_by_address_needs_its_scope_and_repeats_no_address(
         assert "example.com" not in answer.text.lower()
         wrong = client.post("/v1/predictions/batch", json={"emails": ["canary"]}, headers=people)
         assert (wrong.status_code, "canary" in wrong.text) == (422, False)
+        (office.layout.private / "addresses.sqlite").write_bytes(b"no database" * 1000)
+        damaged = client.post("/v1/predictions/batch", json=body, headers=people)
+        assert (damaged.status_code, damaged.headers["retry-after"]) == (503, "5")
     finally:
+        write_index(office.layout.private)
         with office.state.writing() as connection:
             connection.execute(KEYS.delete())
         client.app.state.context.guard._by_digest = {}  # type: ignore[attr-defined]

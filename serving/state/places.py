@@ -2,7 +2,6 @@
 
 import json
 import sqlite3
-import weakref
 from collections.abc import Collection
 from contextlib import closing
 from pathlib import Path
@@ -108,9 +107,7 @@ class PgPlace:
     def __init__(self, address: PgAddress) -> None:
         self.name = address.name
         self.reading: dict[str, object] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
-        self.engine = open_engine(address, schema=_SCHEMA)
-        # Whoever forgets to close it leaves no connection behind.
-        weakref.finalize(self, self.engine.dispose)
+        self.engine = open_engine(self, address, schema=_SCHEMA)
         event.listen(self.engine, "begin", _begin_pg)
 
     def holds(self) -> bool:
