@@ -13,8 +13,9 @@ import tempfile
 import threading
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -23,12 +24,18 @@ import typer
 from benchmarks.api_server import PORT, service
 from benchmarks.published import gates_text
 from features.settings import Layout
-from features.slots import Slot, pack_slots
+from features.slots import Slot, item_number, pack_slots
+from serving.csv_export import STORED_CELLS, MemberCells
+from serving.csv_lines import plain_lines
+from serving.present import RunView
+from serving.rows import STORED_NAMES
 from serving.sqlite_store import SqliteStore
 from serving.store import AudienceCounts, Item
+from serving.wording import Wording
 
 _ITEMS = 500
 _CHUNK = 1 << 16
+_CELLS = itemgetter(*(STORED_NAMES.index(name) for name in STORED_CELLS))
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,17 +80,32 @@ def gate_lines(found: Download, members: int) -> list[tuple[str, bool]]:
 
 def _publish(var: Path, count: int) -> None:
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
-    from serving_runs import meta, stored_row  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests'
+    from serving_runs import meta  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests'
 
-    dice = random.Random(7)
-    ids = [f"c{number}" for number in range(count)]
+    items = {number: Item(number, f"p{number}", name=f"Product {number}") for number in range(_ITEMS)}
+    # The order of a list is not that of the rows.
+    members = random.Random(7).sample(range(count), count)
+    counts = AudienceCounts(title="At risk", member_count=count)
+    run = meta(audiences={"at-risk": counts})
     with SqliteStore.of(Layout(var)).begin_run() as writer:
-        writer.write_scores(stored_row(customer, **_changes(dice)) for customer in ids)
-        writer.write_recommendations((c, "for_you", _list(dice)) for c in ids)
-        writer.write_items(Item(number, f"p{number}", name=f"Product {number}") for number in range(_ITEMS))
-        writer.write_audience("at-risk", ids)
-        counts = AudienceCounts(title="At risk", member_count=count)
-        writer.publish(meta(audiences={"at-risk": counts}))
+        cells = MemberCells(
+            RunView(run, Wording()), run.model_copy(update={"score_run_id": writer.score_run_id})
+        )
+        writer.write_scores(map(_row, range(count)))
+        writer.write_recommendations((f"c{number}", "for_you", _list(number)) for number in range(count))
+        writer.write_items(items.values())
+        lines = plain_lines(
+            cells.of(_CELLS(_row(number)), items[item_number(_list(number))]) for number in members
+        )
+        writer.write_audience("at-risk", (f"c{number}" for number in members), lines)
+        writer.publish(run)
+
+
+def _row(number: int) -> Sequence[Any]:
+    from serving_runs import stored_row  # noqa: PLC0415 - the tests'
+
+    row: Sequence[Any] = stored_row(f"c{number}", **_changes(random.Random(number)))
+    return row
 
 
 def _changes(dice: random.Random) -> dict[str, Any]:
@@ -120,8 +142,8 @@ def _reasons(dice: random.Random) -> Iterator[dict[str, Any]]:
         }
 
 
-def _list(dice: random.Random) -> bytes:
-    numbers = dice.sample(range(_ITEMS), 10)
+def _list(number: int) -> bytes:
+    numbers = random.Random(f"list {number}").sample(range(_ITEMS), 10)
     return pack_slots(Slot(number, 0.5, "bought_before", "personalised", value=3) for number in numbers)
 
 

@@ -10,11 +10,11 @@ from operator import itemgetter
 from typing import Any, Final
 
 from serving.audiences import Audience, Listed
-from serving.csv_lines import CHUNK_ROWS, csv_lines
+from serving.csv_lines import CHUNK_ROWS, csv_lines, plain_lines
 from serving.present import RunView, run_constants
 from serving.rows import RUN_NAMES, STORED_NAMES
 from serving.slot_export import ItemColumns
-from serving.store import Item
+from serving.store import LINE, Item, RunMeta, ScoreRun, StoredRow
 
 SCORE_NAMES: Final = (
     "customer_id",
@@ -38,7 +38,7 @@ SCORE_NAMES: Final = (
     "lifecycle_stage",
     "email_consent",
 )
-HEADER: Final = (
+LINE_NAMES: Final = (
     *SCORE_NAMES,
     "reasons",
     "top_recommendation",
@@ -46,9 +46,10 @@ HEADER: Final = (
     "as_of",
     "score_run_id",
     "churn_grade",
-    "control_group",
-    "control_group_share",
 )
+"""What a run knows of a member in whatever list; it is kept as a line with each place of a list."""
+
+HEADER: Final = (*LINE_NAMES, "control_group", "control_group_share")
 _REASONS_SHOWN: Final = 3
 _WORDS: Final = {None: None, 0: "false", 1: "true"}
 _FLAGS: Final = {None: None, 0: False, 1: True}
@@ -57,11 +58,13 @@ STORED_CELLS: Final = (*(name for name in SCORE_NAMES if name in STORED_NAMES), 
 
 _REASONS_AT: Final = STORED_CELLS.index("reasons")
 _CONSENT_AT: Final = STORED_CELLS.index("email_consent")
-_OWN: Final = ("email_consent", "reasons", "top_recommendation", "top_recommendation_name", "control_group")
+_STORED_PICK: Final = itemgetter(*(STORED_NAMES.index(name) for name in STORED_CELLS))
+_OWN: Final = ("email_consent", "reasons", "top_recommendation", "top_recommendation_name")
 _PICK: Final = itemgetter(
     # What is made of a row comes first: it counts, where a name stands there twice.
-    *((*_OWN, *STORED_CELLS, *RUN_NAMES, "churn_grade", "control_group_share").index(name) for name in HEADER)
+    *((*_OWN, *STORED_CELLS, *RUN_NAMES, "churn_grade").index(name) for name in LINE_NAMES)
 )
+_STORED_LINE: Final = ("customer_id", LINE)
 
 
 async def stream_csv(
@@ -69,6 +72,14 @@ async def stream_csv(
 ) -> AsyncIterator[bytes]:
     """Yield a whole audience in its order; memory holds one chunk, and others are answered between two."""
     yield csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
+    parts = _made(audience, view, excel=excel, items=items) if excel or items.count else _kept(audience, view)
+    async for part in parts:
+        yield part
+
+
+async def _made(
+    audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
+) -> AsyncIterator[bytes]:
     cells = ListedCells(audience, view)
     async for members in audience.chunks(size=CHUNK_ROWS, names=STORED_CELLS):
         rows = await cells.of(members)
@@ -78,6 +89,55 @@ async def stream_csv(
         yield csv_lines(rows, excel=excel)
 
 
+async def _kept(audience: Audience, view: RunView) -> AsyncIterator[bytes]:
+    """Yield the lines that the run keeps; those of members who were scored again since are made."""
+    cells = MemberCells(view, audience.run.meta)
+    share = audience.counts.control_group_share
+    ends = {is_in: b"," + csv_lines([(_WORDS[is_in], share)], excel=False) for is_in in (False, True)}
+    async for members in audience.chunks(size=CHUNK_ROWS, names=_STORED_LINE):
+        without = [member.row[0] for member in members if member.row[1] is None]
+        made = await _make_lines(audience.run, cells, without) if without else {}
+        yield b"".join(
+            [
+                (member.row[1] or made[member.row[0]]) + ends[member.control_group]
+                for member in members
+                # Who was erased just now has no row any more.
+                if member.row[1] or member.row[0] in made
+            ]
+        )
+
+
+async def _make_lines(run: ScoreRun, cells: "MemberCells", customer_ids: Sequence[str]) -> dict[str, bytes]:
+    rows, tops = await run.get_scores(customer_ids), await run.list_top_products(customer_ids)
+    found = [(c, cells.of(_STORED_PICK(row), tops.get(c))) for c, row in rows.items()]
+    lines = plain_lines(row for _, row in found)
+    return {customer_id: line for (customer_id, _), line in zip(found, lines, strict=True)}
+
+
+class MemberCells:
+    """Makes the cells of a customer (of the columns `STORED_CELLS`) in the order of `LINE_NAMES`.
+
+    Booleans are words (`as_text`) or as they are.
+    """
+
+    def __init__(self, view: RunView, meta: RunMeta, *, as_text: bool = True) -> None:
+        champion = meta.models.get("churn")
+        self._view = view
+        self._constants = (*run_constants(meta), champion.grade if champion else None)
+        self._booleans = _booleans(as_text=as_text)
+
+    def of(self, row: StoredRow, top: Item | None) -> tuple[Any, ...]:
+        """Return the cells of a customer whose first recommendation is `top`."""
+        own = (
+            self._booleans[row[_CONSENT_AT]],
+            "; ".join(self._view.reason_texts(row[_REASONS_AT], count=_REASONS_SHOWN)),
+            top.product_id if top else None,
+            top.name if top else None,
+        )
+        cells: tuple[Any, ...] = _PICK(own + row + self._constants)
+        return cells
+
+
 class ListedCells:
     """Makes the cells of members (read with the columns `STORED_CELLS`) in the order of `HEADER`.
 
@@ -85,27 +145,23 @@ class ListedCells:
     """
 
     def __init__(self, audience: Audience, view: RunView, *, as_text: bool = True) -> None:
-        meta = audience.run.meta
-        champion = meta.models.get("churn")
         self._run = audience.run
-        self._view = view
-        grade = champion.grade if champion else None
-        self._constants = (*run_constants(meta), grade, audience.counts.control_group_share)
-        self._booleans: Mapping[int | None, str | bool | None] = _WORDS if as_text else _FLAGS
+        self._cells = MemberCells(view, audience.run.meta, as_text=as_text)
+        self._share = audience.counts.control_group_share
+        self._booleans = _booleans(as_text=as_text)
 
     async def of(self, members: Sequence[Listed]) -> list[tuple[Any, ...]]:
         """Return the cells of some members."""
         tops = await self._run.list_top_products([member.row[0] for member in members])
-        return [self._cells(member, tops.get(member.row[0])) for member in members]
+        return [
+            (
+                *self._cells.of(member.row, tops.get(member.row[0])),
+                self._booleans[member.control_group],
+                self._share,
+            )
+            for member in members
+        ]
 
-    def _cells(self, member: Listed, top: Item | None) -> tuple[Any, ...]:
-        row = member.row
-        own = (
-            self._booleans[row[_CONSENT_AT]],
-            "; ".join(self._view.reason_texts(row[_REASONS_AT], count=_REASONS_SHOWN)),
-            top.product_id if top else None,
-            top.name if top else None,
-            self._booleans[member.control_group],
-        )
-        cells: tuple[Any, ...] = _PICK(own + row + self._constants)
-        return cells
+
+def _booleans(*, as_text: bool) -> Mapping[int | None, str | bool | None]:
+    return _WORDS if as_text else _FLAGS

@@ -8,7 +8,7 @@ belongs to it comes with the next run.
 import asyncio
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from features.item_filter import Condition
 from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
@@ -16,7 +16,16 @@ from features.slots import PackedSlots, Slot, item_number
 from serving.rows import STORED_NAMES
 from serving.state.database import StateError
 from serving.state.overlays import Overlay, Overlays
-from serving.store import CustomerList, Item, ItemLists, MatchingItems, Member, ScoreRun, StoredRow
+from serving.store import (
+    LINE,
+    CustomerList,
+    Item,
+    ItemLists,
+    MatchingItems,
+    Member,
+    ScoreRun,
+    StoredRow,
+)
 
 _KEPT: Final = 2_000
 _CLV_AT: Final = STORED_NAMES.index("predicted_clv")
@@ -209,4 +218,8 @@ def _member(
         return None
     if clv_min is not None and (row[_CLV_AT] is None or row[_CLV_AT] < clv_min):
         return None
-    return Member(member.position, tuple(row[STORED_NAMES.index(name)] for name in names))
+    return Member(member.position, tuple(_value(row, name) for name in names))
+
+
+def _value(row: StoredRow, name: str) -> Any:  # noqa: ANN401 - as typed as the column
+    return None if name == LINE else row[STORED_NAMES.index(name)]

@@ -13,7 +13,7 @@ from serving.pg_control import PgControl
 from serving.pg_gather import Gatherer
 from serving.pg_reader import PgReader
 from serving.rows import STORED_NAMES
-from serving.sqlite_run import FALLBACK_CUSTOMER, read_item
+from serving.sqlite_run import FALLBACK_CUSTOMER, member_column, needs_no_row, read_item
 from serving.store import (
     SCHEMA_VERSION,
     CustomerList,
@@ -46,6 +46,9 @@ _QUERIES: Final = {
     "members": f"SELECT m.position, {_COLUMNS} FROM {{0}}.audience_members m "  # noqa: S608 - our own names
     "JOIN {0}.scores s ON s.row_number = m.row_number WHERE m.audience = %s AND m.position > %s "
     "AND (%s::float8 IS NULL OR s.predicted_clv >= %s::float8) ORDER BY m.position LIMIT %s",
+    "lines": f"SELECT m.position, {_COLUMNS} FROM {{0}}.audience_members m "  # noqa: S608 - our own names
+    "WHERE m.audience = %s AND m.position > %s AND (%s::float8 IS NULL OR %s::float8 IS NULL) "
+    "ORDER BY m.position LIMIT %s",
     "tops": "SELECT customer_id, slots FROM {0}.recommendations "
     "WHERE kind = 'for_you' AND customer_id = ANY(%s)",
     "first": "SELECT customer_id FROM {0}.scores ORDER BY customer_id LIMIT 1",
@@ -137,7 +140,8 @@ class PgRun:
         names: Sequence[str] = STORED_NAMES,
     ) -> Sequence[Member]:
         """Return the next members after a position, in the audience's order; rows of the columns named."""
-        query = self._queries["members"].replace(_COLUMNS, ", ".join(f's."{name}"' for name in names))
+        kind = "lines" if needs_no_row(names, clv_min) else "members"
+        query = self._queries[kind].replace(_COLUMNS, ", ".join(map(member_column, names)))
         rows = await self._reader.read(query, (audience, after, clv_min, clv_min, limit))
         return [Member(row[0], row[1:]) for row in rows]
 

@@ -49,8 +49,8 @@ CREATE TABLE {{0}}.items (item_no INTEGER NOT NULL, product_id {_TEXT} NOT NULL,
  recent_customer_count INTEGER NOT NULL);
 CREATE TABLE {{0}}.item_lists (item_no INTEGER NOT NULL, kind {_TEXT} NOT NULL, slots BYTEA NOT NULL);
 CREATE TABLE {{0}}.audience_members (audience {_TEXT} NOT NULL, position BIGINT NOT NULL,
- row_number BIGINT NOT NULL);
-CREATE TABLE {{0}}.placed (position BIGINT NOT NULL, customer_id {_TEXT} NOT NULL);
+ row_number BIGINT NOT NULL, customer_id {_TEXT} NOT NULL, line BYTEA);
+CREATE TABLE {{0}}.placed (position BIGINT NOT NULL, customer_id {_TEXT} NOT NULL, line BYTEA);
 CREATE TABLE {{0}}.meta (document {_TEXT} NOT NULL)"""
 """Without indexes: rows are copied in first."""
 

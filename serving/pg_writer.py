@@ -19,7 +19,7 @@ from serving.pg_tables import (
     RUN_TABLES,
 )
 from serving.rows import NULLABLE_NAMES, STORED, STORED_NAMES
-from serving.store import Item, PublishError, RunMeta
+from serving.store import NO_LINES, Item, PublishError, RunMeta
 
 # The server notices within a minute that the publisher's machine is gone, and lets go of its lock.
 SESSION: Final = {
@@ -33,7 +33,7 @@ SESSION: Final = {
 _ONE_UNEXPLAINED = "(\"{0}\" IS NULL AND (null_reasons::json ->> '{0}') IS NULL)"
 _UNEXPLAINED = " OR ".join(_ONE_UNEXPLAINED.format(name) for name in NULLABLE_NAMES if name in STORED_NAMES)
 _PLACE = (
-    "INSERT INTO {0}.audience_members SELECT %s, p.position, s.row_number "
+    "INSERT INTO {0}.audience_members SELECT %s, p.position, s.row_number, s.customer_id, p.line "
     "FROM {0}.placed p JOIN {0}.scores s ON s.customer_id = p.customer_id"
 )
 _COUNT = "SELECT count(*) FROM {0}.scores"
@@ -113,10 +113,13 @@ class PgRunWriter:
         """Add (item_no, kind, packed slots)."""
         self._copy("item_lists", lists)
 
-    def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
-        """Write a whole audience in its order."""
+    def write_audience(
+        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] = NO_LINES
+    ) -> None:
+        """Write a whole audience in its order, with lines where there are some."""
         self._index_customers()
-        self._copy("placed", enumerate(customer_ids, start=1))
+        # The ids say how many there are: `NO_LINES` has no end.
+        self._copy("placed", zip(count(1), customer_ids, lines, strict=False))
         with self._guarded():
             self._run(_PLACE.format(self._schema), audience)
             self._run(f"TRUNCATE {self._schema}.placed")

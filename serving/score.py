@@ -35,6 +35,7 @@ from serving.due import Due
 from serving.environment import Environment
 from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.ledger import keep_run
+from serving.member_lines import LineMaker, TopProducts
 from serving.present import RunView
 from serving.publish_gate import check_like_the_last, check_numbers
 from serving.registry import RegistryError, load_champions
@@ -123,13 +124,14 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         )
         _pass_gate(scored, request)
         announce("recommendations")
-        due = write_lists(scored, writer, request.out)
+        due, tops = write_lists(scored, writer, request.out)
         announce("publishing" if writer else "writing")
         audiences = list_audiences(scored, due, request)
         counts = {audience.slug: audience.counts for audience in audiences}
         meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
         if writer is not None:
-            meta = publish(scored, writer, meta, audiences, before=partial(_score_late, request))
+            meta = meta.model_copy(update={"score_run_id": writer.score_run_id})
+            meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
             announce("changes")
             _warn(report_changes(scored, meta, request.state, request.settings, due=due.items))
@@ -144,8 +146,12 @@ def _pass_gate(scored: ScoredRun, request: Request) -> None:
         check_like_the_last(scored.scores.rows, scored.meta, request.store)
 
 
-def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> Due:
-    """Make every list once; write it to the run, the files, or both; return what falls due."""
+def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -> tuple[Due, TopProducts]:
+    """Make every list once; write it to the run, the files, or both.
+
+    Returns what falls due, and what is recommended first.
+    """
+    tops = TopProducts()
     due = Due(scored.lists.items, scored.meta.as_of, scored.lists.settings.changes.due_within_days)
     items = {item.item_no: item for item in scored.lists.items}
     with ExitStack() as stack:
@@ -156,6 +162,7 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
         for made in scored.list_tables():
             packed = list(scored.lists.pack(made.table))
             due.add(made)
+            tops.add(packed)
             if writer is not None:
                 writer.write_recommendations(packed)
                 writer.write_owned(made.owned)
@@ -164,7 +171,7 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
                 mails.write(packed)
     if out is not None:
         write_bundles(scored.lists.pairs(), out)
-    return due
+    return due, tops
 
 
 def list_audiences(scored: ScoredRun, due: Due, request: Request) -> list[AudienceList]:
@@ -211,19 +218,21 @@ def publish(
     meta: RunMeta,
     audiences: Sequence[AudienceList],
     *,
+    tops: TopProducts,
     before: Callable[[RunMeta], None],
 ) -> RunMeta:
     """Write the rows of a scored shop beside its lists, and make the run the live one.
 
-    `before` is called at the last moment before that, with the run as it will be.
+    `meta` is the run as it will be; `before` is called with it at the last moment before that.
     """
     writer.write_scores(scored.stored_rows())
     writer.write_items(scored.lists.items)
     for table in scored.lists.item_tables():
         writer.write_item_lists(scored.lists.pack_items(table))
+    lines = LineMaker(scored.scores.rows, tops, {item.item_no: item for item in scored.lists.items}, meta)
     for audience in audiences:
-        writer.write_audience(audience.slug, audience.customer_ids)
-    before(meta.model_copy(update={"score_run_id": writer.score_run_id}))
+        writer.write_audience(audience.slug, audience.customer_ids, lines.of(audience.customer_ids))
+    before(meta)
     return writer.publish(meta)
 
 

@@ -22,9 +22,7 @@ _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM audience_members m "
     "JOIN scores s ON s.row_number = m.row_number WHERE s.customer_id = ?"
 )
-_DELETE_PLACES: Final = (
-    "DELETE FROM audience_members WHERE row_number IN (SELECT row_number FROM scores WHERE customer_id = ?)"
-)
+_DELETE_PLACES: Final = "DELETE FROM audience_members WHERE customer_id = ?"
 
 
 class SqliteEraser:

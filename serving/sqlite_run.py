@@ -14,6 +14,7 @@ from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_item
 from serving.parts import in_parts
 from serving.rows import STORED, STORED_NAMES
 from serving.store import (
+    LINE,
     SCHEMA_VERSION,
     CustomerList,
     Item,
@@ -34,6 +35,9 @@ _SELECT_MEMBERS = """
 SELECT m.position, {0} FROM audience_members m JOIN scores s ON s.row_number = m.row_number
 WHERE m.audience = ? AND m.position > ? AND (?3 IS NULL OR s.predicted_clv >= ?3)
 ORDER BY m.position LIMIT ?4"""
+_SELECT_LINES = """
+SELECT m.position, {0} FROM audience_members m
+WHERE m.audience = ? AND m.position > ? AND ?3 IS NULL ORDER BY m.position LIMIT ?4"""
 _SELECT_KIND = """
 SELECT s.customer_id, r.slots, o.items FROM scores s
 LEFT JOIN recommendations r ON r.customer_id = s.customer_id AND r.kind = ?
@@ -43,6 +47,7 @@ _SELECT_ITEMS = f"SELECT {_ITEM} FROM items i WHERE i.item_no IN ({{0}})"  # noq
 _SELECT_ITEM_LISTS = f"""
 SELECT {_ITEM}, l.kind, l.slots FROM items i LEFT JOIN item_lists l ON l.item_no = i.item_no
 WHERE i.product_id IN ({{0}})"""  # noqa: S608 - our own column names
+_OWN_COLUMNS = {"customer_id": "m.customer_id", LINE: "m.line"}
 _ID_AT = STORED_NAMES.index("customer_id")
 _IN_STOCK = Item._fields.index("in_stock")
 _BOOLEANS = {None: None, 0: False, 1: True}
@@ -61,7 +66,7 @@ CREATE TABLE items (item_no INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE
 CREATE TABLE item_lists (item_no INTEGER NOT NULL, kind TEXT NOT NULL, slots BLOB NOT NULL,
  PRIMARY KEY (item_no, kind)) WITHOUT ROWID;
 CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,
- PRIMARY KEY (audience, position)) WITHOUT ROWID;
+ customer_id TEXT NOT NULL, line BLOB, PRIMARY KEY (audience, position)) WITHOUT ROWID;
 CREATE TABLE meta (document TEXT NOT NULL);
 """
 
@@ -181,8 +186,9 @@ class SqliteRun:
         names: Sequence[str] = STORED_NAMES,
     ) -> Sequence[Member]:
         """Return the next members after a position, in the audience's order; rows of the columns named."""
-        columns = ", ".join(f's."{name}"' for name in names)
-        rows = self._read(_SELECT_MEMBERS.format(columns), (audience, after, clv_min, limit))
+        query = _SELECT_LINES if needs_no_row(names, clv_min) else _SELECT_MEMBERS
+        columns = ", ".join(map(member_column, names))
+        rows = self._read(query.format(columns), (audience, after, clv_min, limit))
         return [Member(row[0], row[1:]) for row in rows]
 
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
@@ -239,6 +245,16 @@ class SqliteRun:
 
 def _connect(path: Path) -> sqlite3.Connection:
     return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+
+
+def member_column(name: str) -> str:
+    """Return a column of a list's members (`m`, of the rows `s`) as SQL."""
+    return _OWN_COLUMNS.get(name) or f's."{name}"'
+
+
+def needs_no_row(names: Sequence[str], clv_min: float | None) -> bool:
+    """Say whether all that is asked of members stands in their list; their rows lie all over the run."""
+    return clv_min is None and _OWN_COLUMNS.keys() >= set(names)
 
 
 def read_item(row: Sequence[Any]) -> Item:

@@ -4,16 +4,19 @@ import fcntl
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Self, TextIO
 
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.sqlite_control import Control, replace_durably
 from serving.sqlite_run import SCHEMA
-from serving.store import Item, PublishError, RunMeta
+from serving.store import NO_LINES, Item, PublishError, RunMeta
 
 _INSERT_SCORE = f"INSERT INTO scores VALUES (NULL{', ?' * len(STORED_NAMES)})"  # noqa: S608 - marks only
 _INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item._fields) - 1)})"  # noqa: S608 - marks only
+_INSERT_MEMBER = """
+INSERT INTO audience_members SELECT ?, ?, row_number, customer_id, ? FROM scores WHERE customer_id = ?"""
 _UNEXPLAINED = "SELECT customer_id FROM scores WHERE {tests} LIMIT 1"
 _ONE_UNEXPLAINED = "(\"{0}\" IS NULL AND json_extract(null_reasons, '$.{0}') IS NULL)"
 
@@ -67,12 +70,16 @@ class SqliteRunWriter:
         """Add (item_no, kind, packed slots)."""
         self._connection.executemany("INSERT INTO item_lists VALUES (?, ?, ?)", lists)
 
-    def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
-        """Write a whole audience in its order."""
+    def write_audience(
+        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] = NO_LINES
+    ) -> None:
+        """Write a whole audience in its order, with lines where there are some."""
         self._index_customers()
-        places = ((audience, position, customer) for position, customer in enumerate(customer_ids, start=1))
+        # The ids say how many there are: `NO_LINES` has no end.
+        members = zip(count(1), customer_ids, lines, strict=False)
         self._connection.executemany(
-            "INSERT INTO audience_members SELECT ?, ?, row_number FROM scores WHERE customer_id = ?", places
+            _INSERT_MEMBER,
+            ((audience, position, line, customer) for position, customer, line in members),
         )
 
     def publish(self, meta: RunMeta) -> RunMeta:

@@ -14,7 +14,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, NamedTuple, Protocol, Self
+from itertools import repeat
+from typing import Any, Final, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
 
@@ -25,7 +26,11 @@ from features.owned import OwnedItems
 from features.slots import Slot
 from serving.rows import STORED_NAMES
 
-SCHEMA_VERSION = 3
+SCHEMA_VERSION = 4
+LINE: Final = "@line"
+"""Stands among the columns that are asked of a list's members for their line; null where none was written."""
+
+NO_LINES: Final[Iterable[None]] = repeat(None)
 KEPT_RUNS = 3
 """So many published runs are kept: cursors may still read older ones."""
 
@@ -266,7 +271,10 @@ class ScoreRun(Protocol):
         clv_min: float | None = None,
         names: Sequence[str] = STORED_NAMES,
     ) -> Sequence[Member]:
-        """Return the next members after a position, in the audience's order; rows of the columns named."""
+        """Return the next members after a position, in the audience's order; rows of the columns named.
+
+        One of these may be `LINE`.
+        """
         ...
 
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
@@ -342,8 +350,13 @@ class RunWriter(Protocol):
         """Add (item_no, kind, packed slots)."""
         ...
 
-    def write_audience(self, audience: str, customer_ids: Iterable[str]) -> None:
-        """Write a whole audience in its order."""
+    def write_audience(
+        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] = NO_LINES
+    ) -> None:
+        """Write a whole audience in its order, each with the line of `csv_export.MemberCells`.
+
+        A line that is left out is made when it is read.
+        """
         ...
 
     def publish(self, meta: RunMeta) -> RunMeta:

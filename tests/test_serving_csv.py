@@ -3,17 +3,23 @@
 import csv
 import io
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from serving_runs import NASTY_IDS, meta, publish
+from serving_runs import NASTY_IDS, meta, publish, stored_row
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
 from features.spreadsheet import excel_cell
 from serving.csv_export import HEADER
 from serving.csv_lines import CHUNK_ROWS
+from serving.databases import open_state, open_store
+from serving.environment import Environment
+from serving.state.migrate import make
+from serving.state.overlays import Overlays, Rescored
+from serving.store import AudienceCounts
 
 URL = "/v1/audiences/at-risk/export.csv"
 
@@ -65,6 +71,33 @@ def test_excel_gets_a_mark_and_no_formula(client: TestClient) -> None:
 
 def test_a_filter_counts_for_the_file_too(client: TestClient) -> None:
     assert read(client.get(f"{URL}?min_clv=122.5").content) == []
+
+
+def test_kept_lines_are_streamed_and_who_was_scored_again_is_made(tmp_path: Path) -> None:
+    ids = [f"c{number}" for number in range(CHUNK_ROWS + 20)]
+    environment = Environment(var=tmp_path)
+    with open_store(environment).begin_run() as writer:
+        writer.write_scores(stored_row(customer) for customer in ids)
+        writer.write_audience("at-risk", ids, [f"{customer},kept".encode() for customer in ids])
+        counts = AudienceCounts(member_count=len(ids), control_group_share=0.3)
+        writer.publish(meta(audiences={"at-risk": counts}))
+    state = open_state(environment)
+    make(state)
+    with state.writing() as connection:
+        rescored = [
+            Rescored("c1", stored_row("c1", value_at_risk=99.5), {}, b"", ("at-risk",)),
+            Rescored("c2", stored_row("c2"), {}, b""),
+        ]
+        Overlays(state).put_in(connection, "s_0001", rescored, inbox_sequence=0)
+    with open_client(tmp_path) as client:
+        lines = client.get(f"{URL}?control=include").content.splitlines()[1:]
+        assert len(lines) == len(ids) - 1
+        assert lines[0] in (b"c0,kept,true,0.3", b"c0,kept,false,0.3")
+        made = read(client.get(f"{URL}?control=include&items=1").content)
+        assert [row["customer_id"] for row in made] == [line.split(b",")[0].decode() for line in lines]
+        assert (made[1]["customer_id"], made[1]["value_at_risk"]) == ("c1", "99.5")
+        (again,) = [line for line in lines if line.startswith(b"c1,")]
+        assert again.decode() == ",".join(list(made[1].values())[: len(HEADER)])
 
 
 @given(st.text(max_size=12))

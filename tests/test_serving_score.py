@@ -25,6 +25,8 @@ from features.snapshot import Snapshot, days_since_epoch
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from models.recommender.contract import LIST_COLUMNS
 from serving.api import create_app
+from serving.csv_export import STORED_CELLS, MemberCells
+from serving.csv_lines import plain_lines
 from serving.databases import open_store
 from serving.demo import example_calls
 from serving.environment import Environment
@@ -37,7 +39,7 @@ from serving.score import ScoreError, open_request, run_scoring, summary
 from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.tables import CHANGES
-from serving.store import PublishError, ScoreRun, ScoreStore
+from serving.store import LINE, PublishError, ScoreRun, ScoreStore
 from serving.wording import Wording
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
@@ -181,6 +183,17 @@ def test_the_list_is_everybody_at_risk_in_order(shop: Path) -> None:
     members = asyncio.run(live(shop).list_members("at-risk", limit=1000))
     assert [member.row[0] for member in members] == wanted["customer_id"].to_list()
     assert live(shop).meta.audiences["at-risk"].member_count == wanted.height
+
+
+@pytest.mark.parametrize("slug", Settings().audiences)
+def test_the_lines_kept_of_a_list_are_those_that_would_be_made(shop: Path, slug: str) -> None:
+    run = live(shop)
+    kept = asyncio.run(run.list_members(slug, limit=1000, names=("customer_id", LINE)))
+    members = asyncio.run(run.list_members(slug, limit=1000, names=STORED_CELLS))
+    tops = asyncio.run(run.list_top_products([member.row[0] for member in members]))
+    cells = MemberCells(RunView(run.meta, Wording()), run.meta)
+    made = plain_lines(cells.of(member.row, tops.get(member.row[0])) for member in members)
+    assert [member.row[1] for member in kept] == list(made)
 
 
 def test_a_run_holds_every_list_of_the_settings(shop: Path) -> None:

@@ -25,6 +25,8 @@ from serving.rows import STORED_NAMES
 from serving.sqlite_run import SqliteRun
 from serving.sqlite_store import SqliteStore
 from serving.store import (
+    LINE,
+    AudienceCounts,
     Item,
     MatchingItems,
     NoRunError,
@@ -143,6 +145,21 @@ def test_members_come_in_order_and_pages_join(store: ScoreStore, ask: Ask, tmp_p
     assert len(ask(run.list_members("at-risk", clv_min=122.0))) == 25
     tops = ask(run.list_top_products(ids))
     assert tops["c000"].product_id == "00007"
+
+
+def test_a_member_is_kept_with_its_line_as_it_was_written(store: ScoreStore, ask: Ask) -> None:
+    ids, lines = ["c2", "c1", "c3"], [b'"a, ""b""",1', None, "김철수,2\r\n".encode()]
+    counts = AudienceCounts(member_count=3)
+    with store.begin_run() as writer:
+        writer.write_scores(stored_row(customer) for customer in sorted(ids))
+        writer.write_audience("at-risk", ids, lines)
+        writer.write_audience("dormant", ids)
+        writer.publish(meta(audiences=dict.fromkeys(("at-risk", "dormant"), counts)))
+    run = live(store)
+    members = ask(run.list_members("at-risk", names=("customer_id", LINE)))
+    assert [member.row for member in members] == list(zip(ids, lines, strict=True))
+    members = ask(run.list_members("dormant", names=("customer_id", LINE)))
+    assert [member.row for member in members] == [(customer, None) for customer in ids]
 
 
 def test_a_newer_run_goes_live_and_the_oldest_is_forgotten(store: ScoreStore, tmp_path: Path) -> None:
