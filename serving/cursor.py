@@ -1,4 +1,4 @@
-"""Opaque signed cursors: where a page ended, pinned to a score run and to the filter that made the page."""
+"""Opaque signed cursors: where a page ended, pinned to the scores and to the filter that made the page."""
 
 import secrets
 from collections.abc import Sequence
@@ -14,13 +14,17 @@ _SECRET_BYTES = 32
 
 
 class Cursor(NamedTuple):
-    """The next page begins after `position` of an audience in a run."""
+    """The next page begins after `position` of an audience in a run.
+
+    What was laid over the run after `overlay_sequence` is not looked at.
+    """
 
     audience: str
     score_run_id: str
     position: int
     clv_min: float | None
     control: Literal["exclude", "include", "only"] = "exclude"
+    overlay_sequence: int = 0
 
 
 class CursorSigner:

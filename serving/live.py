@@ -33,8 +33,15 @@ class LiveRuns:
             raise no_scores()
         return self._current
 
-    async def pinned(self, score_run_id: str) -> OverlaidRun:
-        """Return the run that a cursor is pinned to; raises `RunGoneError`."""
+    async def pinned(self, score_run_id: str, overlay_sequence: int) -> OverlaidRun:
+        """Return what a cursor is pinned to: a run, and what was laid over it up to a number.
+
+        Raises `RunGoneError`.
+        """
+        run = await self._pinned_run(score_run_id)
+        return await run.as_of(overlay_sequence)
+
+    async def _pinned_run(self, score_run_id: str) -> OverlaidRun:
         if self._current is not None and self._current.meta.score_run_id == score_run_id:
             return self._current
         known = self._pinned.get(score_run_id)

@@ -2,12 +2,15 @@
 
 Which customers have newer scores is held in memory and followed; the scores themselves are read when they are
 asked for. Places of lists stay the run's own: who belongs to a list no more is left out of it, who newly
-belongs to it comes with the next run.
+belongs to it comes with the next run. `as_of` shows a run as it was at a number that some reader has seen,
+for the rest of its pages.
 """
 
 import asyncio
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
+from copy import copy
 from typing import Any, Final
 
 from features.item_filter import Condition
@@ -39,18 +42,34 @@ class OverlaidRun:
         self.meta = base.meta
         self._overlays = overlays
         self._newer: dict[str, tuple[int, int]] = {}
-        self._through = 0
+        # The numbers that newer ones took the place of, for the few who have been scored several times.
+        self._superseded: defaultdict[str, list[int]] = defaultdict(list)
+        self._limit: int | None = None
+        self.through = 0
         self._kept: OrderedDict[int, Overlay] = OrderedDict()
 
     async def follow(self) -> None:
         """Learn which customers have newer scores by now; where that cannot be read, what is known stays."""
         try:
-            rows = await asyncio.to_thread(self._overlays.list_after, self.meta.score_run_id, self._through)
+            rows = await asyncio.to_thread(self._overlays.list_after, self.meta.score_run_id, self.through)
         except StateError:
             return
         for sequence, customer_id, inbox_sequence in rows:
+            before = self._newer.get(customer_id)
+            if before is not None:
+                self._superseded[customer_id].append(before[0])
             self._newer[customer_id] = (sequence, inbox_sequence)
-            self._through = max(self._through, sequence)
+            self.through = max(self.through, sequence)
+
+    async def as_of(self, sequence: int) -> "OverlaidRun":
+        """Return the run with nothing laid over it that came after a number."""
+        if self.through < sequence:
+            # Another process of the service gave the number out.
+            await self.follow()
+        # What is known and kept is the same: only what counts differs.
+        run = copy(self)
+        run._limit = sequence
+        return run
 
     def version_of(self, customer_id: str) -> str:
         """Return what tells a customer's answers of this run from earlier ones."""
@@ -188,19 +207,24 @@ class OverlaidRun:
 
     async def _read(self, customer_ids: Sequence[str]) -> dict[str, Overlay]:
         """Return the overlays of those customers who have one; where they cannot be read, none."""
-        wanted = {each: self._newer[each][0] for each in customer_ids if each in self._newer}
-        missing = [each for each, sequence in wanted.items() if sequence not in self._kept]
+        known = ((each, self._number_of(each)) for each in customer_ids if each in self._newer)
+        wanted = {each: number for each, number in known if number is not None}
+        missing = [number for number in wanted.values() if number not in self._kept]
         if missing:
-            try:
-                found = await asyncio.to_thread(self._overlays.read, self.meta.score_run_id, missing)
-            except StateError:
-                found = {}
-            # By the number that is known here: a newer one is followed soon.
-            self._kept |= {wanted[customer_id]: overlay for customer_id, overlay in found.items()}
+            with suppress(StateError):
+                self._kept |= await asyncio.to_thread(self._overlays.read, missing)
         overlays = {each: self._kept[number] for each, number in wanted.items() if number in self._kept}
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
         return overlays
+
+    def _number_of(self, customer_id: str) -> int | None:
+        """Return the number of the overlay that counts; None where all of them came later."""
+        newest = self._newer[customer_id][0]
+        if self._limit is None or newest <= self._limit:
+            return newest
+        before = self._superseded.get(customer_id, ())
+        return max((number for number in before if number <= self._limit), default=None)
 
 
 def _owned(overlay: Overlay) -> OwnedItems:

@@ -121,7 +121,7 @@ async def _place(
     """Return the list and where the page begins; what a cursor says counts, and may not be contradicted."""
     if text is None:
         run = context.runs.current()
-        place = Cursor(slug, run.meta.score_run_id, 0, clv_min, control or "exclude")
+        place = Cursor(slug, run.meta.score_run_id, 0, clv_min, control or "exclude", run.through)
     else:
         place = context.cursors.read(text, audience=slug)
         for name, given, kept in (("min_clv", clv_min, place.clv_min), ("control", control, place.control)):
@@ -129,7 +129,7 @@ async def _place(
                 raise malformed(
                     FieldError(f"/query/{name}", "cursor", "the cursor's own is another; begin anew")
                 )
-        run = await context.runs.pinned(place.score_run_id)
+    run = await context.runs.pinned(place.score_run_id, place.overlay_sequence)
     audience = find_audience(
         run,
         slug,

@@ -74,9 +74,10 @@ async def show_console(
 async def _place(context: Context, cursor: str | None) -> tuple[ScoreRun, Cursor]:
     if cursor is None:
         run = context.runs.current()
-        return run, Cursor(AT_RISK, run.meta.score_run_id, 0, None)
-    place = context.cursors.read(cursor, audience=AT_RISK)
-    return await context.runs.pinned(place.score_run_id), place
+        place = Cursor(AT_RISK, run.meta.score_run_id, 0, None, overlay_sequence=run.through)
+    else:
+        place = context.cursors.read(cursor, audience=AT_RISK)
+    return await context.runs.pinned(place.score_run_id, place.overlay_sequence), place
 
 
 def _page(template: str, values: dict[str, object], *, status: int = 200) -> Response:

@@ -84,7 +84,7 @@ class Worker:
         oldest = datetime.now(UTC) - timedelta(days=self._settings.inbox.keep_days)
         Inbox(self._state).prune(received_before=oldest)
         ChangeLog(self._state, self._settings.changes).remove_old()
-        Overlays(self._state).forget_runs([run.score_run_id for run in self._store.list_runs()])
+        Overlays(self._state).forget(kept_runs=[run.score_run_id for run in self._store.list_runs()])
 
     def _open_queue(self, run_id: str) -> RescoreQueue:
         run = self._store.open_run(run_id)

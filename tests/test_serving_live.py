@@ -3,17 +3,22 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_runs import publish, stored_row
+from starlette.testclient import TestClient
 from test_serving_api import open_client
 
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.live import LiveRuns
 from serving.problems import ProblemError
-from serving.state.overlays import Overlays
+from serving.state.database import State
+from serving.state.migrate import make
+from serving.state.overlays import Overlays, Rescored
 from serving.store import RunGoneError
 
 
@@ -80,14 +85,61 @@ def test_a_cursor_stays_with_its_run_until_that_is_gone(tmp_path: Path) -> None:
 def test_only_a_few_old_runs_stay_open(tmp_path: Path) -> None:
     async def pin() -> None:
         async with followed(tmp_path) as runs:
-            assert await runs.pinned("s_0003") is runs.current()
-            assert (await runs.pinned("s_0001")).meta.score_run_id == "s_0001"
+            assert (await runs.pinned("s_0003", 0)).base is runs.current().base
+            assert (await runs.pinned("s_0001", 0)).meta.score_run_id == "s_0001"
             for unknown in ("s_0099", "s_1", 's_0001"; DROP SCHEMA regulars_scores'):
                 with pytest.raises(RunGoneError):
-                    await runs.pinned(unknown)
+                    await runs.pinned(unknown, 0)
         with pytest.raises(ProblemError):
             runs.current()
 
     for _ in range(3):
         publish(tmp_path, ["c1"])
     asyncio.run(pin())
+
+
+def lay(state: State, *rescored: Rescored, run: str = "s_0001") -> None:
+    with state.writing() as connection:
+        Overlays(state).put_in(connection, run, rescored, inbox_sequence=0)
+
+
+def risen(customer_id: str, value_at_risk: float, *audiences: str) -> Rescored:
+    return Rescored(customer_id, stored_row(customer_id, value_at_risk=value_at_risk), {}, b"", audiences)
+
+
+@pytest.mark.usefixtures("database")
+def test_a_cursor_keeps_the_scores_that_its_first_page_saw(tmp_path: Path) -> None:
+    def page(client: TestClient, cursor: str | None = None) -> Any:
+        given = {"limit": 1} | ({"cursor": cursor} if cursor else {})
+        return client.get("/v1/audiences/at-risk/members", params=given).json()
+
+    def values(client: TestClient, cursor: str | None) -> list[tuple[str, float]]:
+        seen = []
+        while cursor is not None:
+            found = page(client, cursor)
+            seen += [(member["customer_id"], member["value_at_risk"]) for member in found["members"]]
+            cursor = found["next_cursor"]
+        return seen
+
+    publish(tmp_path, ["a", "b", "c", "d"])
+    state = open_state(Environment(var=tmp_path))
+    make(state)
+    lay(state, risen("b", 2.0, "at-risk"), risen("c", 3.0, "at-risk"))
+    with open_client(tmp_path) as client:
+        cursor = page(client)["next_cursor"]
+        before = values(client, cursor)
+        assert before == [("b", 2.0), ("c", 3.0), ("d", 31.4)]
+        lay(state, risen("b", 22.0, "at-risk"), risen("c", 33.0), risen("d", 44.0, "at-risk"))
+        with open_client(tmp_path) as another:
+            # It has never heard of the first overlays but from the state.
+            assert values(another, cursor) == before
+            assert values(another, page(another)["next_cursor"]) == [("b", 22.0), ("d", 44.0)]
+        Overlays(state).forget(kept_runs=["s_0001"], now=datetime.now(UTC) + timedelta(minutes=59))
+        with open_client(tmp_path) as another:
+            assert values(another, cursor) == before
+        Overlays(state).forget(kept_runs=["s_0001"], now=datetime.now(UTC) + timedelta(minutes=61))
+        with open_client(tmp_path) as another:
+            # An hour later what was superseded is gone; what counts by now is still there.
+            assert values(another, page(another)["next_cursor"]) == [("b", 22.0), ("d", 44.0)]
+            assert len(values(another, cursor)) == 3
+    state.close()

@@ -20,6 +20,7 @@ from serving.pg_address import AddressError, PgAddress
 from serving.state.database import State, StateBusyError, StateError
 from serving.state.keys import Keys
 from serving.state.migrate import make, migrate
+from serving.state.overlays import Overlays
 from serving.state.tables import METADATA
 
 MIGRATIONS = Path(serving.state.migrate.__file__).with_name("migrations")
@@ -49,6 +50,20 @@ def test_every_earlier_version_is_brought_up_with_its_keys(state: State, revisio
     with state.reading() as connection:
         context = MigrationContext.configure(connection, opts={"compare_type": True})
         assert compare_metadata(context, METADATA) == []
+
+
+@pytest.mark.parametrize("revision", ["0006", "0007"])
+def test_overlays_of_an_earlier_version_stay(state: State, revision: str) -> None:
+    migrate(state, to=revision)
+    with state.writing() as connection:
+        connection.execute(
+            sa.text(
+                "INSERT INTO overlays (sequence, score_run_id, customer_id, inbox_sequence, document) "
+                "VALUES (7, 's_0001', 'c1', 3, '{}')"
+            )
+        )
+    migrate(state)
+    assert Overlays(state).list_after("s_0001", 0) == [(7, "c1", 3)]
 
 
 @pytest.mark.usefixtures("database")

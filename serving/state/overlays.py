@@ -1,11 +1,13 @@
 """Overlays: the scores of customers who were scored again since a run, laid over its rows.
 
-The newest overlay of a customer counts. Those of a run that is no longer kept are removed.
+The newest overlay of a customer counts. What it took the place of stays for an hour, for cursors that are
+pinned to it. Those of a run that is no longer kept are removed.
 """
 
 import base64
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -17,6 +19,7 @@ from serving.state.tables import OVERLAYS, POSITIONS
 from serving.store import StoredRow
 
 _COUNTER = "overlays"
+_SUPERSEDED_KEPT = timedelta(hours=1)
 
 
 class Rescored(NamedTuple):
@@ -82,10 +85,15 @@ class Overlays:
         inbox_sequence: int,
     ) -> None:
         """Lay new scores over a run, in the caller's own transaction."""
-        sequence = read_position(connection, _COUNTER)
+        sequence, now = read_position(connection, _COUNTER), datetime.now(UTC)
         for each in rescored:
             sequence += 1
-            connection.execute(sa.delete(OVERLAYS).where(_is(score_run_id, each.customer_id)))
+            before = sa.update(OVERLAYS).where(
+                OVERLAYS.c.score_run_id == score_run_id,
+                OVERLAYS.c.customer_id == each.customer_id,
+                OVERLAYS.c.superseded_at.is_(None),
+            )
+            connection.execute(before.values(superseded_at=now.isoformat()))
             connection.execute(
                 sa.insert(OVERLAYS).values(
                     sequence=sequence,
@@ -109,18 +117,26 @@ class Overlays:
         with self._state.reading() as connection:
             return [(row[0], row[1], row[2]) for row in connection.execute(query)]
 
-    def read(self, score_run_id: str, customer_ids: Sequence[str]) -> dict[str, Overlay]:
-        """Return customers' overlays of a run, by id."""
+    def read(self, sequences: Sequence[int]) -> dict[int, Overlay]:
+        """Return overlays by their number; those that are gone are left out."""
         query = sa.select(
             OVERLAYS.c.sequence, OVERLAYS.c.customer_id, OVERLAYS.c.inbox_sequence, OVERLAYS.c.document
-        ).where(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.customer_id.in_(customer_ids))
+        ).where(OVERLAYS.c.sequence.in_(sequences))
         with self._state.reading() as connection:
-            return {row.customer_id: Overlay(*row) for row in connection.execute(query)}
+            return {row.sequence: Overlay(*row) for row in connection.execute(query)}
 
-    def forget_runs(self, kept: Collection[str]) -> None:
-        """Remove the overlays of all runs but some."""
+    def forget(self, *, kept_runs: Collection[str], now: datetime | None = None) -> None:
+        """Remove the overlays of all runs but some, and those that were superseded an hour ago."""
+        oldest = (now or datetime.now(UTC)) - _SUPERSEDED_KEPT
         with self._state.writing() as connection:
-            connection.execute(sa.delete(OVERLAYS).where(OVERLAYS.c.score_run_id.not_in(list(kept))))
+            connection.execute(
+                sa.delete(OVERLAYS).where(
+                    sa.or_(
+                        OVERLAYS.c.score_run_id.not_in(list(kept_runs)),
+                        OVERLAYS.c.superseded_at < oldest.isoformat(),
+                    )
+                )
+            )
 
 
 def read_position(connection: sa.Connection, name: str) -> int:
@@ -133,10 +149,6 @@ def write_position(connection: sa.Connection, name: str, sequence: int) -> None:
     """Note how far something has come."""
     connection.execute(sa.delete(POSITIONS).where(POSITIONS.c.name == name))
     connection.execute(sa.insert(POSITIONS).values(name=name, sequence=sequence))
-
-
-def _is(score_run_id: str, customer_id: str) -> sa.ColumnElement[bool]:
-    return sa.and_(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.customer_id == customer_id)
 
 
 def _document(rescored: Rescored) -> str:

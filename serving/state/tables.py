@@ -214,7 +214,8 @@ OVERLAYS = sa.Table(
     sa.Column("inbox_sequence", sa.BigInteger, nullable=False),
     # JSON: the stored row, null where the customer is none any more, the lists and what was bought, packed.
     sa.Column("document", sa.Text, nullable=False),
-    sa.UniqueConstraint("score_run_id", "customer_id"),
+    # When a newer overlay of the customer took its place; cursors that saw it still read it.
+    sa.Column("superseded_at", sa.String(32)),
 )
 
 # How far something has come that must not begin anew, by its name.
