@@ -77,6 +77,15 @@ def no_keys() -> ProblemError:
     return problem
 
 
+def no_suppressions() -> ProblemError:
+    """Return the 503 problem of a service that cannot read who is suppressed; whom it knows stay so."""
+    problem = ProblemError(
+        503, "no-suppressions", "Who is suppressed cannot be read at the moment.", title="No scores"
+    )
+    problem.headers["retry-after"] = "5"
+    return problem
+
+
 def internal() -> ProblemError:
     """Return the 500 problem of an error that nobody foresaw."""
     return ProblemError(500, "internal", "The service failed; the log has the details.")

@@ -1,12 +1,12 @@
 """Whether the service can answer, and whether what it answers is fresh."""
 
 from serving.context import Context
-from serving.problems import ProblemError, no_keys, no_scores
+from serving.problems import ProblemError, no_keys, no_scores, no_suppressions
 from serving.store import ScoreRun, StoreError
 
 
 async def ready_run(context: Context) -> ScoreRun:
-    """Return the live run if it is loaded and readable and the keys are; else raise the 503 problem."""
+    """Return the live run if it, the keys and the suppressions can be read; else raise the 503 problem."""
     runs = context.runs
     await runs.refresh()
     run = runs.current()
@@ -18,6 +18,8 @@ async def ready_run(context: Context) -> ScoreRun:
         raise no_scores()
     if context.guard.problem:
         raise no_keys()
+    if context.suppressed.problem:
+        raise no_suppressions()
     return run
 
 

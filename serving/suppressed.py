@@ -7,7 +7,7 @@ from concurrent.futures import Executor
 
 from features.errors import UserError
 from features.suppression import NOBODY, Marker, Suppressed
-from serving.problems import ProblemError
+from serving.problems import no_suppressions
 from serving.state.database import StateBusyError
 from serving.state.suppressions import Suppressions, Version
 
@@ -33,11 +33,7 @@ class SuppressedPeople:
     def people(self) -> Suppressed:
         """Who is suppressed; raises a 503 problem where nobody could read that yet."""
         if not self._is_known:
-            problem = ProblemError(
-                503, "no-suppressions", "Who is suppressed cannot be read at the moment.", title="No scores"
-            )
-            problem.headers["retry-after"] = "5"
-            raise problem
+            raise no_suppressions()
         return self._people
 
     def add(self, marker: Marker, marks: Collection[str]) -> None:
