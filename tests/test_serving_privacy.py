@@ -383,9 +383,9 @@ def test_with_another_pepper_nobody_is_shown(
     office: Office, client: TestClient, var: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     erase(client)
+    assert client.get("/readyz").status_code == 200
     monkeypatch.setenv("REGULARS_PRIVACY_PEPPER", "another pepper than the one before")
     with client_of(var) as second:
         answer = second.get(f"/v1/customers/{OTHER}/predictions")
         assert (answer.status_code, answer.json()["type"]) == (503, "urn:regulars:problem:no-suppressions")
         assert second.get("/readyz").json()["type"] == "urn:regulars:problem:no-suppressions"
-    assert client.get("/readyz").status_code == 200
