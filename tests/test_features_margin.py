@@ -147,6 +147,9 @@ ROWS = st.lists(
 )
 
 
+SHARES = st.sampled_from([0.0, 0.35, 1.0])
+
+
 def exact_margin(rows: list[dict[str, Any]], share: float, *, has_costs: bool) -> int:
     """Compute the margin of one customer's lines of one instant as the documentation says, in fractions."""
     total, unknown = 0, 0
@@ -170,9 +173,20 @@ def exact_margin(rows: list[dict[str, Any]], share: float, *, has_costs: bool) -
     return total + (kept if unknown > 0 else -kept)
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(rows=ROWS, share=st.sampled_from([0.0, 0.35, 1.0]))
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=ROWS, share=SHARES)
 def test_any_shop_by_exact_arithmetic_on_both_engines(rows: list[dict[str, Any]], share: float) -> None:
+    agree_with_fractions(rows, share)
+
+
+@pytest.mark.slow
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@given(rows=ROWS, share=SHARES)
+def test_many_shops_by_exact_arithmetic_on_both_engines(rows: list[dict[str, Any]], share: float) -> None:
+    agree_with_fractions(rows, share)
+
+
+def agree_with_fractions(rows: list[dict[str, Any]], share: float) -> None:
     """Features, totals, labels and the ledger agree with each other, and with fractions."""
     instants: dict[tuple[str, datetime], list[dict[str, Any]]] = {}
     for row in rows:
