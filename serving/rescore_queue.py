@@ -18,7 +18,7 @@ from serving.change_log import ChangeLog
 from serving.rescoring import Rescorer, Scored
 from serving.state.database import State, StateError
 from serving.state.inbox import Inbox
-from serving.state.overlays import Overlays, read_position, write_position
+from serving.state.overlays import Overlays, read_position, rescored_position, write_position
 from serving.state.suppressions import Suppressions
 from serving.store import RunMeta
 
@@ -39,7 +39,7 @@ class RescoreQueue:
         self._overlays = Overlays(state)
         self._changes = ChangeLog(state, settings.changes)
         self._suppressions = Suppressions(state, layout.root)
-        self._name = f"rescored {meta.score_run_id} {meta.scored_at.isoformat()}"
+        self._name = rescored_position(meta.score_run_id, meta.scored_at)
         self._rescorer: Rescorer | None = None
 
     @property

@@ -16,6 +16,8 @@ from serving.openapi import PROBLEMS
 from serving.problems import ProblemError
 from serving.readiness import is_ready
 from serving.scopes import ScopedRoute, needs
+from serving.state.backlog import read_backlog
+from serving.state.database import StateError
 
 router = APIRouter(route_class=ScopedRoute)
 _EXAMPLE: Final = "# TYPE regulars_ready gauge\nregulars_ready 1.0\n"
@@ -56,6 +58,30 @@ class _Now(Collector):
         for pid, size in self._context.metrics.resident_bytes():
             memory.add_metric([str(pid)], size)
         yield memory
+        yield from self._backlog()
+
+    def _backlog(self) -> Iterator[Metric]:
+        runs = self._context.runs
+        try:
+            backlog = read_backlog(self._context.state, runs.current().meta if runs.problem is None else None)
+        except StateError:
+            return
+        count = GaugeMetricFamily("regulars_waiting", "how much of each kind of work waits", labels=["work"])
+        age = GaugeMetricFamily(
+            "regulars_waiting_age_seconds",
+            "since when the oldest of it waits, else 0",
+            labels=["work"],
+        )
+        now = datetime.now(UTC)
+        for waiting in backlog.waiting:
+            count.add_metric([waiting.work], waiting.how_many)
+            seconds = (now - waiting.since).total_seconds() if waiting.since else 0.0
+            age.add_metric([waiting.work], max(0.0, seconds))
+        yield count
+        yield age
+        yield _gauge(
+            "regulars_disabled_webhooks", "webhooks that failed for a day", backlog.disabled_webhooks
+        )
 
     def _run(self) -> Iterator[Metric]:
         try:

@@ -8,15 +8,20 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
+from inbound_words import track
 from prometheus_client.parser import text_string_to_metric_families
 from serving_runs import publish
 from starlette.testclient import TestClient
 
 from serving.api import create_app
 from serving.calls import Call
+from serving.databases import open_state
 from serving.environment import Environment
 from serving.metrics import FOLDER_VARIABLE, Metrics
 from serving.server import prepare_metrics
+from serving.state.migrate import make
+from serving.state.tables import INBOX
 
 ROOT = Path(__file__).parents[1]
 
@@ -104,6 +109,7 @@ def test_without_a_run_there_are_metrics_too(tmp_path: Path) -> None:
 COUNTING = """
 import sys, time
 from serving.calls import Call
+from serving.databases import open_state
 from serving.metrics import Metrics
 metrics = Metrics()
 for _ in range(int(sys.argv[1])):
@@ -187,3 +193,31 @@ def test_the_page_names_every_metric(client: TestClient) -> None:
         f"{name}_total" if name in counters else name for name in families if not name.endswith("_created")
     }
     assert told == there
+
+
+@pytest.mark.usefixtures("database")
+def test_what_waits_for_a_worker_is_told_with_its_age(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"])
+    environment = Environment(var=tmp_path, log="off")
+    state = open_state(environment)
+    make(state)
+    app = create_app(environment)
+    with TestClient(app, base_url="http://127.0.0.1:8000") as client:
+        before = samples(client.get("/metrics").text)
+        works = {
+            dict(labels)["work"]: value for (name, labels), value in before.items() if "waiting_age" in name
+        }
+        assert works == dict.fromkeys(("rescore", "fold", "export", "privacy", "webhook"), 0.0)
+        words = {"batch": [track(messageId="m1", userId="c1"), track(messageId="m2", userId="c1")]}
+        assert client.post("/v1/events/batch", json=words).status_code == 202
+        assert client.post("/v1/exports", json={"audience": "at-risk"}).status_code == 202
+        person = {"type": "access", "customer_id": "c1"}
+        assert client.post("/v1/privacy/requests", json=person).status_code == 202
+        with state.writing() as connection:
+            connection.execute(sa.update(INBOX).values(received_at="2026-01-01T00:00:00+00:00"))
+        after = samples(client.get("/metrics").text)
+    state.close()
+    for work, count in {"rescore": 2, "fold": 2, "export": 1, "privacy": 1, "webhook": 0}.items():
+        assert after["regulars_waiting", (("work", work),)] == count
+    assert after["regulars_waiting_age_seconds", (("work", "rescore"),)] > 86_400
+    assert after["regulars_disabled_webhooks", ()] == 0

@@ -21,7 +21,7 @@ from serving.state.tables import JOBS
 LEASE_SECONDS: Final = 60.0
 ATTEMPTS_MAX: Final = 3
 UNFINISHED_MAX: Final = 20
-_UNFINISHED: Final = ("queued", "running")
+UNFINISHED: Final = ("queued", "running")
 
 
 class TooManyJobsError(Exception):
@@ -111,7 +111,7 @@ class Jobs:
         A job that killed its runner several times is failed instead. Two jobs of one destination never run
         at once.
         """
-        waiting = sa.select(JOBS).where(JOBS.c.status.in_(_UNFINISHED)).order_by(JOBS.c.job_number)
+        waiting = sa.select(JOBS).where(JOBS.c.status.in_(UNFINISHED)).order_by(JOBS.c.job_number)
         with self._state.reading() as connection:
             if connection.execute(waiting.limit(1)).first() is None:
                 return None  # Asked again and again: it keeps no writer waiting.
@@ -188,7 +188,7 @@ def _new(order: Order, job_id: str) -> dict[str, Any]:
 
 
 def _check_room(connection: sa.Connection, key_id: str) -> None:
-    waiting = sa.select(sa.func.count()).where(JOBS.c.key_id == key_id, JOBS.c.status.in_(_UNFINISHED))
+    waiting = sa.select(sa.func.count()).where(JOBS.c.key_id == key_id, JOBS.c.status.in_(UNFINISHED))
     if connection.execute(waiting).scalar_one() >= UNFINISHED_MAX:
         raise TooManyJobsError
 

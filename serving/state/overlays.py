@@ -139,6 +139,11 @@ class Overlays:
             )
 
 
+def rescored_position(score_run_id: str, scored_at: datetime) -> str:
+    """Return the name of the position up to which messages are in the scores that are laid over a run."""
+    return f"rescored {score_run_id} {scored_at.isoformat()}"
+
+
 def read_position(connection: sa.Connection, name: str) -> int:
     """Return how far something has come, 0 at first."""
     found = connection.execute(sa.select(POSITIONS.c.sequence).where(POSITIONS.c.name == name)).scalar()

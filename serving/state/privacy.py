@@ -16,14 +16,13 @@ import sqlalchemy as sa
 
 from serving.state.database import State
 from serving.state.idempotency import Repeatable, earlier_answer, keep_answer
-from serving.state.jobs import Added, TooManyJobsError
+from serving.state.jobs import UNFINISHED, Added, TooManyJobsError
 from serving.state.suppressions import add_marks
 from serving.state.tables import PRIVACY_REQUESTS
 
 Kind = Literal["erasure", "access", "suppress"]
 LEASE_SECONDS: Final = 600.0
 UNFINISHED_MAX: Final = 1_000
-_UNFINISHED: Final = ("queued", "running")
 
 
 class LostRequestError(Exception):
@@ -130,7 +129,7 @@ class PrivacyRequests:
     def claim(self, *, now: float, lease_seconds: float = LEASE_SECONDS) -> PrivacyRequest | None:
         """Take the oldest request that is to be run, or whose runner has died; None where there is none."""
         free = sa.or_(PRIVACY_REQUESTS.c.leased_until.is_(None), PRIVACY_REQUESTS.c.leased_until <= now)
-        waiting = sa.select(PRIVACY_REQUESTS).where(PRIVACY_REQUESTS.c.status.in_(_UNFINISHED), free)
+        waiting = sa.select(PRIVACY_REQUESTS).where(PRIVACY_REQUESTS.c.status.in_(UNFINISHED), free)
         with self._state.writing() as connection:
             query = waiting.order_by(PRIVACY_REQUESTS.c.request_number).limit(1)
             row = connection.execute(query).mappings().one_or_none()
@@ -232,7 +231,7 @@ def _new(asked: Asked, request_id: str) -> dict[str, Any]:
 
 
 def _check_room(connection: sa.Connection, key_id: str) -> None:
-    mine = sa.and_(PRIVACY_REQUESTS.c.key_id == key_id, PRIVACY_REQUESTS.c.status.in_(_UNFINISHED))
+    mine = sa.and_(PRIVACY_REQUESTS.c.key_id == key_id, PRIVACY_REQUESTS.c.status.in_(UNFINISHED))
     count = connection.execute(sa.select(sa.func.count()).select_from(PRIVACY_REQUESTS).where(mine))
     if count.scalar_one() >= UNFINISHED_MAX:
         raise TooManyJobsError

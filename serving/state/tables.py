@@ -202,7 +202,7 @@ LAST_SENT = sa.Table(
     sa.Column("attributes", sa.Text, nullable=False),
 )
 
-# Customers who were scored again since a run, newest scores only.
+# Customers who were scored again since a run.
 OVERLAYS = sa.Table(
     "overlays",
     METADATA,
