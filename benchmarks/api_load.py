@@ -6,8 +6,7 @@ The service runs as `make serve` starts it, with one worker, for a key whose cal
 written to the log and counted in the metrics. The client is a small asyncio one in this process, so on a
 machine of two cores client and server have one each. "Bare" is FastAPI on the same server with one constant
 answer. Both take turns, and the round in the middle counts, by processor time. The same calls follow with
-keys and scores in PostgreSQL on this machine: they have no target and stand as multiples of SQLite. Exit code
-1 where a target is missed.
+keys and scores in PostgreSQL on this machine, held to the same targets. Exit code 1 where one is missed.
 """
 
 import asyncio

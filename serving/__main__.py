@@ -66,7 +66,7 @@ def serve(environment: Environment) -> None:
     address = f"http://{environment.host}:{environment.port}"
     sys.stderr.write(f"serving {environment.var} on {address} (stop with Ctrl-C)\n")
     Granian(
-        "serving.api:create_app",
+        "serving.served:create_served_app",
         address=environment.host,
         port=environment.port,
         interface=Interfaces.ASGI,

@@ -5,6 +5,7 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Executor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, NamedTuple
@@ -13,7 +14,7 @@ from serving.buckets import Bucket, Rate, full
 from serving.problems import ProblemError
 from serving.state.database import StateError
 from serving.state.keys import Key
-from serving.state.leases import Leases
+from serving.state.leases import Lease, Leases
 
 # All processes together hold up to a twentieth of a full bucket: what one holds, another one lacks.
 _LEASED_SHARE: Final = 1 / 20
@@ -40,7 +41,7 @@ class _Account:
     calls: int = 0
     leased_at: float = 0.0
     alone_since: float = -math.inf
-    renewing: asyncio.Lock = field(default_factory=asyncio.Lock)
+    asked: "asyncio.Future[Lease] | None" = None
     policy: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -49,7 +50,15 @@ class _Account:
 
     def is_spent(self, now: float) -> bool:
         """Say whether there is no call left, or the lease is stale, be it that the clock was moved."""
-        return self.calls < 1 or not 0 <= now - self.leased_at <= _LEASE_SECONDS
+        return self.calls < 1 or self.is_stale(now)
+
+    def is_stale(self, now: float) -> bool:
+        """Say whether the lease is so old that what is left of it is dropped."""
+        return not 0 <= now - self.leased_at <= _LEASE_SECONDS
+
+    def is_ageing(self, now: float, wanted: int) -> bool:
+        """Say whether it is time to fill a lease up that once held `wanted` calls."""
+        return self.calls < wanted // 2 or not 0 <= now - self.leased_at <= _LEASE_SECONDS / 2
 
     def is_alone(self, now: float) -> bool:
         """Say whether the database could not be asked a moment ago."""
@@ -92,13 +101,19 @@ class Limiter:
         self._accounts: dict[str, _Account] = {}
 
     async def take(self, key: Key) -> Allowance:
-        """Count one call."""
+        """Count one call.
+
+        Only who finds no call left waits for the database: it is asked while there still are some.
+        """
         account = self._account(key)
-        if account.is_spent(self._now()):
-            async with account.renewing:
-                # Those that waited look at the clock again: the lease may be younger than they are.
-                if account.is_spent(self._now()):
-                    await self._renew(key, account)
+        while account.is_spent(self._now()):
+            asked = self._ask(key, account)
+            if asked is None:
+                break
+            with suppress(StateError):
+                await asyncio.shield(asked)
+        if account.is_ageing(self._now(), self._wanted(account)):
+            self._ask(key, account)
         is_allowed = account.calls >= 1
         account.calls -= is_allowed
         return account.allowance(self._now(), is_allowed=is_allowed)
@@ -111,25 +126,47 @@ class Limiter:
             account = self._accounts[key.key_id] = _Account(rate, unused, unused)
         return account
 
-    async def _renew(self, key: Key, account: _Account) -> None:
+    def _wanted(self, account: _Account) -> int:
+        return math.ceil(account.rate.capacity * self._share)
+
+    def _ask(self, key: Key, account: _Account) -> "asyncio.Future[Lease] | None":
+        """Ask for as many calls as were used; None where no more can be left, or nobody can be asked."""
+        if account.asked is not None and not account.asked.done():
+            return account.asked
         rate, now = account.rate, self._now()
-        wanted = math.ceil(rate.capacity * self._share)
+        if account.is_stale(now):
+            account.calls = 0
         seen_at = account.shared.filled_at
-        account.calls, account.shared = 0, account.shared.filled(rate, now)
+        account.shared = account.shared.filled(rate, now)
         if account.shared.calls < 1 and account.shared.filled_at >= seen_at:
-            return  # No more than this can be left for all: whoever is refused need not cost a look.
-        if not account.is_alone(now):
-            take = partial(self._leases.take, key.key_id, rate, wanted=wanted, now=now)
-            try:
-                account.calls, account.shared = await asyncio.get_running_loop().run_in_executor(
-                    self._executor, take
-                )
-            except StateError:
-                account.alone_since = now
+            return None  # No more than this can be left for all: whoever is refused need not cost a look.
+        wanted = self._wanted(account) - account.calls
         if account.is_alone(now):
-            account.own, account.calls = account.own.filled(rate, now).take(wanted)
-            account.shared = account.own
-        account.leased_at = self._now()
+            self._count_alone(account, wanted)
+            return None
+        take = partial(self._leases.take, key.key_id, rate, wanted=wanted, now=now)
+        asked = asyncio.get_running_loop().run_in_executor(self._executor, take)
+        # It comes first: whoever waits finds the account as it is then.
+        asked.add_done_callback(partial(self._take_over, account, wanted))
+        account.asked = asked
+        return asked
+
+    def _take_over(self, account: _Account, wanted: int, asked: "asyncio.Future[Lease]") -> None:
+        if asked.cancelled():
+            return
+        if isinstance(asked.exception(), StateError):
+            account.alone_since = self._now()
+            self._count_alone(account, wanted)
+            return
+        lease = asked.result()
+        account.calls += lease.calls
+        account.shared, account.leased_at = lease.left, self._now()
+
+    def _count_alone(self, account: _Account, wanted: int) -> None:
+        now = self._now()
+        account.own, taken = account.own.filled(account.rate, now).take(wanted)
+        account.calls += taken
+        account.shared, account.leased_at = account.own, now
 
 
 def too_many_calls(key: Key) -> ProblemError:
