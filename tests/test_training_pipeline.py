@@ -7,6 +7,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 from made_up_shop import run, write_orders
+from privacy_shop import files_with
 
 QUICK = """
 [churn]
@@ -24,13 +25,14 @@ origin_count = 2
 bootstrap_count = 100
 """
 AS_OF = "2025-12-01"
+PEOPLE = ("anary", "4917012345")
 
 
 @pytest.fixture(scope="module")
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop that went through data, train, evaluate, promote and score as of a date in its past."""
     folder = tmp_path_factory.mktemp("shop")
-    orders = write_orders(folder / "orders.csv", customer_count=260)
+    orders = with_people(write_orders(folder / "orders.csv", customer_count=260))
     steps = [
         ("features.ingest", "--file", str(orders)),
         ("training.train", "--as-of", AS_OF, "--horizon", "30"),
@@ -43,6 +45,25 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
         assert done.returncode == 0, f"{module}: {done.stderr}"
         (folder / f"{module}.txt").write_text(done.stdout)
     return folder
+
+
+def with_people(orders: Path) -> Path:
+    """Add to a file what shops export beside: names, addresses, telephone numbers."""
+    lines = pl.read_csv(orders, infer_schema=False)
+    lines.with_columns(
+        customer_name=pl.lit("Canary Person ") + pl.col("customer_id"),
+        email=pl.lit("canary.") + pl.col("customer_id") + "@example.com",
+        phone=pl.lit("+4917012345") + pl.col("customer_id").str.tail(3),
+    ).write_csv(orders)
+    return orders
+
+
+def test_who_somebody_is_stands_in_the_identity_file_alone(shop: Path) -> None:
+    """Not in features, models, MLflow, reports or scores."""
+    assert files_with(shop / "out", *PEOPLE) == set()
+    found = files_with(shop / "var", *PEOPLE)
+    assert found == {"private/identities.parquet"}
+    assert not any(word in path.read_text() for path in shop.glob("*.txt") for word in PEOPLE)
 
 
 def test_every_customer_known_on_the_day_is_scored_and_nobody_else(shop: Path) -> None:
