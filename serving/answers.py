@@ -7,6 +7,7 @@ import orjson
 from fastapi import Request, Response
 from fastapi.responses import StreamingResponse
 
+from serving.calls import Taken
 from serving.turns import Turns
 
 JSON = "application/json"
@@ -49,7 +50,22 @@ def private_answer(content: Any, tag: str) -> Response:  # noqa: ANN401 - anythi
     )
 
 
-def csv_answer(chunks: AsyncIterator[bytes], name: str, *, turns: Turns) -> Response:
-    """Return a CSV file that streams, taking turns with others, and that no cache keeps."""
+def csv_answer(
+    request: Request, parts: AsyncIterator[tuple[int, bytes]], taken: Taken, name: str, *, turns: Turns
+) -> Response:
+    """Return a CSV file that streams, taking turns with others, and that no cache keeps.
+
+    `parts` are (how many people, their lines); what was taken stands in the log of requests.
+    """
+    request.scope["taken"] = taken
     headers = {"content-disposition": f'attachment; filename="{name}"', "cache-control": "no-store"}
-    return StreamingResponse(turns.share(chunks), 200, headers, "text/csv; charset=utf-8")
+    chunks = turns.share(_counted(parts, taken))
+    return StreamingResponse(chunks, 200, headers, "text/csv; charset=utf-8")
+
+
+async def _counted(parts: AsyncIterator[tuple[int, bytes]], taken: Taken) -> AsyncIterator[bytes]:
+    taken.is_whole = False
+    async for count, lines in parts:
+        taken.row_count += count
+        yield lines
+    taken.is_whole = True

@@ -1,5 +1,6 @@
 """A request that was answered, as metrics and log see it: nothing of it that names a customer."""
 
+from dataclasses import dataclass
 from typing import Final, NamedTuple, Protocol
 
 UNMATCHED: Final = "unmatched"
@@ -7,8 +8,25 @@ UNMATCHED: Final = "unmatched"
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 
+@dataclass(slots=True)
+class Taken:
+    """A list of people that somebody takes out of the service: which, and how many so far.
+
+    `is_whole` says whether all of it went out; None of a file that lay ready.
+    """
+
+    name: str
+    form: str
+    row_count: int = 0
+    with_identity: bool = False
+    is_whole: bool | None = None
+
+
 class Call(NamedTuple):
-    """A request that was answered; `route` is the template of its path, and `key_id` None without a key."""
+    """A request that was answered; `route` is the template of its path, and `key_id` None without a key.
+
+    `taken` is the list that went out with the answer.
+    """
 
     request_id: str
     method: str
@@ -16,6 +34,7 @@ class Call(NamedTuple):
     status: int
     seconds: float
     key_id: str | None
+    taken: Taken | None = None
 
 
 class Observer(Protocol):

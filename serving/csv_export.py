@@ -69,9 +69,12 @@ _STORED_LINE: Final = ("customer_id", LINE)
 
 async def stream_csv(
     audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
-) -> AsyncIterator[bytes]:
-    """Yield a whole audience in its order; memory holds one chunk, and others are answered between two."""
-    yield csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
+) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield (how many members, their lines), a whole audience in its order, the header first.
+
+    Memory holds one chunk, and others are answered between two.
+    """
+    yield 0, csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
     parts = _made(audience, view, excel=excel, items=items) if excel or items.count else _kept(audience, view)
     async for part in parts:
         yield part
@@ -79,17 +82,17 @@ async def stream_csv(
 
 async def _made(
     audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
-) -> AsyncIterator[bytes]:
+) -> AsyncIterator[tuple[int, bytes]]:
     cells = ListedCells(audience, view)
     async for members in audience.chunks(size=CHUNK_ROWS, names=STORED_CELLS):
         rows = await cells.of(members)
         if items.count:
             wide = await items.cells([row[0] for row in rows])
             rows = [(*row, *more) for row, more in zip(rows, wide, strict=True)]
-        yield csv_lines(rows, excel=excel)
+        yield len(rows), csv_lines(rows, excel=excel)
 
 
-async def _kept(audience: Audience, view: RunView) -> AsyncIterator[bytes]:
+async def _kept(audience: Audience, view: RunView) -> AsyncIterator[tuple[int, bytes]]:
     """Yield the lines that the run keeps; those of members who were scored again since are made."""
     cells = MemberCells(view, audience.run.meta)
     share = audience.counts.control_group_share
@@ -97,14 +100,13 @@ async def _kept(audience: Audience, view: RunView) -> AsyncIterator[bytes]:
     async for members in audience.chunks(size=CHUNK_ROWS, names=_STORED_LINE):
         without = [member.row[0] for member in members if member.row[1] is None]
         made = await _make_lines(audience.run, cells, without) if without else {}
-        yield b"".join(
-            [
-                (member.row[1] or made[member.row[0]]) + ends[member.control_group]
-                for member in members
-                # Who was erased just now has no row any more.
-                if member.row[1] or member.row[0] in made
-            ]
-        )
+        lines = [
+            (member.row[1] or made[member.row[0]]) + ends[member.control_group]
+            for member in members
+            # Who was erased just now has no row any more.
+            if member.row[1] or member.row[0] in made
+        ]
+        yield len(lines), b"".join(lines)
 
 
 async def _make_lines(run: ScoreRun, cells: "MemberCells", customer_ids: Sequence[str]) -> dict[str, bytes]:

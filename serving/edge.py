@@ -100,6 +100,7 @@ def _note(calls: Calls, scope: Scope, answer: _Answer, *, seconds: float) -> Non
             answer.status or _LEFT,
             seconds,
             scope.get("key_id"),
+            scope.get("taken"),
         )
     )
 

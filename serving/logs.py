@@ -3,6 +3,7 @@
     {"time": "…Z", "level": "info", "event": "request", "request_id": "…", "method": "GET",
      "route": "/v1/customers/{customer_id}/predictions", "status": 200, "duration_ms": 0.4, "key_id": "k_…"}
 
+A list that is taken out of the service has its name, its form and how many people it held in that line.
 What the program notes elsewhere (`logging`) is written in the same form. Of an error the kind and the places
 in the code are told, never its words: they may hold an id.
 """
@@ -20,7 +21,7 @@ from typing import Any, BinaryIO, Final, Literal
 import orjson
 import structlog
 
-from serving.calls import Call
+from serving.calls import Call, Taken
 
 LogMode = Literal["off", "errors", "all"]
 _FRAMES_TOLD: Final = 6
@@ -61,9 +62,17 @@ class RequestLog:
                 status=call.status,
                 duration_ms=round(1000 * call.seconds, 3),
                 key_id=call.key_id,
+                **_told(call.taken),
             )
         except (OSError, ValueError):
             return
+
+
+def _told(taken: Taken | None) -> dict[str, object]:
+    if taken is None:
+        return {}
+    named = {"list": taken.name, "form": taken.form, "row_count": taken.row_count}
+    return {**named, "with_identity": taken.with_identity, "is_whole": taken.is_whole}
 
 
 def _lead(_logger: object, level: str, values: MutableMapping[str, Any]) -> MutableMapping[str, Any]:

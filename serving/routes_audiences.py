@@ -6,6 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from serving.answers import csv_answer, json_answer
 from serving.audiences import Audience, Listed, find_audience
+from serving.calls import Taken
 from serving.context import Context, context_of
 from serving.control_group import Control
 from serving.csv_export import stream_csv
@@ -112,7 +113,8 @@ async def export_csv(
     view = context.view(run)
     columns = await item_columns(run, view, count=items, kind=kind)
     chunks = stream_csv(audience, view, excel=form == "excel", items=columns)
-    return csv_answer(chunks, f"{slug}-{run.meta.as_of.isoformat()}.csv", turns=context.turns)
+    name = f"{slug}-{run.meta.as_of.isoformat()}.csv"
+    return csv_answer(request, chunks, Taken(slug, form), name, turns=context.turns)
 
 
 async def _place(

@@ -9,6 +9,7 @@ from fastapi.responses import FileResponse
 from serving.answers import json_answer
 from serving.audiences import find_audience
 from serving.bodies import read_json
+from serving.calls import Taken
 from serving.context import Context, context_of
 from serving.export_request import ExportRequest, read_export_request
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
@@ -88,6 +89,9 @@ async def get_file(request: Request, job_id: str, name: str) -> Response:
         raise ProblemError(404, "unknown-file", "The job has no such file.", title="Unknown file")
     if job.status == "expired" or not path.is_file():
         raise ProblemError(410, "files-expired", "The files were deleted; export again.", title="Files gone")
+    taken = Taken(job.request["audience"], path.suffix.removeprefix("."), job.result.get("row_count") or 0)
+    taken.with_identity = job.with_identity
+    request.scope["taken"] = taken
     return FileResponse(
         path, filename=name, media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": "no-store"}
     )

@@ -5,6 +5,7 @@ from typing import Annotated, Literal
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.answers import csv_answer
+from serving.calls import Taken
 from serving.context import context_of
 from serving.openapi import PROBLEMS
 from serving.routes_customers import ListKind
@@ -34,4 +35,4 @@ async def export_csv(
     columns = await item_columns(run, context.view(run), count=items, kind=kind, rules=rules)
     name = f"recommendations-{kind}-{run.meta.as_of.isoformat()}.csv"
     chunks = stream_lists(run, columns, context.suppressed.people, excel=form == "excel")
-    return csv_answer(chunks, name, turns=context.turns)
+    return csv_answer(request, chunks, Taken(f"recommendations {kind}", form), name, turns=context.turns)

@@ -54,13 +54,16 @@ async def item_columns(
 
 async def stream_lists(
     run: ScoreRun, items: ItemColumns, suppressed: Suppressed, *, excel: bool
-) -> AsyncIterator[bytes]:
-    """Yield every customer of a run but the suppressed with their items; memory holds one chunk of them."""
-    yield csv_lines([("customer_id", *items.header())], excel=excel, mark=excel)
+) -> AsyncIterator[tuple[int, bytes]]:
+    """Yield (how many customers, their lines) of all of a run but the suppressed, the header first.
+
+    Memory holds one chunk of them.
+    """
+    yield 0, csv_lines([("customer_id", *items.header())], excel=excel, mark=excel)
     after = 0
     while customers := await run.list_customers(after=after, limit=CHUNK_ROWS):
         ids = [customer_id for _, customer_id in customers if customer_id not in suppressed]
         rows = zip(ids, await items.cells(ids), strict=True)
-        yield csv_lines([(customer_id, *cells) for customer_id, cells in rows], excel=excel)
+        yield len(ids), csv_lines([(customer_id, *cells) for customer_id, cells in rows], excel=excel)
         after = customers[-1][0]
         await asyncio.sleep(0)

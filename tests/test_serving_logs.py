@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from export_shop import open_bench, run_jobs
 from serving_runs import publish
 from starlette.testclient import TestClient
 
@@ -170,3 +171,33 @@ def test_an_error_keeps_its_words_to_itself() -> None:
     assert CANARY not in line
     assert json.loads(line)["error"] == "ValueError"
     assert json.loads(line)["at"][0].endswith("test_an_error_keeps_its_words_to_itself")
+
+
+def test_a_list_that_is_taken_is_told_with_its_size_and_nobody_in_it(
+    served: tuple[TestClient, io.BytesIO, Keys],
+) -> None:
+    client, written, _ = served
+    told = ("list", "form", "row_count", "with_identity", "is_whole")
+    for path, wanted in {
+        "/v1/audiences/at-risk/export.csv": ("at-risk", "plain", 2, False, True),
+        "/v1/audiences/at-risk/export.csv?format=excel": ("at-risk", "excel", 2, False, True),
+        "/v1/recommendations/export.csv?items=1": ("recommendations for_you", "plain", 2, False, True),
+    }.items():
+        assert CANARY in client.get(path).text
+        assert CANARY.encode() not in written.getvalue()
+        (line,) = lines(written)
+        assert tuple(line[name] for name in told) == wanted
+    client.get("/v1/audiences/nobody/export.csv")
+    (line,) = lines(written)
+    assert "list" not in line
+
+
+def test_a_file_of_a_job_is_told_when_it_is_fetched(served: tuple[TestClient, io.BytesIO, Keys]) -> None:
+    client, written, _ = served
+    job = client.post("/v1/exports", json={"audience": "at-risk", "format": "ndjson"}).headers["location"]
+    run_jobs(open_bench(client.app.state.context.environment.layout.root))  # type: ignore[attr-defined]
+    (file,) = client.get(job).json()["files"]
+    lines(written)
+    assert client.get(file["url"]).status_code == 200
+    (line,) = lines(written)
+    assert (line["list"], line["form"], line["row_count"], line["is_whole"]) == ("at-risk", "ndjson", 2, None)
