@@ -161,6 +161,7 @@ def members(caller: Caller, key: str) -> int | None:
     return len(orjson.loads(answer.body)["members"])
 
 
+@pytest.mark.slow
 def test_a_locked_database_says_when_to_come_again(tmp_path: Path) -> None:
     """F6: whoever writes is told to wait; whoever reads is answered."""
     publish(tmp_path, ["c1"])

@@ -167,6 +167,7 @@ def test_what_lies_on_or_after_the_date_changes_no_score(shop: Path, tmp_path: P
     assert pl.read_parquet(shop / "out" / lists).equals(pl.read_parquet(tmp_path / "out" / lists))
 
 
+@pytest.mark.slow
 def test_training_again_on_the_same_data_promotes_the_newer_version(shop: Path) -> None:
     listed = run("training.promote", "--list", var=shop / "var")
     assert listed.stdout.count("none → ") == 3
