@@ -51,7 +51,7 @@ PRODUCTS = st.lists(
 )
 
 
-@checks(max_examples=20, deadline=None, suppress_health_check=list(HealthCheck))
+@checks(max_examples=8, deadline=None, suppress_health_check=list(HealthCheck))
 @given(lines=LINES, products=PRODUCTS, depth=st.integers(1, 8))
 def test_any_shop_gets_lists_that_keep_their_promises(
     tmp_path_factory: pytest.TempPathFactory, lines: list[Line], products: Sequence[Product], depth: int

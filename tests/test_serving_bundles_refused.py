@@ -121,7 +121,7 @@ def refused_of(var: Path, counts: dict[Callable[[Path, Dice], None], int]) -> di
 
 def test_some_damaged_bundles_are_all_refused(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    some = {damage: 1 + count // 40 for damage, count in DAMAGES.items()}
+    some = {damage: 1 + count // 200 for damage, count in DAMAGES.items()}
     assert refused_of(shop, some) == {damage.__name__: count for damage, count in some.items()}
     assert set(load_champions(Layout(shop), as_of=AS_OF)) == {"churn", "clv"}
 

@@ -58,6 +58,7 @@ def shim(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return library
 
 
+@pytest.mark.slow
 def test_killed_at_some_moments_there_is_the_old_state_or_the_new(tmp_path: Path) -> None:
     assert rounds(",".join(WORKS), tmp_path, "2") == [{"rounds": 2, "wrong": []}] * len(WORKS)
 

@@ -118,6 +118,7 @@ REFUSED = bought("z", "2026-06-26T10:00:00Z", "z", (1e12, 1))
 FOREIGN = bought("y", "2026-06-26T10:00:00Z", "y", (5, 1), currency="USD")
 
 
+@pytest.mark.slow
 def test_odd_money_is_kept_as_it_is_and_scores_stay_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

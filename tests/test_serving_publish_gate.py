@@ -130,6 +130,7 @@ def live_run_id(var: Path) -> str:
     return SqliteStore(var / "scores").live_run_id()
 
 
+@pytest.mark.slow
 def test_the_command_keeps_the_last_run_until_somebody_looked(shop: Path) -> None:
     request = open_request(Environment(var=shop), as_of=None, out=None)
     with pytest.raises(GateError, match=r"moved by 0\.\d\d on average since s_0001, over 60 customers"):

@@ -75,6 +75,7 @@ def rest_of(connection: socket.socket) -> bytes:
     return bytes(received)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_stopped_ends_what_it_has_begun(tmp_path: Path) -> None:
     """F20: an export under way is whole; nobody new is let in; idle connections hold nothing up."""
     publish(tmp_path, MANY)

@@ -296,6 +296,7 @@ while True:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("delay_seconds", [0.0, 0.013, 0.031, 0.058, 0.11])
 def test_a_killed_publisher_leaves_a_whole_run_live(
     store: ScoreStore, ask: Ask, tmp_path: Path, delay_seconds: float

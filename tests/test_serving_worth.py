@@ -45,6 +45,7 @@ def test_worth_grows_with_the_horizon_never_passes_the_spend_and_can_be_undone(
     np.testing.assert_allclose(undiscounted(worth, HORIZONS, yearly_rate=rate), table, rtol=1e-9, atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_run_tells_worth_and_its_rate_and_is_graded_by_what_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

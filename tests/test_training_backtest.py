@@ -60,6 +60,7 @@ def context_of(layout: Layout, settings: Settings) -> Context:
     return open_context(layout, settings, as_of=AS_OF, headline_days=30)
 
 
+@pytest.mark.slow
 def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history: Layout) -> None:
     """At the oldest origin the shop was too small for the main recipe; that origin compares nothing."""
     counts = {}
@@ -80,6 +81,7 @@ def test_a_growing_shop_is_judged_where_all_its_recipes_could_be_fitted(history:
     assert "lightgbm" in result.left_out["churn"]
 
 
+@pytest.mark.slow
 def test_engines_find_the_same_with_two_fits_at_once(history: Layout) -> None:
     tables = []
     for engine in ("polars", "duckdb"):

@@ -20,7 +20,9 @@ def estimate_of(draws: GroupDraws, values: Floats) -> Estimate:
     return found.estimate
 
 
-@pytest.mark.parametrize(("count", "low", "high"), [(60, 0.86, 0.985), (2_500, 0.91, 0.985)])
+@pytest.mark.parametrize(
+    ("count", "low", "high"), [(60, 0.86, 0.985), pytest.param(2_500, 0.91, 0.985, marks=pytest.mark.slow)]
+)
 def test_intervals_cover_a_known_mean(count: int, low: float, high: float) -> None:
     """Gamma spend of mean 40, a quarter of the customers in a group of their own; 250 shops."""
     shops, inside = 250, 0

@@ -176,6 +176,7 @@ class DyingClient:
         return getattr(self._client, name)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("changes", [0, 1, 2])
 def test_a_promotion_that_dies_between_two_changes_is_made_whole_by_the_next(
     own_client: MlflowClient, changes: int
@@ -389,6 +390,7 @@ def test_tracking_stays_under_var_and_telemetry_is_off_outside_ci_too(tmp_path: 
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mlflow"]
 
 
+@pytest.mark.slow
 def test_an_unreachable_tracking_server_is_one_line(tmp_path: Path) -> None:
     environment = {**os.environ, "MLFLOW_TRACKING_URI": "http://127.0.0.1:9"}
     done = subprocess.run(

@@ -88,6 +88,7 @@ def test_a_weight_of_two_is_a_customer_twice(seed: int) -> None:
     assert found["brier"][0] == pytest.approx(((probabilities - outcomes)[rows] ** 2).mean())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "plain"),
     [
