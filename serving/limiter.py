@@ -1,6 +1,7 @@
 """How many calls a key may make: leased in chunks, so that a call costs no look at the database."""
 
 import asyncio
+import logging
 import math
 import time
 from collections.abc import Callable
@@ -16,6 +17,7 @@ from serving.state.database import StateError
 from serving.state.keys import Key
 from serving.state.leases import Lease, Leases
 
+_LOG = logging.getLogger(__name__)
 # All processes together hold up to a twentieth of a full bucket: what one holds, another one lacks.
 _LEASED_SHARE: Final = 1 / 20
 # A lease that is not used up by then is dropped; the bucket has filled again meanwhile.
@@ -42,6 +44,7 @@ class _Account:
     leased_at: float = 0.0
     alone_since: float = -math.inf
     asked: "asyncio.Future[Lease] | None" = None
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
     policy: bytes = field(init=False)
 
     def __post_init__(self) -> None:
@@ -106,17 +109,24 @@ class Limiter:
         Only who finds no call left waits for the database: it is asked while there still are some.
         """
         account = self._account(key)
-        while account.is_spent(self._now()):
-            asked = self._ask(key, account)
-            if asked is None:
-                break
-            with suppress(StateError):
-                await asyncio.shield(asked)
-        if account.is_ageing(self._now(), self._wanted(account)):
-            self._ask(key, account)
+        if account.is_spent(self._now()):
+            # One after another: whoever comes when nothing can be left is refused without a look.
+            async with account.turn:
+                await self._fill(key, account)
+        elif account.is_ageing(self._now(), self._wanted(account)):
+            with suppress(RuntimeError):  # The process ends, and asks nobody any more.
+                self._ask(key, account)
         is_allowed = account.calls >= 1
         account.calls -= is_allowed
         return account.allowance(self._now(), is_allowed=is_allowed)
+
+    async def _fill(self, key: Key, account: _Account) -> None:
+        """Wait until there is a call, or none can be left."""
+        while account.is_spent(self._now()):
+            asked = self._ask(key, account)
+            if asked is None:
+                return
+            await asyncio.wait([asked])
 
     def _account(self, key: Key) -> _Account:
         account = self._accounts.get(key.key_id)
@@ -154,7 +164,10 @@ class Limiter:
     def _take_over(self, account: _Account, wanted: int, asked: "asyncio.Future[Lease]") -> None:
         if asked.cancelled():
             return
-        if isinstance(asked.exception(), StateError):
+        error = asked.exception()
+        if error is not None:
+            if not isinstance(error, StateError):
+                _LOG.error("calls cannot be counted: %s", type(error).__name__)
             account.alone_since = self._now()
             self._count_alone(account, wanted)
             return

@@ -7,7 +7,7 @@ for the rest of its pages.
 """
 
 import asyncio
-from collections import OrderedDict, defaultdict
+from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from copy import copy
@@ -18,7 +18,7 @@ from features.owned import NOTHING_OWNED, OwnedItems, unpack_owned
 from features.slots import PackedSlots, Slot, item_number
 from serving.rows import STORED_NAMES
 from serving.state.database import StateError
-from serving.state.overlays import Overlay, Overlays
+from serving.state.overlays import Laid, Overlay, Overlays
 from serving.store import (
     LINE,
     CustomerList,
@@ -31,6 +31,7 @@ from serving.store import (
 )
 
 _KEPT: Final = 2_000
+_SUPERSEDED_KNOWN: Final = 4
 _CLV_AT: Final = STORED_NAMES.index("predicted_clv")
 
 
@@ -41,25 +42,30 @@ class OverlaidRun:
         self.base = base
         self.meta = base.meta
         self._overlays = overlays
-        self._newer: dict[str, tuple[int, int]] = {}
-        # The numbers that newer ones took the place of, for the few who have been scored several times.
-        self._superseded: defaultdict[str, list[int]] = defaultdict(list)
+        self._newer: dict[str, Laid] = {}
+        # The last numbers that newer ones took the place of, for the few who were scored several times.
+        self._superseded: dict[str, tuple[int, ...]] = {}
         self._limit: int | None = None
+        self._following = asyncio.Lock()
         self.through = 0
         self._kept: OrderedDict[int, Overlay] = OrderedDict()
 
     async def follow(self) -> None:
         """Learn which customers have newer scores by now; where that cannot be read, what is known stays."""
-        try:
-            rows = await asyncio.to_thread(self._overlays.list_after, self.meta.score_run_id, self.through)
-        except StateError:
-            return
-        for sequence, customer_id, inbox_sequence in rows:
-            before = self._newer.get(customer_id)
-            if before is not None:
-                self._superseded[customer_id].append(before[0])
-            self._newer[customer_id] = (sequence, inbox_sequence)
-            self.through = max(self.through, sequence)
+        # One at a time: an answer that comes late would put older numbers back.
+        async with self._following:
+            with suppress(StateError):
+                run_id = self.meta.score_run_id
+                for laid in await asyncio.to_thread(self._overlays.list_after, run_id, self.through):
+                    self._learn(laid)
+
+    def _learn(self, laid: Laid) -> None:
+        before = self._newer.get(laid.customer_id)
+        if before is not None:
+            numbers = (*self._superseded.get(laid.customer_id, ()), before.sequence)
+            self._superseded[laid.customer_id] = numbers[-_SUPERSEDED_KNOWN:]
+        self._newer[laid.customer_id] = laid
+        self.through = laid.sequence
 
     async def as_of(self, sequence: int) -> "OverlaidRun":
         """Return the run with nothing laid over it that came after a number."""
@@ -74,12 +80,12 @@ class OverlaidRun:
     def version_of(self, customer_id: str) -> str:
         """Return what tells a customer's answers of this run from earlier ones."""
         newer = self._newer.get(customer_id)
-        return self.meta.score_run_id if newer is None else f"{self.meta.score_run_id}.{newer[0]}"
+        return self.meta.score_run_id if newer is None else f"{self.meta.score_run_id}.{newer.sequence}"
 
     def heard_through(self, customer_id: str) -> int:
         """Return the number up to which messages are in a customer's scores and lists."""
         newer = self._newer.get(customer_id)
-        return self.meta.inbox_sequence if newer is None else newer[1]
+        return self.meta.inbox_sequence if newer is None else newer.inbox_sequence
 
     async def get_score(self, customer_id: str) -> StoredRow | None:
         """Return a customer's row, or None where there is no such customer."""
@@ -209,22 +215,36 @@ class OverlaidRun:
         """Return the overlays of those customers who have one; where they cannot be read, none."""
         known = ((each, self._number_of(each)) for each in customer_ids if each in self._newer)
         wanted = {each: number for each, number in known if number is not None}
-        missing = [number for number in wanted.values() if number not in self._kept]
+        found = await self._fetch(wanted)
+        # What a cursor saw is kept for a while: then it sees what counts by now.
+        gone = {each: self._newer[each].sequence for each in wanted.keys() - found.keys()}
+        if any(wanted[each] != number for each, number in gone.items()):
+            found |= await self._fetch(gone)
+        return found
+
+    async def _fetch(self, wanted: Mapping[str, int]) -> dict[str, Overlay]:
+        overlays = {number: self._kept[number] for number in wanted.values() if number in self._kept}
+        missing = [number for number in wanted.values() if number not in overlays]
         if missing:
             with suppress(StateError):
-                self._kept |= await asyncio.to_thread(self._overlays.read, missing)
-        overlays = {each: self._kept[number] for each, number in wanted.items() if number in self._kept}
+                read = await asyncio.to_thread(self._overlays.read, self.meta.score_run_id, missing)
+                overlays |= read
+                self._kept |= read
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        return overlays
+        found = {each: overlays[number] for each, number in wanted.items() if number in overlays}
+        # A state that was put back under a running service gives numbers out again.
+        return {each: overlay for each, overlay in found.items() if overlay.customer_id == each}
 
     def _number_of(self, customer_id: str) -> int | None:
         """Return the number of the overlay that counts; None where all of them came later."""
-        newest = self._newer[customer_id][0]
-        if self._limit is None or newest <= self._limit:
-            return newest
+        newest = self._newer[customer_id]
+        if self._limit is None or newest.sequence <= self._limit:
+            return newest.sequence
+        if self._limit < newest.first_sequence:
+            return None
         before = self._superseded.get(customer_id, ())
-        return max((number for number in before if number <= self._limit), default=None)
+        return max((number for number in before if number <= self._limit), default=newest.sequence)
 
 
 def _owned(overlay: Overlay) -> OwnedItems:

@@ -18,7 +18,11 @@ _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM {0}.audience_members m "
     "JOIN {0}.scores s ON s.row_number = m.row_number WHERE s.customer_id = ANY(%s)"
 )
-_DELETE_PLACES: Final = "DELETE FROM {0}.audience_members WHERE customer_id = ANY(%s)"
+# By the rows: runs of earlier releases, which are kept too, have no ids in their lists.
+_DELETE_PLACES: Final = (
+    "DELETE FROM {0}.audience_members WHERE row_number IN "
+    "(SELECT row_number FROM {0}.scores WHERE customer_id = ANY(%s))"
+)
 
 
 class PgEraser:

@@ -19,7 +19,7 @@ from serving.pg_tables import (
     RUN_TABLES,
 )
 from serving.rows import NULLABLE_NAMES, STORED, STORED_NAMES
-from serving.store import NO_LINES, Item, PublishError, RunMeta
+from serving.store import Item, PublishError, RunMeta, members_of
 
 # The server notices within a minute that the publisher's machine is gone, and lets go of its lock.
 SESSION: Final = {
@@ -114,12 +114,11 @@ class PgRunWriter:
         self._copy("item_lists", lists)
 
     def write_audience(
-        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] = NO_LINES
+        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] | None = None
     ) -> None:
         """Write a whole audience in its order, with lines where there are some."""
         self._index_customers()
-        # The ids say how many there are: `NO_LINES` has no end.
-        self._copy("placed", zip(count(1), customer_ids, lines, strict=False))
+        self._copy("placed", members_of(customer_ids, lines))
         with self._guarded():
             self._run(_PLACE.format(self._schema), audience)
             self._run(f"TRUNCATE {self._schema}.placed")

@@ -89,9 +89,8 @@ async def get_file(request: Request, job_id: str, name: str) -> Response:
         raise ProblemError(404, "unknown-file", "The job has no such file.", title="Unknown file")
     if job.status == "expired" or not path.is_file():
         raise ProblemError(410, "files-expired", "The files were deleted; export again.", title="Files gone")
-    taken = Taken(job.request["audience"], path.suffix.removeprefix("."), job.result.get("row_count") or 0)
-    taken.with_identity = job.with_identity
-    request.scope["taken"] = taken
+    asked, row_count = ExportRequest.model_validate(job.request), job.result.get("row_count") or 0
+    request.scope["taken"] = Taken(asked.audience, asked.form, row_count, with_identity=job.with_identity)
     return FileResponse(
         path, filename=name, media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": "no-store"}
     )

@@ -80,7 +80,7 @@ class _Now(Collector):
         yield count
         yield age
         yield _gauge(
-            "regulars_disabled_webhooks", "webhooks that failed for a day", backlog.disabled_webhooks
+            "regulars_disabled_webhooks", "webhooks that are sent nothing any more", backlog.disabled_webhooks
         )
 
     def _run(self) -> Iterator[Metric]:

@@ -22,7 +22,10 @@ _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM audience_members m "
     "JOIN scores s ON s.row_number = m.row_number WHERE s.customer_id = ?"
 )
-_DELETE_PLACES: Final = "DELETE FROM audience_members WHERE customer_id = ?"
+# By the rows: runs of earlier releases, which are kept too, have no ids in their lists.
+_DELETE_PLACES: Final = (
+    "DELETE FROM audience_members WHERE row_number IN (SELECT row_number FROM scores WHERE customer_id = ?)"
+)
 
 
 class SqliteEraser:

@@ -4,14 +4,13 @@ import fcntl
 import sqlite3
 from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Self, TextIO
 
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.sqlite_control import Control, replace_durably
 from serving.sqlite_run import SCHEMA
-from serving.store import NO_LINES, Item, PublishError, RunMeta
+from serving.store import Item, PublishError, RunMeta, members_of
 
 _INSERT_SCORE = f"INSERT INTO scores VALUES (NULL{', ?' * len(STORED_NAMES)})"  # noqa: S608 - marks only
 _INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item._fields) - 1)})"  # noqa: S608 - marks only
@@ -71,12 +70,11 @@ class SqliteRunWriter:
         self._connection.executemany("INSERT INTO item_lists VALUES (?, ?, ?)", lists)
 
     def write_audience(
-        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] = NO_LINES
+        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] | None = None
     ) -> None:
         """Write a whole audience in its order, with lines where there are some."""
         self._index_customers()
-        # The ids say how many there are: `NO_LINES` has no end.
-        members = zip(count(1), customer_ids, lines, strict=False)
+        members = members_of(customer_ids, lines)
         self._connection.executemany(
             _INSERT_MEMBER,
             ((audience, position, line, customer) for position, customer, line in members),

@@ -10,11 +10,10 @@ Two protocols, each for SQLite (`serving.sqlite_store`) and PostgreSQL (`serving
 Reads are coroutines, because a networked store waits; the SQLite one never does.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
-from itertools import repeat
 from typing import Any, Final, NamedTuple, Protocol, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -30,7 +29,19 @@ SCHEMA_VERSION = 4
 LINE: Final = "@line"
 """Stands among the columns that are asked of a list's members for their line; null where none was written."""
 
-NO_LINES: Final[Iterable[None]] = repeat(None)
+
+def members_of(
+    customer_ids: Iterable[str], lines: Iterable[bytes | None] | None
+) -> Iterator[tuple[int, str, bytes | None]]:
+    """Yield (place, customer_id, line) of a list; raises `ValueError` where there are not as many lines."""
+    if lines is None:
+        members: Iterable[tuple[str, bytes | None]] = ((customer_id, None) for customer_id in customer_ids)
+    else:
+        members = zip(customer_ids, lines, strict=True)
+    for place, (customer_id, line) in enumerate(members, start=1):
+        yield place, customer_id, line
+
+
 KEPT_RUNS = 3
 """So many published runs are kept: cursors may still read older ones."""
 
@@ -351,7 +362,7 @@ class RunWriter(Protocol):
         ...
 
     def write_audience(
-        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] = NO_LINES
+        self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] | None = None
     ) -> None:
         """Write a whole audience in its order, each with the line of `csv_export.MemberCells`.
 

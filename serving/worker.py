@@ -40,6 +40,7 @@ from serving.store import NoRunError, ScoreStore
 _POLL_SECONDS: Final = 0.2
 _SIDE_SECONDS: Final = 1.0
 _TIDY_SECONDS: Final = 3_600.0
+_TIDY_OVERLAYS_SECONDS: Final = 300.0
 _PAUSE_SECONDS: Final = 5.0
 _LOG = logging.getLogger(__name__)
 
@@ -80,10 +81,13 @@ class Worker:
         return deliver_due(self._state, self._layout, self._settings.changes).sent > 0
 
     def tidy(self) -> None:
-        """Forget what has had its time: old messages, changes, and overlays of runs that are gone."""
+        """Forget what has had its time: old messages and changes."""
         oldest = datetime.now(UTC) - timedelta(days=self._settings.inbox.keep_days)
         Inbox(self._state).prune(received_before=oldest)
         ChangeLog(self._state, self._settings.changes).remove_old()
+
+    def tidy_overlays(self) -> None:
+        """Forget the overlays of runs that are gone, and those that newer ones took the place of."""
         Overlays(self._state).forget(kept_runs=[run.score_run_id for run in self._store.list_runs()])
 
     def _open_queue(self, run_id: str) -> RescoreQueue:
@@ -103,6 +107,7 @@ def work(worker: Worker, stop: threading.Event) -> None:
             (worker.answer_privacy, _SIDE_SECONDS),
             (worker.deliver, _SIDE_SECONDS),
             (worker.tidy, _TIDY_SECONDS),
+            (worker.tidy_overlays, _TIDY_OVERLAYS_SECONDS),
         )
     ]
     for side in sides:

@@ -1,8 +1,10 @@
 """A shop in which one person is in every store, and a search for their bytes that decodes what is packed."""
 
+import asyncio
 import gzip
 import io
 import json
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -27,6 +29,7 @@ from serving.export_request import ExportRequest
 from serving.jobs import Bench
 from serving.privacy import open_office
 from serving.privacy_runner import Office, run_next_request
+from serving.state.database import State
 from serving.state.deliveries import Deliveries
 from serving.state.inbox import Inbox, Incoming
 from serving.state.jobs import Order as JobOrder
@@ -44,12 +47,33 @@ def fill(var: Path) -> Office:
     mine = [{**line, "customer_id": CANARY, "order_id": f"{CANARY}-{n}"} for n, line in enumerate(orders[:6])]
     write_history(var, [*orders, *mine], refused=(CANARY,))
     publish(var, ["c0", CANARY, OTHER, "c2"])
-    publish(var, [CANARY, "c0", OTHER], control_group_share=0.5)
+    _make_older(var)
+    lines = [f"{customer},a line".encode() for customer in (CANARY, "c0", OTHER)]
+    publish(var, [CANARY, "c0", OTHER], control_group_share=0.5, lines=lines)
     office = open_office(Environment(var=var))
     _fill_state(office)
     _fill_exports(office)
     _fill_files(var)
     return office
+
+
+def _make_older(var: Path) -> None:
+    """Turn the first run into what an earlier release left: its lists held neither ids nor lines."""
+    store = live_store(var)
+    if store.is_networked:
+        with State.of(Layout(var), os.environ["REGULARS_DATABASE_URL"]).writing() as connection:
+            for column in ("customer_id", "line"):
+                connection.exec_driver_sql(
+                    f"ALTER TABLE regulars_s_0001.audience_members DROP COLUMN {column}"
+                )
+    else:
+        (path,) = (var / "scores/runs").glob("*.sqlite")
+        path.chmod(0o640)
+        with closing(sqlite3.connect(path)) as connection, connection:
+            for column in ("customer_id", "line"):
+                connection.execute(f"ALTER TABLE audience_members DROP COLUMN {column}")
+        path.chmod(0o440)
+    asyncio.run(store.aclose())
 
 
 def _fill_state(office: Office) -> None:
@@ -187,8 +211,9 @@ def still_in_database(office: Office, var: Path) -> list[str]:
             "WHERE table_schema LIKE 'regulars%%'"
         ).fetchall()
         for schema, table in tables:
-            query = f"SELECT count(*) FROM {schema}.{table} t WHERE t::text LIKE %s"  # noqa: S608 - our own names
-            if connection.exec_driver_sql(query, (f"%{CANARY}%",)).scalar():
+            query = f"SELECT count(*) FROM {schema}.{table} t WHERE t::text LIKE %s OR t::text LIKE %s"  # noqa: S608 - our own names
+            # Bytes are shown in hex.
+            if connection.exec_driver_sql(query, (f"%{CANARY}%", f"%{CANARY.encode().hex()}%")).scalar():
                 found.append(f"{schema}.{table}")
     return found
 

@@ -164,6 +164,7 @@ def publish(
     customer_ids: Iterable[str] = ("c1", "c2", *NASTY_IDS),
     *,
     control_group_share: float = 0.0,
+    lines: Iterable[bytes] | None = None,
     **changes: Any,
 ) -> RunMeta:
     """Publish a run in which everybody is at risk, in the order given, with two products to recommend."""
@@ -181,7 +182,7 @@ def publish(
                 Item(item_no=1, product_id="00007", name="Mug"),
             ]
         )
-        writer.write_audience("at-risk", ids)
+        writer.write_audience("at-risk", ids, lines)
         counts = AudienceCounts(
             title="At risk",
             rule='risk_band == "high" and lapsed != true',

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -227,3 +228,50 @@ def test_the_caller_is_told(tmp_path: Path, state: State) -> None:
     assert third.json()["type"] == "urn:regulars:problem:too-many-calls"
     assert third.json()["detail"] == "The key may make 12 calls a minute."
     assert "ratelimit" not in refused.headers
+
+
+KEY_6000 = Key("k_1", "test", "", frozenset({"admin"}), datetime.now(UTC), calls_per_minute=6_000)
+
+
+class Counted(Leases):
+    """Leases that count how often the database is looked at."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__(state)
+        self.looks = 0
+
+    def take(self, key_id: str, rate: Rate, *, wanted: int, now: float) -> Lease:
+        self.looks += 1
+        return super().take(key_id, rate, wanted=wanted, now=now)
+
+
+def test_calls_are_asked_for_before_they_run_out(state: State) -> None:
+    """Whoever calls steadily waits for the database once, at the very first call."""
+    now, held_up, leases = [1_000.0], [0], Counted(state)
+    limiter = Limiter(leases, now=lambda: now[0])
+
+    async def call() -> None:
+        for _ in range(400):
+            now[0] += 0.02
+            account = limiter._account(KEY_6000)
+            held_up[0] += account.is_spent(now[0])
+            assert (await limiter.take(KEY_6000)).is_allowed
+            if account.asked is not None:
+                await asyncio.wait([account.asked])
+
+    asyncio.run(call())
+    assert held_up[0] == 1
+    assert 4 < leases.looks < 40
+
+
+def test_thousands_at_once_cost_few_looks(state: State) -> None:
+    leases = Counted(state)
+    limiter = Limiter(leases, process_count=4)
+
+    async def call() -> int:
+        answers = await asyncio.gather(*(limiter.take(KEY_6000) for _ in range(3_000)))
+        return sum(answer.is_allowed for answer in answers)
+
+    allowed = asyncio.run(call())
+    assert 1_000 <= allowed <= 1_500
+    assert leases.looks < 150

@@ -1,6 +1,7 @@
 """A serving process follows the pointer without failing or mixing; cursors stay with their run."""
 
 import asyncio
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -15,10 +16,11 @@ from test_serving_api import open_client
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.live import LiveRuns
+from serving.overlay_run import OverlaidRun
 from serving.problems import ProblemError
 from serving.state.database import State
 from serving.state.migrate import make
-from serving.state.overlays import Overlays, Rescored
+from serving.state.overlays import Laid, Overlays, Rescored
 from serving.store import RunGoneError
 
 
@@ -139,7 +141,43 @@ def test_a_cursor_keeps_the_scores_that_its_first_page_saw(tmp_path: Path) -> No
             assert values(another, cursor) == before
         Overlays(state).forget(kept_runs=["s_0001"], now=datetime.now(UTC) + timedelta(minutes=61))
         with open_client(tmp_path) as another:
-            # An hour later what was superseded is gone; what counts by now is still there.
+            # An hour later what the first page saw is gone: then it is what counts by now.
+            assert values(another, cursor) == [("b", 22.0), ("d", 31.4)]
             assert values(another, page(another)["next_cursor"]) == [("b", 22.0), ("d", 44.0)]
-            assert len(values(another, cursor)) == 3
     state.close()
+
+
+def test_a_late_answer_puts_no_older_scores_back(tmp_path: Path) -> None:
+    class Late(Overlays):
+        """The first look comes back after the second one."""
+
+        def __init__(self, state: State) -> None:
+            super().__init__(state)
+            self.first_seen, self.go = threading.Event(), threading.Event()
+
+        def list_after(self, score_run_id: str, sequence: int) -> list[Laid]:
+            found = super().list_after(score_run_id, sequence)
+            if not self.first_seen.is_set():
+                self.first_seen.set()
+                self.go.wait(timeout=30)
+            return found
+
+    async def follow() -> None:
+        run = OverlaidRun(store.open_run("s_0001"), overlays)
+        first = asyncio.create_task(run.follow())
+        await asyncio.to_thread(overlays.first_seen.wait, 30)
+        lay(state, risen("a", 9.0, "at-risk"))
+        second = asyncio.create_task(run.follow())
+        await asyncio.sleep(0.05)
+        overlays.go.set()
+        await asyncio.gather(first, second)
+        (member,) = await run.list_members("at-risk")
+        assert (member.row, run.through) == (stored_row("a", value_at_risk=9.0), 2)
+        run.close()
+
+    publish(tmp_path, ["a"])
+    store, state = open_store(Environment(var=tmp_path)), open_state(Environment(var=tmp_path))
+    make(state)
+    lay(state, risen("a", 5.0, "at-risk"))
+    overlays = Late(state)
+    asyncio.run(follow())

@@ -21,7 +21,8 @@ from serving.environment import Environment
 from serving.metrics import FOLDER_VARIABLE, Metrics
 from serving.server import prepare_metrics
 from serving.state.migrate import make
-from serving.state.tables import INBOX
+from serving.state.tables import DELIVERIES, ENDPOINTS, INBOX
+from serving.state.webhooks import Webhooks
 
 ROOT = Path(__file__).parents[1]
 
@@ -195,6 +196,18 @@ def test_the_page_names_every_metric(client: TestClient) -> None:
     assert told == there
 
 
+def delivery(endpoint_id: str, sequence: int) -> dict[str, object]:
+    return {
+        "endpoint_id": endpoint_id,
+        "sequence": sequence,
+        "message_id": f"m{sequence}",
+        "customer_id": "c1",
+        "body": "{}",
+        "attempts": 0,
+        "next_at": "2026-01-01T00:00:00+00:00",
+    }
+
+
 @pytest.mark.usefixtures("database")
 def test_what_waits_for_a_worker_is_told_with_its_age(tmp_path: Path) -> None:
     publish(tmp_path, ["c1"])
@@ -215,9 +228,18 @@ def test_what_waits_for_a_worker_is_told_with_its_age(tmp_path: Path) -> None:
         assert client.post("/v1/privacy/requests", json=person).status_code == 202
         with state.writing() as connection:
             connection.execute(sa.update(INBOX).values(received_at="2026-01-01T00:00:00+00:00"))
+        deliveries = Webhooks(state).add("https://example.com/in", {"nth_order"})
+        with state.writing() as connection:
+            connection.execute(sa.insert(DELIVERIES), [delivery(deliveries.endpoint_id, n) for n in range(3)])
+        waiting = samples(client.get("/metrics").text)
+        assert waiting["regulars_waiting", (("work", "webhook"),)] == 3
+        with state.writing() as connection:
+            connection.execute(sa.update(ENDPOINTS).values(disabled_at="2026-01-01T00:00:00+00:00"))
+            # Set aside: the worker passes it over.
+            connection.execute(sa.update(INBOX).where(INBOX.c.sequence == 2).values(standing="aside"))
         after = samples(client.get("/metrics").text)
     state.close()
-    for work, count in {"rescore": 2, "fold": 2, "export": 1, "privacy": 1, "webhook": 0}.items():
+    for work, count in {"rescore": 1, "fold": 1, "export": 1, "privacy": 1, "webhook": 0}.items():
         assert after["regulars_waiting", (("work", work),)] == count
     assert after["regulars_waiting_age_seconds", (("work", "rescore"),)] > 86_400
-    assert after["regulars_disabled_webhooks", ()] == 0
+    assert after["regulars_disabled_webhooks", ()] == 1

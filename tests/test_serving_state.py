@@ -63,7 +63,11 @@ def test_overlays_of_an_earlier_version_stay(state: State, revision: str) -> Non
             )
         )
     migrate(state)
-    assert Overlays(state).list_after("s_0001", 0) == [(7, "c1", 3)]
+    assert Overlays(state).list_after("s_0001", 0) == [(7, "c1", 3, 7)]
+    (overlay,) = Overlays(state).read("s_0001", [7]).values()
+    assert (overlay.customer_id, overlay.document) == ("c1", "{}")
+    Overlays(state).forget(kept_runs=["s_0001"])
+    assert Overlays(state).list_after("s_0001", 0) != []
 
 
 @pytest.mark.usefixtures("database")

@@ -1,7 +1,6 @@
 """Make the state's database, or bring an older one to the newest tables (alembic)."""
 
 from pathlib import Path
-from typing import Final
 
 import sqlalchemy as sa
 
@@ -10,8 +9,6 @@ from serving.state.database import State, StateError, StateGoneError
 # Another process may be migrating at this moment.
 _WAIT_MS = 60_000
 _MIGRATIONS = Path(__file__).with_name("migrations")
-NEWEST: Final = max(path.stem[1:5] for path in _MIGRATIONS.glob("versions/v[0-9]*.py"))
-"""The revision of this release."""
 
 
 def make(state: State) -> None:
@@ -26,7 +23,7 @@ def migrate(state: State, *, to: str = "head") -> None:
     In one transaction, and one process at a time. Commands do this before they work with a state; the serving
     workers never do.
     """
-    if to in ("head", NEWEST) and _is_newest(state):
+    if to == "head" and _is_newest(state):
         return
     # A server begins a tenth of a second sooner without it, and seldom needs it.
     from alembic import command  # noqa: PLC0415
@@ -51,4 +48,4 @@ def _is_newest(state: State) -> bool:
         return False  # It is made anew: whether that may be is for others to say.
     with state.reading() as connection:
         found = connection.execute(sa.text("SELECT version_num FROM alembic_version")).scalar()
-    return bool(found == NEWEST)
+    return bool(found == max(path.stem[1:5] for path in _MIGRATIONS.glob("versions/v[0-9]*.py")))

@@ -20,6 +20,7 @@ from serving.store import StoredRow
 
 _COUNTER = "overlays"
 _SUPERSEDED_KEPT = timedelta(hours=1)
+_FORGOTTEN_AT_ONCE = 2_000
 
 
 class Rescored(NamedTuple):
@@ -33,6 +34,18 @@ class Rescored(NamedTuple):
     lists: Mapping[str, bytes]
     owned: bytes
     audiences: tuple[str, ...] = ()
+
+
+class Laid(NamedTuple):
+    """That a customer was scored again: the number of the overlay, and that of the first one of the run.
+
+    Messages up to `inbox_sequence` are in it.
+    """
+
+    sequence: int
+    customer_id: str
+    inbox_sequence: int
+    first_sequence: int
 
 
 @dataclass(frozen=True)
@@ -88,12 +101,13 @@ class Overlays:
         sequence, now = read_position(connection, _COUNTER), datetime.now(UTC)
         for each in rescored:
             sequence += 1
-            before = sa.update(OVERLAYS).where(
+            before = sa.and_(
                 OVERLAYS.c.score_run_id == score_run_id,
                 OVERLAYS.c.customer_id == each.customer_id,
                 OVERLAYS.c.superseded_at.is_(None),
             )
-            connection.execute(before.values(superseded_at=now.isoformat()))
+            first = connection.execute(sa.select(OVERLAYS.c.first_sequence).where(before)).scalar()
+            connection.execute(sa.update(OVERLAYS).where(before).values(superseded_at=now.isoformat()))
             connection.execute(
                 sa.insert(OVERLAYS).values(
                     sequence=sequence,
@@ -101,42 +115,47 @@ class Overlays:
                     customer_id=each.customer_id,
                     inbox_sequence=inbox_sequence,
                     document=_document(each),
+                    first_sequence=sequence if first is None else first,
                 )
             )
         write_position(connection, _COUNTER, sequence)
 
-    def list_after(self, score_run_id: str, sequence: int) -> list[tuple[int, str, int]]:
-        """Return (sequence, customer_id, inbox_sequence) of a run's overlays after a number, in order."""
+    def list_after(self, score_run_id: str, sequence: int) -> list[Laid]:
+        """Return what was laid over a run after a number, in order."""
         if not self._state.exists():
             return []
         query = (
-            sa.select(OVERLAYS.c.sequence, OVERLAYS.c.customer_id, OVERLAYS.c.inbox_sequence)
+            sa.select(*(OVERLAYS.c[name] for name in Laid._fields))
             .where(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.sequence > sequence)
             .order_by(OVERLAYS.c.sequence)
         )
         with self._state.reading() as connection:
-            return [(row[0], row[1], row[2]) for row in connection.execute(query)]
+            return [Laid(*row) for row in connection.execute(query)]
 
-    def read(self, sequences: Sequence[int]) -> dict[int, Overlay]:
-        """Return overlays by their number; those that are gone are left out."""
+    def read(self, score_run_id: str, sequences: Sequence[int]) -> dict[int, Overlay]:
+        """Return overlays of a run by their number; those that are gone are left out."""
         query = sa.select(
             OVERLAYS.c.sequence, OVERLAYS.c.customer_id, OVERLAYS.c.inbox_sequence, OVERLAYS.c.document
-        ).where(OVERLAYS.c.sequence.in_(sequences))
+        ).where(OVERLAYS.c.score_run_id == score_run_id, OVERLAYS.c.sequence.in_(sequences))
         with self._state.reading() as connection:
             return {row.sequence: Overlay(*row) for row in connection.execute(query)}
 
     def forget(self, *, kept_runs: Collection[str], now: datetime | None = None) -> None:
-        """Remove the overlays of all runs but some, and those that were superseded an hour ago."""
+        """Remove the overlays of all runs but some, and those that were superseded an hour ago.
+
+        Some at a time: writers wait for it.
+        """
         oldest = (now or datetime.now(UTC)) - _SUPERSEDED_KEPT
-        with self._state.writing() as connection:
-            connection.execute(
-                sa.delete(OVERLAYS).where(
-                    sa.or_(
-                        OVERLAYS.c.score_run_id.not_in(list(kept_runs)),
-                        OVERLAYS.c.superseded_at < oldest.isoformat(),
-                    )
-                )
-            )
+        gone = sa.or_(
+            OVERLAYS.c.score_run_id.not_in(list(kept_runs)), OVERLAYS.c.superseded_at < oldest.isoformat()
+        )
+        some = sa.select(OVERLAYS.c.sequence).where(gone).limit(_FORGOTTEN_AT_ONCE)
+        is_more = True
+        while is_more:
+            with self._state.writing() as connection:
+                numbers = connection.execute(some).scalars().all()
+                connection.execute(sa.delete(OVERLAYS).where(OVERLAYS.c.sequence.in_(numbers)))
+            is_more = len(numbers) == _FORGOTTEN_AT_ONCE
 
 
 def rescored_position(score_run_id: str, scored_at: datetime) -> str:

@@ -216,6 +216,8 @@ OVERLAYS = sa.Table(
     sa.Column("document", sa.Text, nullable=False),
     # When a newer overlay of the customer took its place; cursors that saw it still read it.
     sa.Column("superseded_at", sa.String(32)),
+    # The number of the customer's first overlay of the run.
+    sa.Column("first_sequence", sa.BigInteger, nullable=False),
 )
 
 # How far something has come that must not begin anew, by its name.

@@ -24,7 +24,11 @@ def upgrade() -> None:
         sa.Column("inbox_sequence", sa.BigInteger, nullable=False),
         sa.Column("document", sa.Text, nullable=False),
         sa.Column("superseded_at", sa.String(32)),
+        sa.Column("first_sequence", sa.BigInteger, nullable=False),
     )
     op.create_index("ix_overlays_customer_id", "overlays", ["customer_id"])
-    op.execute("INSERT INTO overlays SELECT *, NULL FROM overlays_before")
+    names = "sequence, score_run_id, customer_id, inbox_sequence, document"
+    op.execute(
+        f"INSERT INTO overlays ({names}, first_sequence) SELECT {names}, sequence FROM overlays_before"  # noqa: S608 - fixed names
+    )
     op.drop_table("overlays_before")
