@@ -28,7 +28,7 @@ help: ## this list
 
 # --- the main job
 demo: .venv/.demo ## from nothing to a live console: a real grocery's year, or a made-up shop: [SHOP=synthetic]
-	@$(RUN) serving.demo --check-port
+	@$(RUN) serving.demo --check
 ifeq ($(SHOP),synthetic)
 	@$(RUN) features.synthetic --folder "$(VAR)/synthetic"
 	@$(MAKE) --no-print-directory data FILE="$(VAR)/synthetic/order_lines.parquet" MODE=replace \

@@ -1,5 +1,6 @@
 """What every command shares: exit codes, one-line errors and progress on standard error."""
 
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -11,6 +12,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from features.errors import UserError
 
 Announce = Callable[[str], None]
+# What is wrong with the words of a command: of its kinds typer names this one alone.
+_UsageError: type[Exception] = typer.BadParameter.__bases__[0]
 
 
 def run_command(command: Callable[..., None]) -> None:
@@ -23,7 +26,12 @@ def run_command(command: Callable[..., None]) -> None:
 def run_app(app: typer.Typer) -> None:
     """Run a typer application under the same rules as `run_command`."""
     try:
-        app()
+        code = app(standalone_mode=False)
+    except _UsageError as error:
+        sys.stderr.write(f"error: {_as_asked(error.format_message())}\n")  # type: ignore[attr-defined]
+        raise SystemExit(2) from None
+    except typer.Abort:
+        raise SystemExit(130) from None
     except UserError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(2) from None
@@ -34,6 +42,21 @@ def run_app(app: typer.Typer) -> None:
     except KeyboardInterrupt:
         sys.stderr.write("stopped: nothing half-written was kept\n")
         raise SystemExit(130) from None
+    raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _as_asked(message: str) -> str:
+    """Return what is wrong with the words of a command, in one line, with what `make` calls its options.
+
+    >>> _as_asked("Missing option '--as-of'.")
+    "Missing option '--as-of' (make: AS_OF=…)"
+    """
+    line = " ".join(message.split()).removesuffix(".")
+    return re.sub(r"'--([a-z-]+)'", _with_make_name, line, count=1)
+
+
+def _with_make_name(found: "re.Match[str]") -> str:
+    return f"{found[0]} (make: {found[1].upper().replace('-', '_')}=…)"
 
 
 @contextmanager

@@ -50,14 +50,17 @@ def list_backups(private: Path) -> list[ListedBackup]:
 
 @contextmanager
 def listed(private: Path, folder: Path) -> Iterator[None]:
-    """Put a back-up on the list before it is made: none is ever missing; one that fails is taken off."""
+    """Put a back-up on the list before it is made: none is ever missing; one that fails is taken off.
+
+    One that stood there before stays on it: where a second one cannot be made, the first still lies there.
+    """
     entry = ListedBackup(folder=folder.absolute(), made_at=datetime.now(UTC))
-    earlier = [each for each in list_backups(private) if each.folder != entry.folder]
-    _write(private, [*earlier, entry])
+    before = list_backups(private)
+    _write(private, [*(each for each in before if each.folder != entry.folder), entry])
     try:
         yield
     except BaseException:
-        _write(private, earlier)
+        _write(private, before)
         raise
 
 

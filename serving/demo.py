@@ -1,22 +1,51 @@
 """The end of `make demo`: three calls to copy, with ids of the run that was just published, then the server.
 
 python -m serving.demo [--var var]           prints the calls and serves on 127.0.0.1:8000
-python -m serving.demo --check-port          only says whether the port is free, before the long work begins
+python -m serving.demo --check               only says whether it can be shown here, before the work begins
 """
 
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 from urllib.parse import quote
 
 import typer
 
 from features.console import run_command
+from features.errors import UserError
+from features.history import History
+from features.settings import Layout
+from features.whole import write_whole
 from serving.__main__ import check_port, serve
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.freshness import NEVER
+
+_MARK: Final = "demo.hash"
+
+
+class DemoError(UserError):
+    """The demo cannot be shown here."""
+
+
+def check_folder(layout: Layout) -> None:
+    """Raise `DemoError` where orders lie that are not the demo's own: it replaces what is there."""
+    if not layout.history.exists():
+        layout.root.mkdir(parents=True, exist_ok=True)
+        write_whole(layout.root / _MARK, "")
+        return
+    mark = layout.root / _MARK
+    known = mark.read_text(encoding="utf-8").strip() if mark.exists() else None
+    if known not in ("", _hash_of(layout)):
+        raise DemoError(
+            f"{layout.root} holds orders that are not the demo's, and the demo would replace them: "
+            "name another folder (make demo VAR=demo)"
+        )
+
+
+def _hash_of(layout: Layout) -> str:
+    return History.open(layout.history).manifest.data_hash
 
 
 def example_calls(environment: Environment, *, base: str) -> list[str]:
@@ -45,7 +74,7 @@ async def _example_customer(environment: Environment) -> str:
 
 def _command(
     *,
-    only_check: Annotated[bool, typer.Option("--check-port", help="check that the port is free")] = False,
+    only_check: Annotated[bool, typer.Option("--check", help="check the port and the folder")] = False,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
         "var"
     ),
@@ -55,7 +84,9 @@ def _command(
     environment = Environment(var=var, stale_after_days=NEVER)
     check_port(environment.host, environment.port)
     if only_check:
+        check_folder(environment.layout)
         return
+    write_whole(environment.layout.root / _MARK, _hash_of(environment.layout))
     base = f"http://{environment.host}:{environment.port}"
     sys.stdout.write(f"\nThe console: {base}/\n\nOne customer, their lists, everybody at risk:\n\n")
     sys.stdout.write("".join(f"  {call}\n" for call in example_calls(environment, base=base)) + "\n")

@@ -80,11 +80,16 @@ def read_id(encoded: bytes, *, pointer: str) -> str:
     return value
 
 
+def is_id(value: str) -> bool:
+    """Say whether a text has 1–256 characters, none of them a control."""
+    return 1 <= len(value) <= ID_LENGTH_MAX and not any(ord(each) in CONTROL_CHARACTERS for each in value)
+
+
 def check_id(value: str, *, pointer: str) -> None:
     """Raise a 422 problem unless a text has 1–256 characters, none of them a control."""
     if not 1 <= len(value) <= ID_LENGTH_MAX:
         raise _refused(pointer, "length", f"an id has 1 to {ID_LENGTH_MAX} characters")
-    if any(ord(character) in CONTROL_CHARACTERS for character in value):
+    if not is_id(value):
         raise _refused(pointer, "control_character", "an id has no control characters")
 
 

@@ -25,6 +25,7 @@ from features.suppression import read_marker
 from serving.backup_list import take_off
 from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.ids import ID_LENGTH_MAX, is_id
 from serving.known_addresses import KnownAddresses
 from serving.privacy_runner import Office, run_next_request
 from serving.state.migrate import make
@@ -57,7 +58,12 @@ def ask(office: Office, kind: Kind, subject: Subject, *, with_identity: bool = T
 
 
 def subject_of(office: Office, person: str) -> Subject:
-    """Return whom an id means, or an e-mail address: everybody who is known with it."""
+    """Return whom an id means, or an e-mail address: everybody who is known with it.
+
+    Raises `PrivacyError` for what can be no id.
+    """
+    if not is_id(person):
+        raise PrivacyError(f"name somebody: an id of 1 to {ID_LENGTH_MAX} characters, none a control one")
     if normal_email(person) is None:
         return Subject((person,))
     key = customer_key(person, None, read_pepper(office.layout.private))
@@ -76,10 +82,14 @@ def told(request: PrivacyRequest) -> str:
 
 def _run_all(office: Office) -> None:
     """Run what waits, and wait a little for what others are writing."""
+    incomplete = 0
     for _ in range(_TRIES):
         while request := run_next_request(office):
             sys.stdout.write(told(request))
+            incomplete += request.status == "incomplete"
         if not any(each.status in ("queued", "running") for each in office.requests.list_all()):
+            if incomplete:
+                raise PrivacyError("not done everywhere: mend what is named above, and ask for it again")
             return
         time.sleep(_WAIT_SECONDS)
     raise PrivacyError("a store is being written all the time; run `make privacy PENDING=1` again later")

@@ -3,10 +3,12 @@
 import asyncio
 import json
 import shutil
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 from export_shop import bearer, run_jobs
@@ -26,13 +28,15 @@ from privacy_shop import (
 from serving_runs import publish
 from starlette.testclient import TestClient
 
+from features.console import run_command
 from features.history import History
 from features.suppression import read_suppressed
 from serving.backup import back_up
-from serving.backup_files import verified
+from serving.backup_files import BackupError, verified
 from serving.control_group import ControlGroup
 from serving.environment import Environment
 from serving.fold import fold_inbox
+from serving.privacy import _command
 from serving.privacy_runner import Office, run_next_request
 from serving.privacy_schemas import PrivacyRequestShape
 from serving.state.inbox import Inbox, Incoming
@@ -267,6 +271,63 @@ def test_a_back_up_that_is_gone_is_told(client: TestClient, office: Office, tmp_
     assert lost.store.startswith("backup one of 20")
     assert "--backup-gone" in (lost.note or "")
     assert files_with(tmp_path / "two", *SECRETS) == set()
+
+
+def test_a_second_back_up_that_is_refused_leaves_the_first_on_the_list(
+    client: TestClient, office: Office, tmp_path: Path
+) -> None:
+    back_up(office.layout, tmp_path / "one")
+    with pytest.raises(BackupError, match="is there already"):
+        back_up(office.layout, tmp_path / "one")
+    erase(client)
+    (request,) = run_all(office)
+    assert request.status == "done"
+    assert files_with(tmp_path / "one", *SECRETS) == set()
+
+
+@pytest.mark.parametrize("person", ["", "a\nb", "x" * 257])
+def test_the_command_wants_somebody_and_touches_nothing_else(
+    office: Office,
+    var: Path,
+    person: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    lists = asyncio.run(_fallback(var))
+    monkeypatch.setattr(sys, "argv", ["privacy", "--erase", person, "--var", str(var)])
+    with pytest.raises(SystemExit) as stopped:
+        run_command(_command)
+    assert stopped.value.code == 2
+    assert capsys.readouterr().err.startswith("error: name somebody: ")
+    assert office.requests.list_all() == []
+    assert asyncio.run(_fallback(var)) == lists != {}
+
+
+async def _fallback(var: Path) -> Any:
+    store = live_store(var)
+    run = store.open_run("s_0002")
+    lists = {kind: list(slots) for kind, slots in (await run.get_fallback()).items()}
+    run.close()
+    await store.aclose()
+    return lists
+
+
+def test_the_command_fails_where_a_copy_is_out_of_reach(
+    office: Office,
+    var: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    back_up(office.layout, tmp_path / "one")
+    shutil.rmtree(tmp_path / "one")
+    monkeypatch.setattr(sys, "argv", ["privacy", "--erase", CANARY, "--var", str(var)])
+    with pytest.raises(SystemExit) as stopped:
+        run_command(_command)
+    assert stopped.value.code == 2
+    shown = capsys.readouterr()
+    assert "out_of_reach" in shown.out
+    assert "error: not done everywhere" in shown.err
 
 
 def test_killed_at_any_step_it_is_run_again(
