@@ -1,4 +1,4 @@
-"""`make explain ID=…`: one customer in words, from the live run: history, churn curve, reasons, lists.
+"""`make explain ID=…`: one customer in words, as the API answers: history, churn curve, reasons, lists.
 
 python -m serving.explain --id 1063 [--var var]
 """
@@ -19,11 +19,13 @@ from features.settings import Layout
 from features.slots import CUSTOMER_KINDS
 from features.snapshot import Snapshot
 from serving import console
-from serving.databases import open_store
+from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.overlay_run import OverlaidRun
 from serving.present import RunView, item_numbers
 from serving.rows import HORIZONS_DAYS
 from serving.slot_choice import choose_lists
+from serving.state.overlays import Overlays
 from serving.store import RunMeta
 from serving.wording import Wording
 
@@ -43,7 +45,9 @@ def explain(environment: Environment, customer_id: str) -> str:
 
 async def _explain(environment: Environment, customer_id: str) -> str:
     store = open_store(environment)
-    run = store.open_run(store.live_run_id())
+    state = open_state(environment)
+    run = OverlaidRun(store.open_run(store.live_run_id()), Overlays(state))
+    await run.follow()
     row = await run.get_score(customer_id)
     if row is None:
         raise UnknownCustomerError(
@@ -56,12 +60,20 @@ async def _explain(environment: Environment, customer_id: str) -> str:
     items = await run.get_items(item_numbers(chosen, limit=_PLACES_SHOWN))
     lists = view.lists(chosen, items, limit=_PLACES_SHOWN, with_product=True)
     score, meta = view.flat(row), run.meta
+    was_rescored = run.version_of(customer_id) != meta.score_run_id
     run.close()
     await store.aclose()
+    state.close()
     orders = read_orders(
         environment.layout, customer_id, until_days=Snapshot(meta.as_of, meta.time_zone).end_days
     )
-    parts = (_head(score), _timeline(orders, score), _risk(score), _value(score), _lists(lists, meta))
+    parts = (
+        _head(score),
+        _timeline(orders, score, was_rescored=was_rescored),
+        _risk(score),
+        _value(score),
+        _lists(lists, meta),
+    )
     return "\n".join(line for part in parts for line in part) + "\n"
 
 
@@ -96,7 +108,7 @@ def _head(score: dict[str, Any]) -> Iterator[str]:
     yield f"{score['lifecycle_stage']}, {score['rfm_segment'] or 'no RFM group'}"
 
 
-def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
+def _timeline(orders: pl.DataFrame, score: dict[str, Any], *, was_rescored: bool) -> Iterator[str]:
     currency, gap = score["currency"], score["average_days_between_orders"]
     rhythm = "" if gap is None else f", one every {gap:.0f} days"
     spend = console.money(score["historic_clv"], currency)
@@ -110,6 +122,8 @@ def _timeline(orders: pl.DataFrame, score: dict[str, Any]) -> Iterator[str]:
         yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']:>4} {what}"
     if orders.height > _ORDERS_SHOWN:
         yield f"  … and {orders.height - _ORDERS_SHOWN} earlier"
+    if was_rescored and count > orders.height:
+        yield f"  … and {count - orders.height} received since, which `make data` brings into the history"
 
 
 def _window_text(early: object, late: object) -> str:

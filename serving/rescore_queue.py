@@ -109,29 +109,38 @@ class RescoreQueue:
             return
         self._write(scored, through)
 
-    def _scored(self, customer_ids: Sequence[str], at: datetime) -> Scored:
+    def _scored(self, customer_ids: Sequence[str], at: datetime) -> list[Scored]:
+        """Score customers, those of one date together."""
         stored = self._inbox.list_of(customer_ids, after=self._meta.inbox_sequence)
         heard = [Heard(each.sequence, each.message, each.order_key) for each in stored]
-        return self._opened().score(customer_ids, heard, now=at)
+        rescorer, scored = self._opened(), []
+        for day, ids in sorted(rescorer.dates_of(heard, now=at).items()):
+            theirs = [each for each in heard if each.message.customer_id in set(ids)]
+            scored.append(rescorer.score(ids, theirs, as_of=day, now=at))
+        return scored
 
     def _opened(self) -> Rescorer:
         if self._rescorer is None:
             self._rescorer = Rescorer(self._layout, self._settings, self._meta)
         return self._rescorer
 
-    def _write(self, scored: Scored, through: int) -> None:
-        meta = scored.meta.model_copy(update={"inbox_sequence": through})
+    def _write(self, scored: Sequence[Scored], through: int) -> None:
         with self._state.writing() as connection:
-            # Whoever was suppressed while the scores were made has none.
-            ids = [each.customer_id for each in scored.rescored]
-            left_out = self._suppressions.among(connection, ids)
-            kept = [each for each in scored.rescored if each.customer_id not in left_out]
-            rows = [each.row for each in kept if each.row is not None]
-            gone = [each.customer_id for each in kept if each.row is None]
-            self._overlays.put_in(connection, self.score_run_id, kept, inbox_sequence=through)
-            self._changes.report_in(connection, rows, meta, scored.signals)
-            self._changes.remove_in(connection, gone, meta)
+            for each in scored:
+                self._write_one(connection, each, through)
             self._note(connection, through)
+
+    def _write_one(self, connection: sa.Connection, scored: Scored, through: int) -> None:
+        meta = scored.meta.model_copy(update={"inbox_sequence": through})
+        # Whoever was suppressed while the scores were made has none.
+        ids = [each.customer_id for each in scored.rescored]
+        left_out = self._suppressions.among(connection, ids)
+        kept = [each for each in scored.rescored if each.customer_id not in left_out]
+        rows = [each.row for each in kept if each.row is not None]
+        gone = [each.customer_id for each in kept if each.row is None]
+        self._overlays.put_in(connection, self.score_run_id, kept, inbox_sequence=through)
+        self._changes.report_in(connection, rows, meta, scored.signals)
+        self._changes.remove_in(connection, gone, meta)
 
     def _advance(self, through: int) -> None:
         with self._state.writing() as connection:

@@ -1,8 +1,9 @@
 """Scoring a few customers again, by the champions of a run and placed among that run's customers.
 
 What is known of them, history and messages, is put together as a small history of its own, and goes through
-the very functions that score a whole shop. The snapshot is the next midnight, so that the order of arrival
-within a day does not matter.
+the very functions that score a whole shop. The snapshot is the midnight after the newest that was said of a
+customer, never before the run's own: it follows the data as a run's does, and neither the clock on the wall
+nor the order of arrival matters.
 """
 
 import shutil
@@ -10,7 +11,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -20,6 +21,7 @@ import polars as pl
 from features.errors import UserError
 from features.fold import Heard, fold
 from features.history import GenerationWriter, History, bucket_of
+from features.messages import currency_of, happened_at
 from features.rfm import scheme_of
 from features.settings import Layout, Settings
 from features.snapshot import Snapshot
@@ -36,6 +38,7 @@ from serving.signals import Signals
 from serving.state.overlays import Rescored
 from serving.store import RunMeta
 
+_LONG_AGO = datetime(1970, 1, 2, tzinfo=UTC)
 _TASKS: tuple[Task, ...] = ("churn", "clv", "recommender")
 
 
@@ -88,12 +91,27 @@ class Rescorer:
         """The run by which it scores."""
         return self._meta.score_run_id
 
-    def score(self, customer_ids: Sequence[str], heard: Sequence[Heard], *, now: datetime) -> Scored:
-        """Score customers as of the next midnight; `heard` is what was said of them since the run.
+    def dates_of(self, heard: Sequence[Heard], *, now: datetime) -> dict[date, list[str]]:
+        """Return the dates as of which customers are to be scored, by what was said of them since the run."""
+        newest: dict[str, datetime] = {}
+        for each in heard:
+            message = each.message
+            counts = currency_of(message) in (None, self._meta.currency)
+            at = min(happened_at(message), now) if counts else _LONG_AGO
+            newest[message.customer_id] = max(at, newest.get(message.customer_id, _LONG_AGO))
+        found: dict[date, list[str]] = {}
+        for customer_id, at in newest.items():
+            found.setdefault(self._snapshot(at).date, []).append(customer_id)
+        return found
+
+    def score(
+        self, customer_ids: Sequence[str], heard: Sequence[Heard], *, as_of: date, now: datetime
+    ) -> Scored:
+        """Score customers as of a date; `heard` is what was said of them since the run.
 
         Raises `features.report.DataError` where the messages cannot be put into the history.
         """
-        ids, snapshot = sorted(set(customer_ids)), self._snapshot(now)
+        ids, snapshot = sorted(set(customer_ids)), self._snapshot_of(as_of)
         with self._small_history(ids, heard, now) as history:
             lists = replace(self._lists, history=history, snapshot=snapshot)
             rows = self._rows(history, snapshot)
@@ -114,11 +132,13 @@ class Rescorer:
         )
         return Scored(rescored, meta, signals)
 
-    def _snapshot(self, now: datetime) -> Snapshot:
-        """Return the next midnight in the shop's time zone, never before the run's own date."""
-        zone = self._meta.time_zone
-        day = now.astimezone(ZoneInfo(zone)).date() + timedelta(days=1)
-        return Snapshot(max(day, self._meta.as_of), zone, self._settings.features.observation_days or None)
+    def _snapshot(self, at: datetime) -> Snapshot:
+        """Return the midnight after an instant in the shop's time zone, never before the run's own date."""
+        day = at.astimezone(ZoneInfo(self._meta.time_zone)).date() + timedelta(days=1)
+        return self._snapshot_of(max(day, self._meta.as_of))
+
+    def _snapshot_of(self, day: date) -> Snapshot:
+        return Snapshot(day, self._meta.time_zone, self._settings.features.observation_days or None)
 
     @contextmanager
     def _small_history(

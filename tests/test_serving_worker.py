@@ -18,6 +18,7 @@ from serving_shop import AS_OF, NASTY, fit_champions, make_orders, register, wri
 from features.settings import ChurnSettings, Settings
 from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.explain import explain
 from serving.fold import fold_inbox
 from serving.inbound.people import People
 from serving.inbound.segment import SOURCE, read_track
@@ -220,6 +221,21 @@ def test_streams_that_are_shuffled_doubled_and_in_parts_give_the_clean_scores(
         assert scores_of(copy, customers) == clean
 
 
+def test_scores_follow_the_data_and_not_the_clock_on_the_wall(shop: Path) -> None:
+    """A shop whose orders are years old, as the demo's: what comes a day later is scored as of that day."""
+    years_later = NOW + timedelta(days=3_000)
+    receive(shop, order(1, "c1", "p01", hours=-20))
+    foreign = order(2, "c3", "p01", hours=-24 * 2_000)
+    foreign["properties"]["currency"] = "USD"
+    receive(shop, foreign)
+    rescore(shop, now=years_later)
+    first, third = score_of(shop, "c1"), score_of(shop, "c3")
+    assert first is not None
+    assert third is not None
+    assert (first["as_of"], first["last_order_at"]) == ("2026-07-02", "2026-07-01T14:00:00Z")
+    assert third["as_of"] == "2026-07-01"
+
+
 def test_what_was_bought_leaves_the_lists_and_members_follow(shop: Path) -> None:
     async def members(run: OverlaidRun) -> list[str]:
         rows = [row for slug in ("win-back", "dormant") for row in await run.list_members(slug, limit=1000)]
@@ -243,6 +259,7 @@ def test_a_customer_whose_only_order_is_cancelled_is_none(shop: Path) -> None:
     receive(shop, order(1, "guest", "p01"))
     rescore(shop)
     assert score_of(shop, "guest") is not None
+    assert "  … and 1 received since, which `make data` brings" in explain(Environment(var=shop), "guest")
     receive(shop, word("Order Cancelled", "x", "guest", "new-1"))
     rescore(shop)
     assert score_of(shop, "guest") is None
