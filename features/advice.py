@@ -17,8 +17,13 @@ _ORDER = ["customer_id", "order_id"]
 _HOLES_SHOWN = 3
 
 
-def note_advice(lines: pl.DataFrame, drafts: Sequence[Draft], *, report: Report) -> None:
-    """Add advice and warnings about accepted lines (stored schema) to a report."""
+def note_advice(
+    lines: pl.DataFrame, drafts: Sequence[Draft], *, is_whole_history: bool, report: Report
+) -> None:
+    """Add advice and warnings about accepted lines (stored schema) to a report.
+
+    What only a whole history tells (how often people buy) is left out where the lines are added to one.
+    """
     _note_absent(lines, report)
     if not all(draft.has_order_ids for draft in drafts):
         what = (
@@ -27,7 +32,7 @@ def note_advice(lines: pl.DataFrame, drafts: Sequence[Draft], *, report: Report)
             else "one customer's lines at one instant"
         )
         report.advise("no_order_id", f"there is no order_id: {what} count as one order", column="order_id")
-    _note_people(lines, report)
+    _note_people(lines, is_whole_history=is_whole_history, report=report)
     _note_holes(lines, report)
     _note_duplicates(lines, report)
     _note_refunds(lines, report)
@@ -74,8 +79,17 @@ def _note_holes(lines: pl.DataFrame, report: Report) -> None:
         )
 
 
-def _note_people(lines: pl.DataFrame, report: Report) -> None:
+def _note_people(lines: pl.DataFrame, *, is_whole_history: bool, report: Report) -> None:
     orders = lines.filter(~pl.col("is_return")).select(_ORDER).unique()
+    if is_whole_history:
+        _note_repeats(orders, report)
+    shared = orders.height - orders["order_id"].n_unique()
+    if shared:
+        message = f"{shared:,} order ids are used by more than one customer; each pair is an order of its own"
+        report.warn("shared_order_ids", message, column="order_id", count=shared)
+
+
+def _note_repeats(orders: pl.DataFrame, report: Report) -> None:
     customer_count = orders["customer_id"].n_unique()
     if orders.is_empty():
         report.warn(
@@ -92,10 +106,6 @@ def _note_people(lines: pl.DataFrame, report: Report) -> None:
     elif customer_count == orders.height:
         message = "every customer has one order: repeat purchases cannot be learnt"
         report.advise("one_order_each", message, column="customer_id", count=customer_count)
-    shared = orders.height - orders["order_id"].n_unique()
-    if shared:
-        message = f"{shared:,} order ids are used by more than one customer; each pair is an order of its own"
-        report.warn("shared_order_ids", message, column="order_id", count=shared)
 
 
 def _note_duplicates(lines: pl.DataFrame, report: Report) -> None:

@@ -7,7 +7,7 @@ whose order is not known, another currency than the shop's.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import partial
+from typing import Final
 
 from features.accept import NO_CURRENCY, future_from
 from features.console import Announce
@@ -19,6 +19,8 @@ from features.report import DataError, Report
 from features.settings import Layout
 from features.upsert import open_previous
 
+REPORT: Final = "received"
+"""The name of the report of a fold, under `reports/`; that of files is `usability`."""
 FUTURE, OTHER_CURRENCY, UNKNOWN_ORDER = "future", "other_currency", "unknown_order"
 
 
@@ -64,10 +66,10 @@ def fold(
         if len(unknown) < len(rest):
             store(material, layout, previous=previous, now=at, told=Told(report, announce))
     except DataError:
-        report.write(layout.reports)
+        report.write(layout.reports, REPORT)
         raise
     _note_aside(aside, report)
-    report.write(layout.reports)
+    report.write(layout.reports, REPORT)
     return Folded(report, aside)
 
 
@@ -102,12 +104,17 @@ def set_aside(
 
 
 def _note_aside(aside: Mapping[int, str], report: Report) -> None:
+    shop = f", {report.currency}" if report.currency else ""
     words = {
-        FUTURE: "messages are dated later than tomorrow; they wait until then",
-        OTHER_CURRENCY: "messages are in another currency than the shop's; they are not taken",
-        UNKNOWN_ORDER: "messages speak of an order that is not known; they wait for it",
+        FUTURE: ("dated later than tomorrow; kept until then", "see the sender's clock and time zone"),
+        OTHER_CURRENCY: (
+            f"in another currency than the shop's{shop}; not taken",
+            "send amounts in the shop's currency",
+        ),
+        UNKNOWN_ORDER: ("about an order that is not known; kept until it is", "send the order as well"),
     }
-    note = partial(report.warn, mend="see the sender's clock and settings")
     for reason in sorted(set(aside.values())):
         count = sum(each == reason for each in aside.values())
-        note(f"aside_{reason}", f"{count:,} {words[reason]}", count=count)
+        what, mend = words[reason]
+        messages = "1 message is" if count == 1 else f"{count:,} messages are"
+        report.warn(f"aside_{reason}", f"{messages} {what}", count=count, mend=mend)

@@ -65,7 +65,7 @@ def store(
         )
     report.stop_on_errors()
     if accepted and accepted.lines.height:
-        note_advice(accepted.lines, drafts, report=report)
+        note_advice(accepted.lines, drafts, is_whole_history=previous is None, report=report)
     announce("writing")
     for draft in drafts:
         if draft.identities is not None:

@@ -182,13 +182,13 @@ class Report(BaseModel):
                 lines += [f"    {example}" for example in finding.examples]
         return lines
 
-    def write(self, folder: Path) -> None:
-        """Write `usability.json` and `usability.txt` into a folder, each replaced whole."""
+    def write(self, folder: Path, name: str = "usability") -> None:
+        """Write `usability.json` and `usability.txt` (or what `name` says), each replaced whole."""
         folder.mkdir(parents=True, exist_ok=True)
-        for name, text in (("usability.json", self.to_json()), ("usability.txt", self.to_text())):
-            partial = folder / f"{name}.partial"
+        for file_name, text in ((f"{name}.json", self.to_json()), (f"{name}.txt", self.to_text())):
+            partial = folder / f"{file_name}.partial"
             partial.write_text(text, encoding="utf-8")
-            partial.replace(folder / name)
+            partial.replace(folder / file_name)
 
 
 class DataError(UserError):

@@ -157,7 +157,7 @@ class Courier:
             )
         else:
             note = partial(
-                self._deliveries.note_failed, endpoint_id, delivery, retry_after=outcome.retry_after
+                self._deliveries.note_failed, endpoint_id, delivery, said, retry_after=outcome.retry_after
             )
         reason = await self._call(note)
         disabled = self.tally.disabled

@@ -12,7 +12,7 @@ import json
 import logging
 import sys
 import traceback
-from collections.abc import Iterator, MutableMapping
+from collections.abc import Collection, Iterator, MutableMapping
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from types import TracebackType
@@ -107,17 +107,24 @@ def _places(trace: TracebackType | None) -> Iterator[str]:
 
 
 @contextmanager
-def json_logging() -> Iterator[None]:
-    """Write everything that `logging` is told from warnings up as JSON lines, within a block."""
+def json_logging(*, told: Collection[str] = ()) -> Iterator[None]:
+    """Write what `logging` is told as JSON lines, within a block: warnings, and of `told` packages more."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
-    handler.setLevel(logging.WARNING)
-    root = logging.getLogger()
+    handler.addFilter(
+        lambda record: record.levelno >= logging.WARNING or record.name.split(".", 1)[0] in told
+    )
+    root, talkative = logging.getLogger(), [logging.getLogger(name) for name in told]
+    before = [logger.level for logger in talkative]
     root.addHandler(handler)
+    for logger in talkative:
+        logger.setLevel(logging.INFO)
     try:
         yield
     finally:
         root.removeHandler(handler)
+        for logger, level in zip(talkative, before, strict=True):
+            logger.setLevel(level)
 
 
 SERVER_LOGGING: Final[dict[str, Any]] = {

@@ -102,7 +102,9 @@ def _line(endpoint: Endpoint, waiting: int) -> str:
     if endpoint.disabled_at is not None:
         state = f"DISABLED {endpoint.disabled_at:%Y-%m-%d %H:%M} UTC: {endpoint.disabled_reason}"
     elif endpoint.failing_since is not None:
-        state = f"failing since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {endpoint.failures} times"
+        times = "once" if endpoint.failures == 1 else f"{endpoint.failures} times"
+        state = f"failing since {endpoint.failing_since:%Y-%m-%d %H:%M} UTC, {times}"
+        state += f": {endpoint.last_failure}" if endpoint.last_failure else ""
     else:
         state = "working"
     events = ",".join(sorted(endpoint.events))

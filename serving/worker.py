@@ -42,7 +42,27 @@ _SIDE_SECONDS: Final = 1.0
 _TIDY_SECONDS: Final = 3_600.0
 _TIDY_OVERLAYS_SECONDS: Final = 300.0
 _PAUSE_SECONDS: Final = 5.0
+_TOLD_SECONDS: Final = 10.0
 _LOG = logging.getLogger(__name__)
+
+
+class Tally:
+    """Tells how many customers were scored again: once all are, or every few seconds of a stream."""
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._count = 0
+        self._since = 0.0
+
+    def add(self, count: int) -> None:
+        """Take a step's count; 0 says that nothing waits."""
+        now = self._clock()
+        if self._count == 0:
+            self._since = now
+        self._count += count
+        if self._count and (count == 0 or now - self._since >= _TOLD_SECONDS):
+            _LOG.info("%s scored again", "1 customer" if self._count == 1 else f"{self._count:,} customers")
+            self._count = 0
 
 
 class Worker:
@@ -54,6 +74,7 @@ class Worker:
         self._state: State = open_state(environment)
         self._store: ScoreStore = open_store(environment)
         self._queue: RescoreQueue | None = None
+        self._tally = Tally()
 
     def rescore(self) -> int:
         """Score the customers of the next messages again, by the run that is live; return how many."""
@@ -64,7 +85,10 @@ class Worker:
         if self._queue is None or self._queue.score_run_id != run_id:
             self._queue = self._open_queue(run_id)
             self._queue.warm_up()
-        return self._queue.step()
+            _LOG.info("scores again by %s", run_id)
+        count = self._queue.step()
+        self._tally.add(count)
+        return count
 
     def run_job(self) -> bool:
         """Run the next export job; say whether there was one."""
@@ -162,7 +186,7 @@ def _command(
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: stop.set())
     sys.stderr.write(f"working for {var} (stop with Ctrl-C)\n")
-    with json_logging(), _alone(environment.layout, stop):
+    with json_logging(told=("serving",)), _alone(environment.layout, stop):
         if not stop.is_set():
             work(Worker(environment, load_settings()), stop)
 

@@ -108,6 +108,8 @@ def test_one_customer_and_one_order_each_are_advice(run: Ingest, saved: Callable
     each = run("--file", saved(HEAD + "c,2026-01-01,1\nd,2026-01-02,1\n"), var="each")
     assert "one_customer" in names(one, "advice")
     assert "one_order_each" in names(each, "advice")
+    added = run("--file", saved(HEAD + "c,2026-01-03,1\nd,2026-01-03,1\n"), var="each")
+    assert "one_order_each" not in names(added, "advice")
 
 
 def test_of_returns_alone_only_what_they_lack_is_missed(run: Ingest, saved: Callable[..., Path]) -> None:

@@ -20,6 +20,7 @@ from serving.logs import JsonFormatter, RequestLog, json_logging
 from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.migrate import make
+from serving.worker import Tally
 
 CANARY = "canary-3141"
 ONE = "/v1/customers/{customer_id}/predictions"
@@ -158,6 +159,21 @@ def test_warnings_have_the_same_form(monkeypatch: pytest.MonkeyPatch) -> None:
     assert (line["level"], line["logger"]) == ("warning", "serving.guard")
     assert line["event"] == "keys: one\ntwo\x1b[31m\x7f\x9b"
     logging.getLogger("serving.guard").warning("outside of the block")
+    assert written.getvalue() == b""
+
+
+def test_the_worker_tells_more_of_itself_and_no_more_of_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    written = io.BytesIO()
+    monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, write_through=True))
+    seconds = iter([0.0, 1.0, 5.0, 15.0, 16.0, 16.2])
+    with json_logging(told=("serving",)):
+        tally = Tally(clock=lambda: next(seconds))
+        for count in (50, 1, 50, 7, 0, 1):
+            tally.add(count)
+        logging.getLogger("alembic").info("no concern of ours")
+    events = [line["event"] for line in lines(written)]
+    assert events == ["108 customers scored again"]
+    logging.getLogger("serving.worker").info("outside of the block")
     assert written.getvalue() == b""
 
 

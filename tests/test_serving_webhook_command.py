@@ -1,5 +1,6 @@
 """The commands `make webhook` and `make deliver`."""
 
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -95,6 +96,19 @@ def test_a_mistake_is_one_clear_line_and_makes_nothing(
     assert message in err
     assert "canary" not in err
     assert not (tmp_path / "state").exists()
+
+
+def test_one_that_fails_is_listed_with_what_it_answered(
+    tmp_path: Path, ask: Asked, httpserver: HTTPServer
+) -> None:
+    for_development(tmp_path)
+    receiver = Receiver(httpserver, 503)
+    ask("--url", receiver.url, "--events", "all")
+    log = log_of(open_state(Environment(var=tmp_path)))
+    log.report_run([row("c1")], run(1))
+    log.report_run([row("c1", historic_number_of_orders=5)], run(2))
+    ask(command=deliver._command)
+    assert re.search(r"failing since .* UTC, once: it answered 503, 1 waiting$", ask()[1].strip())
 
 
 def test_a_webhook_that_nobody_knows_is_named(tmp_path: Path, ask: Asked) -> None:

@@ -142,6 +142,8 @@ def test_an_endpoint_that_fails_for_a_day_is_disabled_and_says_so(
     for wait in WAITS_SECONDS:
         assert shop.deliver() == Tally(failed=1)
         shop.clock.turn(seconds=wait)
+    ((failing, _),) = shop.webhooks.list_all()
+    assert (failing.failures, failing.last_failure) == (len(WAITS_SECONDS), "it answered 500")
     with caplog.at_level(logging.DEBUG):
         tally = shop.deliver()
     assert tally == Tally(failed=1, disabled=((endpoint.endpoint_id, "it failed for 24 hours"),))

@@ -29,6 +29,7 @@ _WAITING_MAX: Final = 10_000
 _AT_ONCE: Final = 1_000
 # Longer than an endpoint's turn and one request at its end.
 _LEASE: Final = timedelta(seconds=120)
+_SAID_MAX: Final = 200
 
 
 class Delivery(NamedTuple):
@@ -126,9 +127,11 @@ class Deliveries:
             update_endpoint(connection, endpoint_id, **RECOVERED)
 
     def note_failed(
-        self, endpoint_id: str, delivery: Delivery, *, retry_after: float | None = None
+        self, endpoint_id: str, delivery: Delivery, said: str, *, retry_after: float | None = None
     ) -> str | None:
         """Try a message again later, and its endpoint not before; return why it is disabled, if it is now.
+
+        `said` is what its receiver answered, or why there was no answer.
 
         An endpoint that has taken nothing for a day is disabled. A message that one which takes others has
         refused for a day is dropped.
@@ -157,6 +160,7 @@ class Deliveries:
                 connection,
                 endpoint_id,
                 failures=endpoint.failures + 1,
+                last_failure=said[:_SAID_MAX],
                 failing_since=text_of(since),
                 resume_at=text_of(now + _wait(endpoint.failures, retry_after)),
             )

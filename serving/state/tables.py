@@ -135,6 +135,7 @@ ENDPOINTS = sa.Table(
     sa.Column("leased_until", sa.String(32)),
     sa.Column("disabled_at", sa.String(32)),
     sa.Column("disabled_reason", sa.String(64)),
+    sa.Column("last_failure", sa.String(200)),
 )
 
 DELIVERIES = sa.Table(

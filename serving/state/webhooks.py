@@ -33,6 +33,7 @@ class Endpoint:
     resume_at: datetime | None = None
     disabled_at: datetime | None = None
     disabled_reason: str | None = None
+    last_failure: str | None = None
 
 
 class Webhooks:
@@ -110,7 +111,7 @@ class Webhooks:
             return read_endpoint(connection.execute(query).mappings().one())
 
 
-RECOVERED: Final = {"failures": 0, "failing_since": None, "resume_at": None}
+RECOVERED: Final = {"failures": 0, "failing_since": None, "resume_at": None, "last_failure": None}
 
 
 def update_endpoint(connection: sa.Connection, endpoint_id: str, **values: Any) -> int:  # noqa: ANN401 - as typed as the column
@@ -151,4 +152,5 @@ def read_endpoint(row: Any) -> Endpoint:  # noqa: ANN401 - a row of SQLAlchemy
         resume_at=instant_in(row["resume_at"]),
         disabled_at=instant_in(row["disabled_at"]),
         disabled_reason=row["disabled_reason"],
+        last_failure=row["last_failure"],
     )
