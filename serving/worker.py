@@ -18,6 +18,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Final
 
+# MLflow imports it while other threads are at the database already, which SQLAlchemy does not stand.
+import sqlalchemy.orm  # noqa: F401
 import typer
 
 from features.console import run_command
@@ -43,7 +45,7 @@ _TIDY_SECONDS: Final = 3_600.0
 _TIDY_OVERLAYS_SECONDS: Final = 300.0
 _PAUSE_SECONDS: Final = 5.0
 _TOLD_SECONDS: Final = 10.0
-_LOG = logging.getLogger(__name__)
+_LOG = logging.getLogger("serving.worker")
 
 
 class Tally:
