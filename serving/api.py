@@ -16,8 +16,8 @@ from serving import (
     routes_audiences,
     routes_batch,
     routes_changes,
-    routes_console,
     routes_customers,
+    routes_economics,
     routes_events,
     routes_exports,
     routes_hooks,
@@ -28,6 +28,8 @@ from serving import (
     routes_recommendations,
 )
 from serving.calls import Calls
+from serving.console import routes as console_routes
+from serving.console import routes_offers
 from serving.context import Context
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
@@ -55,7 +57,6 @@ from serving.state.overlays import Overlays
 from serving.state.suppressions import Suppressions
 from serving.suppressed import SuppressedPeople
 from serving.turns import Turns
-from serving.wording import Wording
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -86,8 +87,10 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_exports,
         routes_privacy,
         routes_models,
+        routes_economics,
         routes_metrics,
-        routes_console,
+        console_routes,
+        routes_offers,
         openapi,
     ):
         app.include_router(module.router)
@@ -143,7 +146,6 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
     return Context(
         environment=settings,
         runs=LiveRuns(open_store(settings), Overlays(state)),
-        wording=Wording(),
         cursors=CursorSigner(load_secret(private)),
         views={},
         guard=Guard(Keys(state), may_be_open=settings.is_loopback, executor=thread),

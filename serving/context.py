@@ -1,6 +1,7 @@
 """What every handler needs: the live runs, how rows are shown, cursors, keys. Made once a process."""
 
 from dataclasses import dataclass
+from typing import Final
 
 from fastapi import Request
 
@@ -21,7 +22,9 @@ from serving.state.database import State
 from serving.store import ScoreRun
 from serving.suppressed import SuppressedPeople
 from serving.turns import Turns
-from serving.wording import Wording
+from serving.wording import wording_in
+
+_VIEWS_KEPT: Final = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,9 +33,8 @@ class Context:
 
     environment: Environment
     runs: LiveRuns
-    wording: Wording
     cursors: CursorSigner
-    views: dict[str, RunView]
+    views: dict[tuple[str, str], RunView]
     guard: Guard
     limiter: Limiter
     receiver: Receiver
@@ -46,13 +48,15 @@ class Context:
     suppressed: SuppressedPeople
     privacy: PrivacyDesk
 
-    def view(self, run: ScoreRun) -> RunView:
-        """Return how a run's rows are shown."""
-        view = self.views.get(run.meta.score_run_id)
+    def view(self, run: ScoreRun, language: str = "en") -> RunView:
+        """Return how a run's rows are shown, with sentences in a language."""
+        key = (run.meta.score_run_id, language)
+        view = self.views.get(key)
         if view is None:
-            self.views.clear()
-            view = self.views[run.meta.score_run_id] = RunView(
-                run.meta, self.wording, stale_after_days=self.environment.stale_after_days
+            if len(self.views) >= _VIEWS_KEPT:
+                self.views.clear()
+            view = self.views[key] = RunView(
+                run.meta, wording_in(language), stale_after_days=self.environment.stale_after_days
             )
         return view
 

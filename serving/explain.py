@@ -18,7 +18,7 @@ from features.history import MONEY_SCALE, History, bucket_of
 from features.settings import Layout
 from features.slots import CUSTOMER_KINDS
 from features.snapshot import Snapshot
-from serving import console
+from serving.console.figures import ENGLISH
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.overlay_run import OverlaidRun
@@ -111,13 +111,13 @@ def _head(score: dict[str, Any]) -> Iterator[str]:
 def _timeline(orders: pl.DataFrame, score: dict[str, Any], *, was_rescored: bool) -> Iterator[str]:
     currency, gap = score["currency"], score["average_days_between_orders"]
     rhythm = "" if gap is None else f", one every {gap:.0f} days"
-    spend = console.money(score["historic_clv"], currency)
+    spend = ENGLISH.money(score["historic_clv"], currency)
     spend += " margin" if score["clv_basis"] == "margin" else ""
     yield ""
     count = score["historic_number_of_orders"]
     yield f"History: {count} {'order' if count == 1 else 'orders'}, {spend}{rhythm}"
     for order in orders.head(_ORDERS_SHOWN).iter_rows(named=True):
-        amount = console.money(order["amount"], currency)
+        amount = ENGLISH.money(order["amount"], currency)
         what = "product" if order["products"] == 1 else "different products"
         yield f"  {order['ordered_at']:%Y-%m-%d}  {amount:>12}  {order['products']:>4} {what}"
     if orders.height > _ORDERS_SHOWN:
@@ -140,12 +140,12 @@ def _window_text(early: object, late: object) -> str:
 def _risk(score: dict[str, Any]) -> Iterator[str]:
     usual, risk = score["usual_churn_probability"], score["churn_probability"]
     curve = [score[f"churn_probability_{days}"] for days in HORIZONS_DAYS]
-    points = ", ".join(f"{days} d {console.percent(p)}" for days, p in zip(HORIZONS_DAYS, curve, strict=True))
-    against = f"{console.times(risk, usual)} ({console.percent(usual)})"
+    points = ", ".join(f"{days} d {ENGLISH.percent(p)}" for days, p in zip(HORIZONS_DAYS, curve, strict=True))
+    against = f"{ENGLISH.ratio(risk, usual) or ENGLISH.percent(None)} × usual ({ENGLISH.percent(usual)})"
     state = f"band {score['risk_band']}{', lapsed' if score['lapsed'] else ''}"
     window = (score["next_order_p25_date"], score["next_order_p75_date"])
     yield ""
-    yield f"Churn within {score['churn_horizon_days']} days: {console.percent(risk)}, {against}, {state}"
+    yield f"Churn within {score['churn_horizon_days']} days: {ENGLISH.percent(risk)}, {against}, {state}"
     yield f"  {sparkline(curve)}  {points}{'  (partly extrapolated)' if score['extrapolated'] else ''}"
     yield f"  next order {_window_text(*window)}"
     for reason in score["reasons"] or ():
@@ -156,7 +156,7 @@ def _risk(score: dict[str, Any]) -> Iterator[str]:
 
 def _value(score: dict[str, Any]) -> Iterator[str]:
     names = ("predicted_clv", "predicted_clv_low", "predicted_clv_high", "value_at_risk")
-    expected, low, high, at_risk = (console.money(score[name], score["currency"]) for name in names)
+    expected, low, high, at_risk = (ENGLISH.money(score[name], score["currency"]) for name in names)
     yield ""
     within = f"within {score['clv_horizon_days']} days ({low} to {high})"
     yield f"Value: {expected} expected {within}, {at_risk} at risk"

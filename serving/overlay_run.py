@@ -119,6 +119,14 @@ class OverlaidRun:
         overlay = (await self._read([customer_id])).get(customer_id)
         return await self.base.get_owned(customer_id) if overlay is None else _owned(overlay)
 
+    async def get_timeline(self, customer_id: str) -> str | None:
+        """Return what had happened to a customer when the run was made."""
+        return await self.base.get_timeline(customer_id)
+
+    async def get_document(self, name: str) -> str | None:
+        """Return a document of the run about the shop as a whole."""
+        return await self.base.get_document(name)
+
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them)."""
         return await self.base.match_items(condition)

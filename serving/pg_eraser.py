@@ -13,7 +13,7 @@ from serving.pg_writer import SESSION, remove_unpublished, take_publish_lock
 from serving.run_counts import Gone, without
 from serving.store import ErasedScores, Membership, RunMeta, StoreError
 
-_TABLES: Final = ("scores", "recommendations", "owned")
+_TABLES: Final = ("scores", "recommendations", "owned", "timelines")
 _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM {0}.audience_members m "
     "JOIN {0}.scores s ON s.row_number = m.row_number WHERE s.customer_id = ANY(%s)"
@@ -47,10 +47,14 @@ class PgEraser:
         return ErasedScores(row_count, run_count)
 
     def _forget_in(self, score_run_id: str, schema: str, ids: list[str], group: Membership) -> int:
+        # Runs of earlier releases have fewer tables.
+        tables = [
+            name for name in _TABLES if self._one("SELECT to_regclass(%s) IS NOT NULL", f"{schema}.{name}")
+        ]
         with self._connection.transaction():
             found = self._connection.execute(_SELECT_GONE.format(schema), (ids,)).fetchall()
             removed = self._connection.execute(_DELETE_PLACES.format(schema), (ids,)).rowcount
-            for table in _TABLES:
+            for table in tables:
                 query = f"DELETE FROM {schema}.{table} WHERE customer_id = ANY(%s)"  # noqa: S608 - our own names
                 removed += self._connection.execute(query, (ids,)).rowcount
             if not removed:
@@ -61,7 +65,7 @@ class PgEraser:
             self._connection.execute(f"UPDATE {schema}.meta SET document = %s", (final.model_dump_json(),))  # noqa: S608 - our own names
             update = "UPDATE runs SET customer_count = %s WHERE score_run_id = %s"
             self._connection.execute(update, (count, score_run_id))
-        for table in (*_TABLES, "audience_members", "meta"):
+        for table in (*tables, "audience_members", "meta"):
             self._connection.execute(f"VACUUM {schema}.{table}")
         return removed
 

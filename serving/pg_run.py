@@ -34,6 +34,8 @@ _QUERIES: Final = {
     "scores": f"SELECT {_ROW} FROM {{0}}.scores s WHERE customer_id = ANY(%s)",  # noqa: S608 - our own names
     "lists": "SELECT kind, slots FROM {0}.recommendations WHERE customer_id = %s",
     "owned": "SELECT items FROM {0}.owned WHERE customer_id = %s",
+    "timeline": "SELECT body FROM {0}.timelines WHERE customer_id = %s",
+    "document": "SELECT body FROM {0}.documents WHERE name = %s",
     "numbers": "SELECT item_no FROM {0}.items WHERE product_id = ANY(%s)",
     "customers": "SELECT row_number, customer_id FROM {0}.scores WHERE row_number > %s "
     "ORDER BY row_number LIMIT %s",
@@ -89,6 +91,16 @@ class PgRun:
         """Return what a customer had bought; nothing where there is no such customer."""
         rows = await self._read("owned", customer_id)
         return unpack_owned(rows[0][0]) if rows else NOTHING_OWNED
+
+    async def get_timeline(self, customer_id: str) -> str | None:
+        """Return what happened to a customer, as JSON; None where nothing is kept."""
+        rows = await self._read("timeline", customer_id)
+        return str(rows[0][0]) if rows else None
+
+    async def get_document(self, name: str) -> str | None:
+        """Return a document about the shop as a whole, as JSON; None where the run has none of that name."""
+        rows = await self._read("document", name)
+        return str(rows[0][0]) if rows else None
 
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them); the newest conditions are kept."""

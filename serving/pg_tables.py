@@ -51,6 +51,8 @@ CREATE TABLE {{0}}.item_lists (item_no INTEGER NOT NULL, kind {_TEXT} NOT NULL, 
 CREATE TABLE {{0}}.audience_members (audience {_TEXT} NOT NULL, position BIGINT NOT NULL,
  row_number BIGINT NOT NULL, customer_id {_TEXT} NOT NULL, line BYTEA);
 CREATE TABLE {{0}}.placed (position BIGINT NOT NULL, customer_id {_TEXT} NOT NULL, line BYTEA);
+CREATE TABLE {{0}}.timelines (customer_id {_TEXT} NOT NULL, body {_TEXT} NOT NULL);
+CREATE TABLE {{0}}.documents (name {_TEXT} PRIMARY KEY, body {_TEXT} NOT NULL);
 CREATE TABLE {{0}}.meta (document {_TEXT} NOT NULL)"""
 """Without indexes: rows are copied in first."""
 
@@ -58,12 +60,21 @@ RUN_KEYS: Final = """
 ALTER TABLE {0}.scores ADD PRIMARY KEY (row_number);
 ALTER TABLE {0}.recommendations ADD PRIMARY KEY (customer_id, kind);
 ALTER TABLE {0}.owned ADD PRIMARY KEY (customer_id);
+ALTER TABLE {0}.timelines ADD PRIMARY KEY (customer_id);
 ALTER TABLE {0}.items ADD PRIMARY KEY (item_no), ADD UNIQUE (product_id);
 ALTER TABLE {0}.item_lists ADD PRIMARY KEY (item_no, kind);
 ALTER TABLE {0}.audience_members ADD PRIMARY KEY (audience, position);
 DROP TABLE {0}.placed"""
 
-RUN_TABLE_NAMES: Final = ("scores", "recommendations", "owned", "items", "item_lists", "audience_members")
+RUN_TABLE_NAMES: Final = (
+    "scores",
+    "recommendations",
+    "owned",
+    "timelines",
+    "items",
+    "item_lists",
+    "audience_members",
+)
 
 
 def run_schema(score_run_id: str) -> str | None:

@@ -1,6 +1,6 @@
 """Making a run in PostgreSQL: a schema of its own, filled with COPY, live by one update of the pointer."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from itertools import count
@@ -104,6 +104,14 @@ class PgRunWriter:
     def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
         """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
         self._copy("owned", owned)
+
+    def write_timelines(self, timelines: Iterable[tuple[str, str]]) -> None:
+        """Add (customer_id, what happened to them, as JSON)."""
+        self._copy("timelines", timelines)
+
+    def write_documents(self, documents: Mapping[str, str]) -> None:
+        """Add documents about the shop as a whole: JSON by name."""
+        self._copy("documents", documents.items())
 
     def write_items(self, items: Iterable[Item]) -> None:
         """Add products."""

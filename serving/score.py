@@ -41,10 +41,12 @@ from serving.publish_gate import check_like_the_last, check_numbers
 from serving.registry import RegistryError, load_champions
 from serving.rescore_queue import RescoreQueue
 from serving.scoring import ScoredRun, Scorers, score_shop
+from serving.shop_pages import shop_documents
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.suppressions import Suppressions
 from serving.store import RunMeta, RunWriter, ScoreStore
+from serving.timelines import build_timelines, read_said
 from serving.wording import Wording
 
 
@@ -131,6 +133,7 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
         if writer is not None:
             meta = meta.model_copy(update={"score_run_id": writer.score_run_id})
+            write_pages(scored, writer, meta, request)
             meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
             announce("changes")
@@ -181,6 +184,14 @@ def list_audiences(scored: ScoredRun, due: Due, request: Request) -> list[Audien
     return build_audiences(
         scored.scores.rows, due.nearest(), rules, control=request.settings.control, group=group
     )
+
+
+def write_pages(scored: ScoredRun, writer: RunWriter, meta: RunMeta, request: Request) -> None:
+    """Write what pages about customers and the shop show beside the scores."""
+    said = read_said(request.layout.ledger, meta)
+    rows, history, snapshot = scored.scores.rows, request.history, request.snapshot
+    writer.write_timelines(build_timelines(history, snapshot, said, customer_ids=rows["customer_id"]))
+    writer.write_documents(shop_documents(rows, meta, history=history, snapshot=snapshot, said=said))
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:

@@ -17,7 +17,7 @@ from serving.sqlite_control import Control, replace_durably
 from serving.sqlite_writer import remove_partial
 from serving.store import ErasedScores, Membership, RunMeta, StoreError
 
-_TABLES: Final = ("scores", "recommendations", "owned")
+_TABLES: Final = ("scores", "recommendations", "owned", "timelines")
 _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM audience_members m "
     "JOIN scores s ON s.row_number = m.row_number WHERE s.customer_id = ?"
@@ -77,19 +77,25 @@ class SqliteEraser:
 def _holds(connection: sqlite3.Connection, customer_id: str) -> bool:
     return any(
         connection.execute(f"SELECT 1 FROM {table} WHERE customer_id = ? LIMIT 1", (customer_id,)).fetchone()  # noqa: S608 - our own names
-        for table in _TABLES
+        for table in _tables(connection)
     )
+
+
+def _tables(connection: sqlite3.Connection) -> list[str]:
+    """Return the tables of a run that name people; runs of earlier releases have fewer."""
+    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    return [name for name in _TABLES if name in found]
 
 
 def _delete(
     connection: sqlite3.Connection, customer_ids: Collection[str], group: Membership
 ) -> tuple[int, int]:
     """Delete people, and say how many rows went and how many customers are left."""
-    gone, removed = list[Gone](), 0
+    gone, removed, tables = list[Gone](), 0, _tables(connection)
     for each in customer_ids:
         gone += [Gone(*row) for row in connection.execute(_SELECT_GONE, (each,))]
         removed += connection.execute(_DELETE_PLACES, (each,)).rowcount
-        for table in _TABLES:
+        for table in tables:
             query = f"DELETE FROM {table} WHERE customer_id = ?"  # noqa: S608 - our own names
             removed += connection.execute(query, (each,)).rowcount
     customer_count = int(connection.execute("SELECT count(*) FROM scores").fetchone()[0])

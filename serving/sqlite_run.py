@@ -67,6 +67,8 @@ CREATE TABLE item_lists (item_no INTEGER NOT NULL, kind TEXT NOT NULL, slots BLO
  PRIMARY KEY (item_no, kind)) WITHOUT ROWID;
 CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL, row_number INTEGER NOT NULL,
  customer_id TEXT NOT NULL, line BLOB, PRIMARY KEY (audience, position)) WITHOUT ROWID;
+CREATE TABLE timelines (customer_id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE documents (name TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE meta (document TEXT NOT NULL);
 """
 
@@ -121,6 +123,16 @@ class SqliteRun:
         """Return what a customer had bought; nothing where there is no such customer."""
         rows = self._read("SELECT items FROM owned WHERE customer_id = ?", (customer_id,))
         return unpack_owned(rows[0][0]) if rows else NOTHING_OWNED
+
+    async def get_timeline(self, customer_id: str) -> str | None:
+        """Return what happened to a customer, as JSON; None where nothing is kept."""
+        rows = self._read("SELECT body FROM timelines WHERE customer_id = ?", (customer_id,))
+        return str(rows[0][0]) if rows else None
+
+    async def get_document(self, name: str) -> str | None:
+        """Return a document about the shop as a whole, as JSON; None where the run has none of that name."""
+        rows = self._read("SELECT body FROM documents WHERE name = ?", (name,))
+        return str(rows[0][0]) if rows else None
 
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them); the newest conditions are kept."""

@@ -2,7 +2,7 @@
 
 import fcntl
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Self, TextIO
@@ -60,6 +60,14 @@ class SqliteRunWriter:
     def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
         """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
         self._connection.executemany("INSERT INTO owned VALUES (?, ?)", owned)
+
+    def write_timelines(self, timelines: Iterable[tuple[str, str]]) -> None:
+        """Add (customer_id, what happened to them, as JSON)."""
+        self._connection.executemany("INSERT INTO timelines VALUES (?, ?)", timelines)
+
+    def write_documents(self, documents: Mapping[str, str]) -> None:
+        """Add documents about the shop as a whole: JSON by name."""
+        self._connection.executemany("INSERT INTO documents VALUES (?, ?)", documents.items())
 
     def write_items(self, items: Iterable[Item]) -> None:
         """Add products."""

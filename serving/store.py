@@ -25,7 +25,7 @@ from features.owned import OwnedItems
 from features.slots import Slot
 from serving.rows import STORED_NAMES
 
-SCHEMA_VERSION = 4
+SCHEMA_VERSION = 5
 LINE: Final = "@line"
 """Stands among the columns that are asked of a list's members for their line; null where none was written."""
 
@@ -249,6 +249,14 @@ class ScoreRun(Protocol):
         """Return what a customer had bought; nothing where there is no such customer."""
         ...
 
+    async def get_timeline(self, customer_id: str) -> str | None:
+        """Return what happened to a customer, as JSON of `serving.timelines`; None where nothing is kept."""
+        ...
+
+    async def get_document(self, name: str) -> str | None:
+        """Return a document about the shop as a whole, as JSON; None where the run has none of that name."""
+        ...
+
     async def match_items(self, condition: Condition | None) -> MatchingItems:
         """Return the items that pass a condition (None: all of them)."""
         ...
@@ -351,6 +359,14 @@ class RunWriter(Protocol):
 
     def write_owned(self, owned: Iterable[tuple[str, bytes]]) -> None:
         """Add (customer_id, packed purchases); customers who bought nothing may be left out."""
+        ...
+
+    def write_timelines(self, timelines: Iterable[tuple[str, str]]) -> None:
+        """Add (customer_id, what happened to them, as JSON of `serving.timelines`)."""
+        ...
+
+    def write_documents(self, documents: Mapping[str, str]) -> None:
+        """Add documents about the shop as a whole: JSON by name, nobody's id in it."""
         ...
 
     def write_items(self, items: Iterable[Item]) -> None:

@@ -10,6 +10,8 @@ from functools import lru_cache, partial
 from string import Formatter
 from typing import Any
 
+from serving import wording_ko
+
 Number = int | float
 
 _WORDS_KEPT = 4_096
@@ -155,7 +157,16 @@ ENGLISH = Language(
         "season": "the time of the year",
     },
 )
-LANGUAGES: dict[str, Language] = {"en": ENGLISH}
+KOREAN = Language(
+    wording_ko.SENTENCES, wording_ko.RECOMMENDATIONS, wording_ko.PLAIN, thousands=",", percent="{}%"
+)
+LANGUAGES: dict[str, Language] = {"en": ENGLISH, "ko": KOREAN}
+
+
+@lru_cache(maxsize=8)
+def wording_in(language: str) -> "Wording":
+    """Return the sentences of a language of `LANGUAGES`, made once."""
+    return Wording(language)
 
 
 class Wording:

@@ -95,6 +95,7 @@ ROUTES = (
     "/v1/events/batch",
     "/v1/hooks/shopify/main",
     "/v1/hooks/woocommerce/main",
+    "/v1/economics",
     "/v1/exports",
     "/v1/jobs/j_0",
     "/v1/jobs/j_0/files/f",
@@ -106,9 +107,18 @@ ROUTES = (
     "/readyz",
     "/metrics",
     "/",
+    "/lists",
+    "/lists/at-risk",
+    "/customers?id=c1",
+    "/customers/c1",
+    "/rfm",
+    "/value",
+    "/recommendations?id=c1",
+    "/scorecard",
+    "/language/ko",
     "/assets/console.css",
 )
-POSTS = ("/v1/predictions/batch", "/v1/events/batch", "/v1/exports")
+POSTS = ("/v1/predictions/batch", "/v1/events/batch", "/v1/exports", "/v1/economics")
 DEEP = 100_000
 BODIES = (
     b"",

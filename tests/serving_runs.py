@@ -1,7 +1,7 @@
 """Hand-made score runs for the serving tests, written through the real store."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -165,6 +165,8 @@ def publish(
     *,
     control_group_share: float = 0.0,
     lines: Iterable[bytes] | None = None,
+    documents: Mapping[str, Any] | None = None,
+    timelines: Mapping[str, Any] | None = None,
     **changes: Any,
 ) -> RunMeta:
     """Publish a run in which everybody is at risk, in the order given, with two products to recommend."""
@@ -183,6 +185,8 @@ def publish(
             ]
         )
         writer.write_audience("at-risk", ids, lines)
+        writer.write_documents({name: json.dumps(body) for name, body in (documents or {}).items()})
+        writer.write_timelines((customer, json.dumps(body)) for customer, body in (timelines or {}).items())
         counts = AudienceCounts(
             title="At risk",
             rule='risk_band == "high" and lapsed != true',

@@ -1,79 +1,223 @@
-"""The marketer's page: what it says, that nothing in it can run, that it pages."""
+"""The marketer's console: what its pages say, that nothing in them can run, that lists page."""
 
 import re
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from serving_runs import meta, publish
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving import console
-from serving.routes_console import PAGE_ROWS
+from serving.console.figures import Figures
+from serving.console.pages import NAVIGATION
+from serving.console.routes import PAGE_ROWS
 from serving.store import AudienceCounts
 
 HOSTILE = "<script>alert(1)</script>"
+KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
+GROUP: dict[str, Any] = {
+    "customer_count": 27,
+    "customer_share": 0.9,
+    "historic_clv": 10_827.0,
+    "money_share": 0.95,
+    "predicted_clv": 3_294.0,
+    "mean_silent_days": 143.0,
+    "consent_share": 1.0,
+}
+DOCUMENTS: dict[str, Any] = {
+    "week": {
+        "days": 7,
+        "new_count": 1,
+        "returned_count": 6,
+        "slipped_count": 41,
+        "slipped_value": 3_100_000.0,
+    },
+    "groups": {
+        "groups": [{"rfm_segment": "PREVIOUSLY_LOYAL", **GROUP}],
+        "cells": [{"rfm_recency": 2, "rfm_frequency": 3, **GROUP}],
+    },
+    "channels": [
+        {
+            "acquisition_channel": HOSTILE,
+            "customer_count": 27,
+            "historic_clv": 401.0,
+            "predicted_clv": 122.0,
+            "acquisition_cost": 150.0,
+            "costed_count": 20,
+        }
+    ],
+}
+TIMELINES: dict[str, Any] = {
+    HOSTILE: {"orders": [["2026-07-02", 57.3, 3]], "scores": [["2026-10-22", 0.31, 140.0]]}
+}
 
 
 @pytest.fixture(scope="module")
 def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
     var: Path = tmp_path_factory.mktemp("var")
-    publish(var, [HOSTILE, "a/b", *(f"c{number}" for number in range(PAGE_ROWS))])
+    ids = [HOSTILE, "a/b", *(f"c{number}" for number in range(PAGE_ROWS))]
+    publish(var, ids, documents=DOCUMENTS, timelines=TIMELINES)
     with open_client(var) as opened:
         yield opened
 
 
-def test_the_page_says_what_a_marketer_needs(client: TestClient) -> None:
-    page = re.sub(r"\s+", " ", client.get("/").text)
+def read(client: TestClient, address: str, **headers: str) -> str:
+    """Return a page's text, its white space as a browser shows it."""
+    answer = client.get(address, headers=headers)
+    assert answer.status_code == 200, address
+    return re.sub(r"\s+", " ", answer.text)
+
+
+def test_the_overview_says_how_the_shop_is(client: TestClient) -> None:
+    page = read(client, "/")
     assert "27 customers at risk" in page
-    assert "Orders before <time" in page
-    assert "22 Nov 2026" in page
-    assert "<strong>16 %</strong> usually let 90 days pass without an order" in page
-    assert "from 24 %" in page
-    assert "<strong>49 %</strong>, 3.1 × usual" in page
+    assert "Orders before 22 Nov 2026" in page
+    assert "16 % usually let 90 days pass without an order" in page
+    assert "In the last 7 days 41 customers slipped (€3,100,000 at stake); 6 came back, 1 is new." in page
+    assert "Better than every simple rule" in page
+
+
+def test_a_list_says_what_a_marketer_needs(client: TestClient) -> None:
+    page = read(client, "/lists/at-risk")
+    assert "At risk: 27 customers" in page
+    assert "Risk is high from 24 %" in page
+    assert re.search(r"<strong>49 %</strong> <span class=\"nowrap\">3\.1 × usual", page)
     assert "143 days since the last order; the usual gap is 41" in page
     assert "2 who refused contact are left out" in page
-    assert "the best simple rule: recency" in page
-    assert "0.873" in page
-    assert "0.818" in page
     assert 'href="/v1/audiences/at-risk/export.csv"' in page
 
 
-def test_the_page_says_whom_the_files_leave_out(tmp_path: Path) -> None:
-    counts = AudienceCounts(member_count=600, control_group_share=0.1, control_group_count=61)
+def test_a_list_says_whom_its_files_leave_out(tmp_path: Path) -> None:
+    counts = AudienceCounts(member_count=600, control_group_share=1.0, control_group_count=61)
     publish(tmp_path, ["c1"], audiences={"at-risk": counts})
     with open_client(tmp_path) as client:
-        assert "The files leave 61 of them out on purpose, as a control group." in client.get("/").text
+        page = read(client, "/lists/at-risk")
+    assert "The files leave 61 of them out on purpose, as a control group." in page
+    assert "7 orders · control group" in page
 
 
-def test_nothing_in_the_page_can_run(client: TestClient) -> None:
-    answer = client.get("/")
+def test_a_customer_is_told_with_reasons_value_orders_and_offers(client: TestClient) -> None:
+    page = read(client, "/customers/%3Cscript%3Ealert%281%29%3C%2Fscript%3E")
+    for words in (
+        "slipping · Previously loyal · 7 orders, €401",
+        "no order within 90 days · 3.1 × usual",
+        "+18.0</span> <bdi>143 days since the last order",
+        "€0 – €301",
+        "11 Dec 2026 – later than a year",
+        '<td>2 Jul 2026</td><td class="number">€57.30</td>',
+        '<td>22 Oct 2026</td><td class="number">31 %</td>',
+        "<bdi>Mug</bdi>",
+        "bought 3 times before",
+    ):
+        assert words in page, words
+
+
+def test_a_customer_who_is_unknown_is_said_to_be(client: TestClient) -> None:
+    answer = client.get("/customers/nobody")
+    assert answer.status_code == 404
+    assert "No customer has this id" in answer.text
+    assert client.get("/customers?id=c1", follow_redirects=False).headers["location"] == "/customers/c1"
+    assert "Find a customer" in client.get("/customers").text
+
+
+def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
+    page = read(client, "/rfm")
+    assert "Previously loyal" in page
+    assert "€10,827" in page
+    assert re.search(r"heat-4\"><strong>27</strong><span class=\"unit\">95 % · 143 d", page)
+
+
+def test_the_value_page_shows_channels_and_computes(client: TestClient) -> None:
+    page = read(client, "/value?clv=100&cac=20&conversion_rate=0.1")
+    assert '3.5 : 1 <span class="unit">✓ 3 : 1 or better' in page
+    assert "known of 20" in page
+    for words in ("5 : 1 ·", "€80.00", "<dd>2.4</dd>", "€10.00", "€3.33"):
+        assert words in page, words
+    wrong = read(client, "/value?clv=x&cac=-2&new_customer_count=3")
+    assert "CLV is a number." in wrong
+    assert "The cost of a customer is a number from 0 on." in wrong
+    assert 'value="x"' in wrong
+
+
+def test_offers_are_previewed_under_a_filter(client: TestClient) -> None:
+    assert "bought 3 times before" in read(client, "/recommendations?id=a/b")
+    assert "<bdi>Mug</bdi></a>" not in read(client, "/recommendations?id=a/b&filter=price+%3C+9")
+    assert "this is what somebody unknown gets" in read(client, "/recommendations?id=nobody")
+    assert "There is no product with this id." in read(client, "/recommendations?product=none")
+    assert "write a condition such as" in read(client, "/recommendations?filter=price+%3C")
+    assert client.get("/recommendations?limit=51").status_code == 422
+
+
+def test_the_scorecard_stands_beside_the_simple_rules(client: TestClient) -> None:
+    page = read(client, "/scorecard")
+    assert "the best simple rule: recency" in page
+    assert "0.873" in page
+    assert "0.818" in page
+
+
+@pytest.mark.parametrize("address", [*(path for path, _ in NAVIGATION), "/customers/c1", "/lists/at-risk"])
+def test_nothing_in_a_page_can_run_and_every_page_speaks_korean(client: TestClient, address: str) -> None:
+    answer = client.get(address)
+    assert answer.status_code == 200
     assert HOSTILE not in answer.text
-    assert "&lt;script&gt;" in answer.text
     assert "<script" not in answer.text
     assert "style=" not in answer.text
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
+    assert '<html lang="ko">' in client.get(address, headers=KOREAN).text
+
+
+def test_hostile_names_are_shown_as_text(client: TestClient) -> None:
+    for address in ("/lists/at-risk", "/value"):
+        assert "&lt;script&gt;" in client.get(address).text
+
+
+def test_reasons_money_and_dates_are_korean_for_koreans(client: TestClient) -> None:
+    page = read(client, "/lists/at-risk", **KOREAN)
+    assert "마지막 주문 후 143일 경과, 평소 간격은 41일" in page
+    assert "2026. 7. 2." in page
+    assert "이탈 위험" in page
+
+
+def test_a_language_that_was_picked_stays(client: TestClient) -> None:
+    picked = client.get("/language/ko?next=/lists%3Fa%3Db", follow_redirects=False)
+    assert picked.status_code == 303
+    assert picked.headers["location"] == "/lists?a=b"
+    assert "SameSite=lax" in picked.headers["set-cookie"]
+    cookie = picked.headers["set-cookie"].partition(";")[0]
+    assert '<html lang="ko">' in client.get("/", headers={"cookie": cookie}).text
+    for elsewhere in ("//example.com", "https://example.com", "/\\example.com"):
+        away = client.get("/language/en", params={"next": elsewhere}, follow_redirects=False)
+        assert away.headers["location"] == "/"
+    assert client.get("/language/xx").status_code == 422
+    client.cookies.clear()
 
 
 def test_links_lead_to_the_customer_byte_for_byte(client: TestClient) -> None:
-    links = re.findall(r'href="(/v1/customers/[^"]+)"', client.get("/").text)
-    found = [client.get(link.replace("&amp;", "&")).json()["customer_id"] for link in links[:2]]
-    assert found == [HOSTILE, "a/b"]
+    links = re.findall(r'href="(/customers/[^"]+)"', client.get("/lists/at-risk").text)
+    assert [client.get(link.replace("&amp;", "&")).status_code for link in links[:2]] == [200, 200]
+    assert "<bdi>a/b</bdi></h1>" in client.get(links[1]).text
 
 
 def test_pages_follow_each_other(client: TestClient) -> None:
-    first = client.get("/")
+    first = client.get("/lists/at-risk")
     following = re.search(r'rel="next" href="([^"]+)"', first.text)
     assert following
     second = client.get(following[1])
     assert f"{PAGE_ROWS + 1}–27 of 27" in second.text
     assert 'rel="next"' not in second.text
     assert "Back to the start" in second.text
-    assert client.get("/?cursor=forged").status_code == 422
+    assert client.get("/lists/at-risk?cursor=forged").status_code == 422
+    assert client.get("/lists/none").status_code == 404
+
+
+def test_a_list_of_those_with_most_to_spend(client: TestClient) -> None:
+    assert "Nobody is on this list" in client.get("/lists/at-risk?min_clv=1000").text
+    assert "export.csv?min_clv=100.0" in client.get("/lists/at-risk?min_clv=100").text
 
 
 def test_the_style_is_served_from_here(client: TestClient) -> None:
@@ -82,20 +226,34 @@ def test_the_style_is_served_from_here(client: TestClient) -> None:
     assert "http" not in answer.text
 
 
-def test_nobody_at_risk_and_no_usual_risk_make_a_page_too(tmp_path: Path) -> None:
+def test_nobody_at_risk_and_no_usual_risk_make_pages_too(tmp_path: Path) -> None:
     publish(tmp_path, [], usual_churn_probability=None, lapsed_after_days=None, models={})
     with open_client(tmp_path) as client:
         assert "Nobody is at risk" in client.get("/").text
+        assert "Nobody is on this list" in client.get("/lists/at-risk").text
+        assert "too small for groups" in client.get("/rfm").text
+        assert "No model is in this run" in client.get("/scorecard").text
+
+
+def test_without_a_run_the_page_says_what_to_do(tmp_path: Path) -> None:
+    with open_client(tmp_path) as client:
+        answer = client.get("/")
+    assert answer.status_code == 503
+    assert "No scores yet" in answer.text
 
 
 def test_money_and_dates_are_written_as_people_do() -> None:
-    assert console.money(1234.56, "EUR") == "€1,235"
-    assert console.money(57.3, "EUR") == "€57.30"
-    assert console.money(0.0, "KRW") == "₩0"
-    assert console.money(None, "EUR") == "–"
-    assert console.day("2026-07-02T10:11:00Z") == "2 Jul 2026"
-    assert console.percent(0.184) == "18 %"
-    assert console.count(12345) == "12,345"
+    english, korean = Figures("en_GB"), Figures("ko_KR")
+    assert english.money(1234.56, "EUR") == "€1,235"
+    assert english.money(57.3, "EUR") == "€57.30"
+    assert english.money(0.0, "KRW") == "₩0"
+    assert korean.money(12_345.0, "KRW") == "₩12,345"
+    assert english.money(None, "EUR") == "–"
+    assert english.day("2026-07-02T10:11:00Z") == "2 Jul 2026"
+    assert korean.day("2026-07-02T10:11:00Z") == "2026. 7. 2."
+    assert english.percent(0.184) == "18 %"
+    assert english.count(12345) == "12,345"
+    assert english.number(3.14159, 2) == "3.14"
 
 
 @pytest.mark.parametrize(("grade", "is_warned"), [("F", True), ("C", False), (None, False)])
@@ -105,6 +263,7 @@ def test_a_useless_model_is_warned_of_above_its_list(
     card = meta().models["churn"].model_copy(update={"grade": grade})
     publish(tmp_path, models={"churn": card})
     with open_client(tmp_path) as client:
-        page = client.get("/").text
+        page = client.get("/lists/at-risk").text
+        scorecard = client.get("/scorecard").text
     assert ("Do not act on this list" in page) == is_warned
-    assert (f"Grade {grade}" in page) == (grade is not None)
+    assert (f"Grade {grade}" in scorecard) == (grade is not None)

@@ -113,7 +113,7 @@ def test_an_export_holds_everybody(served: Served) -> None:
 
 
 def test_the_page_and_the_checks(served: Served) -> None:
-    page = served.client.get("/").text
+    page = served.client.get("/lists/at-risk").text
     assert "김철수" in page
     assert "Mug" in page
     assert served.client.get("/readyz").json()["score_run_id"] == "s_0001"

@@ -33,6 +33,7 @@ IN_PATHS = {
     "job_id": "j_0",
     "request_id": "pr_0",
     "name": "f",
+    "code": "ko",
 }
 HOST = {"host": "127.0.0.1:8000"}
 

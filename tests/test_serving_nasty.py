@@ -60,6 +60,8 @@ def fault_of(nasty: Nasty, answer: Answer) -> str | None:
 
 
 def _fault_of_problem(nasty: Nasty, answer: Answer) -> str | None:
+    if answer.status == 404 and answer.headers.get("content-type", "").startswith("text/html"):
+        return None if nasty.target.startswith("/customers") else "a page"
     if answer.headers.get("content-type") != MEDIA_TYPE:
         return "no problem"
     if nasty.method == "HEAD":

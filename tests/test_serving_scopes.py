@@ -32,7 +32,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
         "/v1/audiences/at-risk/export.csv",
         "/v1/models/current",
         "/readyz",
-        "/",
     ],
 )
 def test_a_call_without_a_query_is_answered_as_with_one(client: TestClient, path: str) -> None:

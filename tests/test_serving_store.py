@@ -231,8 +231,14 @@ def test_what_a_run_says_of_products_is_read_back(store: ScoreStore, ask: Ask) -
         writer.write_items(items)
         writer.write_item_lists([(0, "similar", pack_slots(LIST)), (0, "bundle", pack_slots(LIST[:1]))])
         writer.write_owned([("c1", bytes(4))])
+        writer.write_timelines([("c1", '{"orders": []}')])
+        writer.write_documents({"week": '{"days": 7}'})
         writer.publish(meta())
     run = live(store)
+    assert ask(run.get_timeline("c1")) == '{"orders": []}'
+    assert ask(run.get_timeline("nobody")) is None
+    assert ask(run.get_document("week")) == '{"days": 7}'
+    assert ask(run.get_document("none")) is None
     assert ask(run.get_items([2, 1, 0, 7])) == dict(enumerate(items))
     assert sorted(ask(run.item_numbers(["p2", "p0", "none", "p0"]))) == [0, 2]
     found = ask(run.get_item_lists(["p0", "p1", "none"]))

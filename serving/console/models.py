@@ -1,0 +1,75 @@
+"""The champions as the console shows them: what they are, and how they did beside the simple rules."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from serving.console.figures import NOTHING
+from serving.console.words import METHODS, METRICS, TASKS
+from serving.store import RunMeta
+
+_SIGNED: Final = "total_bias"
+
+
+@dataclass(frozen=True, slots=True)
+class MetricLine:
+    """One figure of a model beside the same figure of its baseline; the label is a sentence to translate."""
+
+    label: str
+    value: str
+    baseline: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelLine:
+    """One champion; `task`, `method` and labels are sentences to translate, `beats` whether it won."""
+
+    task: str
+    title: str
+    method: str
+    version: int
+    baseline: str | None
+    beats: bool | None
+    grade: str | None
+    origins: list[str]
+    metrics: list[MetricLine]
+
+
+def model_lines(meta: RunMeta) -> list[ModelLine]:
+    """Return the champions in the order churn, value, recommendations, beside their baselines."""
+    lines = []
+    for task, label in TASKS.items():
+        card = meta.models.get(task)
+        if card is None:
+            continue
+        baseline = card.scorecard.get("baseline") or {}
+        name = baseline.get("candidate")
+        lines.append(
+            ModelLine(
+                task=label,
+                title=card.candidate.replace("_", " "),
+                method=METHODS.get(card.method, card.method),
+                version=card.version,
+                baseline=name and name.replace("_", " "),
+                beats=card.beats_baseline,
+                grade=card.grade,
+                origins=card.scorecard.get("origins") or [],
+                metrics=_metric_lines(card.scorecard.get("metrics") or {}, baseline.get("metrics") or {}),
+            )
+        )
+    return lines
+
+
+def _metric_lines(own: dict[str, Any], baseline: dict[str, Any]) -> list[MetricLine]:
+    return [
+        MetricLine(label, _figure(name, own[name]), _figure(name, baseline.get(name)))
+        for name, label in METRICS.items()
+        if own.get(name) is not None
+    ]
+
+
+def _figure(name: str, value: float | None) -> str:
+    if value is None:
+        return NOTHING
+    if name == _SIGNED:
+        return f"{value * 100:+.0f} %"
+    return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"

@@ -1,0 +1,228 @@
+"""Pages for every reader of a shop's scores: overview, lists, one customer, the models' scorecard."""
+
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+import orjson
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from serving.audiences import AT_RISK, find_audience
+from serving.console.calculator import CalculatorAsked, calculate, channel_economics
+from serving.console.models import model_lines
+from serving.console.pages import page
+from serving.console.tongues import COOKIE, LOCALES, tongue_of
+from serving.context import Context, context_of
+from serving.cursor import Cursor
+from serving.ids import id_in_path, read_id
+from serving.present import item_numbers
+from serving.problems import FieldError, ProblemError, malformed
+from serving.scopes import ScopedRoute, needs
+from serving.slot_choice import choose_lists
+from serving.store import AudienceCounts, RunGoneError, ScoreRun
+
+router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+
+PAGE_ROWS: Final = 25
+_OVERVIEW_ROWS: Final = 5
+_PLACES: Final = 6
+_YEAR_SECONDS: Final = 31_536_000
+"""The picked language is kept for a year."""
+
+
+@router.get("/", openapi_extra=needs("audiences:read"))
+async def show_overview(request: Request) -> Response:
+    """Show the health of the base: who is at risk and what that puts at stake, lists, models, freshness."""
+    context = context_of(request)
+    try:
+        run = context.runs.current()
+    except ProblemError as problem:
+        if problem.status != 503:
+            raise
+        return page(request, "empty.html", status=503)
+    view = context.view(run, tongue_of(request).code)
+    members = await run.list_members(AT_RISK, limit=_OVERVIEW_ROWS)
+    week = await _document(run, "week")
+    people = context.suppressed.people
+    customers = [view.flat(member.row) for member in members if member.row[0] not in people]
+    return page(
+        request,
+        "overview.html",
+        meta=run.meta,
+        week=week,
+        is_stale=view.is_stale,
+        counts=run.meta.audiences.get(AT_RISK, AudienceCounts(member_count=0)),
+        customers=[_line(flat) for flat in customers],
+        models=model_lines(run.meta),
+    )
+
+
+@router.get("/lists", openapi_extra=needs("audiences:read"))
+async def show_lists(request: Request) -> Response:
+    """Show the named lists with their sizes and rules."""
+    run = context_of(request).runs.current()
+    return page(request, "lists.html", meta=run.meta)
+
+
+@router.get("/lists/{slug}", openapi_extra=needs("audiences:read"))
+async def show_list(
+    request: Request,
+    slug: str,
+    cursor: Annotated[str | None, Query(max_length=2048)] = None,
+    clv_min: Annotated[float | None, Query(alias="min_clv", allow_inf_nan=False)] = None,
+) -> Response:
+    """Show the members of a list, a page at a time, those of its control group marked."""
+    context = context_of(request)
+    find_audience(context.runs.current(), slug, context.control_group, context.suppressed.people)
+    try:
+        run, place = await _place(context, slug, cursor, clv_min)
+    except RunGoneError:
+        run, place = await _place(context, slug, None, clv_min)
+    members = await run.list_members(slug, after=place.position, limit=PAGE_ROWS + 1, clv_min=place.clv_min)
+    people = context.suppressed.people
+    shown = [member for member in members[:PAGE_ROWS] if member.row[0] not in people]
+    view = context.view(run, tongue_of(request).code)
+    flats = [view.flat(member.row) for member in shown]
+    tops = await run.list_top_products([flat["customer_id"] for flat in flats])
+    following = None
+    if len(members) > PAGE_ROWS:
+        following = context.cursors.write(place._replace(position=members[PAGE_ROWS - 1].position))
+    counts = run.meta.audiences[slug]
+    return page(
+        request,
+        "list.html",
+        meta=run.meta,
+        slug=slug,
+        counts=counts,
+        clv_min=place.clv_min,
+        customers=[
+            _line(flat)
+            | {
+                "offer": _name_of(tops.get(flat["customer_id"])),
+                "in_control": context.control_group.holds(
+                    slug, flat["customer_id"], share=counts.control_group_share
+                ),
+            }
+            for flat in flats
+        ],
+        first_position=shown[0].position if shown else 0,
+        last_position=shown[-1].position if shown else 0,
+        is_first_page=place.position == 0,
+        next_cursor=following,
+    )
+
+
+@router.get("/customers", openapi_extra=needs("audiences:read"))
+async def find_customer(request: Request, customer_id: Annotated[str, Query(alias="id")] = "") -> Response:
+    """Lead from an id to its page."""
+    if not customer_id.strip():
+        return page(request, "customer_search.html", is_unknown=False)
+    exact = read_id(quote(customer_id.strip(), safe="").encode(), pointer="/query/id")
+    return RedirectResponse(f"/customers/{quote(exact, safe='')}", status_code=303)
+
+
+@router.get("/customers/{customer_id:customer_id}", openapi_extra=needs("audiences:read"))
+async def show_customer(request: Request, customer_id: str) -> Response:
+    """Show one customer: scores, reasons, lists with their reasons."""
+    del customer_id  # decoded loosely by the router; the raw path has it byte for byte
+    exact = id_in_path(request.scope["raw_path"], before=b"/customers/", after=b"")
+    context = context_of(request)
+    run = context.runs.current()
+    row = None if exact in context.suppressed.people else await run.get_score(exact)
+    if row is None:
+        return page(request, "customer_search.html", status=404, is_unknown=True)
+    view = context.view(run, tongue_of(request).code)
+    bought = await context.receiver.bought_since(exact, run.heard_through(exact))
+    chosen = await choose_lists(run, exact, is_known=True, limit=_PLACES, bought_since=bought)
+    items = await run.get_items(item_numbers(chosen.lists, limit=_PLACES))
+    return page(
+        request,
+        "customer.html",
+        meta=run.meta,
+        c=_line(view.flat(row)),
+        lists=view.lists(chosen.lists, items, limit=_PLACES, with_product=True),
+        timeline=_parsed(await run.get_timeline(exact)) or {"orders": [], "scores": []},
+        was_rescored=run.version_of(exact) != run.meta.score_run_id,
+    )
+
+
+@router.get("/rfm", openapi_extra=needs("audiences:read"))
+async def show_groups(request: Request) -> Response:
+    """Show the RFM groups, and the grid of recency by frequency."""
+    run = context_of(request).runs.current()
+    found = await _document(run, "groups") or {"groups": [], "cells": []}
+    cells = {(cell["rfm_recency"], cell["rfm_frequency"]): cell for cell in found["cells"]}
+    scores = range(1, max([5, *(score for place in cells for score in place)]) + 1)
+    return page(
+        request, "groups.html", meta=run.meta, groups=found["groups"], cells=cells, scores=list(scores)
+    )
+
+
+@router.get("/value", openapi_extra=needs("audiences:read"))
+async def show_value(request: Request, asked: Annotated[CalculatorAsked, Query()]) -> Response:
+    """Show what customers are worth by channel, and a calculator for what they may cost."""
+    run = context_of(request).runs.current()
+    channels = await _document(run, "channels") or []
+    found, mistakes = calculate(asked)
+    return page(
+        request,
+        "value.html",
+        meta=run.meta,
+        channels=[(channel, channel_economics(channel, run.meta)) for channel in channels],
+        asked=asked,
+        found=found,
+        mistakes=mistakes,
+    )
+
+
+@router.get("/scorecard", openapi_extra=needs("audiences:read"))
+async def show_scorecard(request: Request) -> Response:
+    """Show what the models' figures are worth, beside the simple rules."""
+    run = context_of(request).runs.current()
+    return page(request, "scorecard.html", meta=run.meta, models=model_lines(run.meta))
+
+
+@router.get("/language/{code}", openapi_extra=needs("audiences:read"))
+async def pick_language(
+    code: str, following: Annotated[str, Query(alias="next", max_length=4096)] = "/"
+) -> Response:
+    """Keep the reader's language in a cookie and lead back to where they were."""
+    if code not in LOCALES:
+        raise malformed(FieldError("/path/code", "unknown", f"languages: {', '.join(LOCALES)}"))
+    is_local = following.startswith("/") and not following.startswith(("//", "/\\"))
+    answer = RedirectResponse(following if is_local else "/", status_code=303)
+    answer.set_cookie(COOKIE, code, max_age=_YEAR_SECONDS, samesite="lax", httponly=True)
+    return answer
+
+
+async def _place(
+    context: Context, slug: str, cursor: str | None, clv_min: float | None
+) -> tuple[ScoreRun, Cursor]:
+    if cursor is None:
+        run = context.runs.current()
+        place = Cursor(slug, run.meta.score_run_id, 0, clv_min, overlay_sequence=run.through)
+    else:
+        place = context.cursors.read(cursor, audience=slug)
+    return await context.runs.pinned(place.score_run_id, place.overlay_sequence), place
+
+
+async def _document(run: ScoreRun, name: str) -> Any:  # noqa: ANN401 - as JSON has it
+    return _parsed(await run.get_document(name))
+
+
+def _parsed(text: str | None) -> Any:  # noqa: ANN401 - as JSON has it
+    return None if text is None else orjson.loads(text)
+
+
+def _line(flat: dict[str, Any]) -> dict[str, Any]:
+    """Return a flat score with its reasons sorted by what they speak for."""
+    reasons = flat["reasons"] or []
+    return {
+        **flat,
+        "worrying": [reason for reason in reasons if reason["direction"] == "up"],
+        "calming": [reason for reason in reasons if reason["direction"] != "up"],
+    }
+
+
+def _name_of(item: Any) -> str | None:  # noqa: ANN401 - an item or None
+    return (item.name or item.product_id) if item else None

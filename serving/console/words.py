@@ -1,0 +1,121 @@
+"""Words of the console that stand in data, marked for translation: stages, groups, bands, tasks, metrics."""
+
+from typing import Final
+
+
+def marked(sentence: str) -> str:
+    """Return a sentence as it is; whoever shows it translates it, and translators find it here."""
+    return sentence
+
+
+BANDS: Final = {"low": marked("low"), "medium": marked("medium"), "high": marked("high")}
+STAGES: Final = {
+    "prospect": marked("prospect"),
+    "new": marked("new"),
+    "onboarding": marked("onboarding"),
+    "active": marked("active"),
+    "loyal": marked("loyal"),
+    "slipping": marked("slipping"),
+    "at_risk": marked("at risk"),
+    "lapsed": marked("lapsed"),
+    "lost": marked("lost"),
+    "won_back": marked("won back"),
+}
+GROUPS: Final = {
+    "CHAMPIONS": marked("Champions"),
+    "LOYAL": marked("Loyal"),
+    "ACTIVE": marked("Active"),
+    "NEW": marked("New"),
+    "PROMISING": marked("Promising"),
+    "NEEDS_ATTENTION": marked("Needs attention"),
+    "AT_RISK": marked("At risk"),
+    "ALMOST_LOST": marked("Almost lost"),
+    "PREVIOUSLY_LOYAL": marked("Previously loyal"),
+    "DORMANT": marked("Dormant"),
+    "PROSPECTS": marked("Prospects"),
+    "top": marked("Top"),
+    "middle": marked("Middle"),
+    "bottom": marked("Bottom"),
+}
+AUDIENCES: Final = {
+    "at-risk": marked("At risk"),
+    "win-back": marked("Win back"),
+    "champions": marked("Champions"),
+    "one-time-buyers": marked("One-time buyers"),
+    "high-value": marked("High value"),
+    "dormant": marked("Dormant"),
+    "replenishment-due": marked("Replenishment due"),
+}
+"""The titles of the lists that come with the program; those of a shop's own are its own words."""
+KINDS: Final = {
+    "for_you": marked("For you"),
+    "buy_again": marked("Buy again"),
+    "cross_sell": marked("Cross-sell"),
+    "upsell": marked("Upsell"),
+    "popular": marked("Popular"),
+    "trending": marked("Trending"),
+    "new": marked("New in the shop"),
+    "similar": marked("Similar"),
+    "bundle": marked("Bought together"),
+}
+TASKS: Final = {
+    "churn": marked("Churn"),
+    "clv": marked("Customer value"),
+    "recommender": marked("Recommendations"),
+}
+METHODS: Final = {
+    "ml": marked("machine learning"),
+    "btyd": marked("a purchase-process model"),
+    "formula": marked("a formula"),
+    "baseline": marked("a simple rule"),
+}
+METRICS: Final = {
+    "auc": marked("ranks right (AUC)"),
+    "log_loss": marked("log-loss"),
+    "ece": marked("calibration error"),
+    "lift_top_decile": marked("lift in the top tenth"),
+    "normalised_gini": marked("ranks money (Gini)"),
+    "total_bias": marked("total off by"),
+    "rmse": marked("error (RMSE)"),
+    "ndcg_at_10": marked("NDCG@10"),
+    "recall_at_10": marked("recall@10"),
+    "hit_at_10": marked("hit rate@10"),
+}
+WARNINGS: Final = {
+    "grade_f": marked(
+        "The %(task)s model got grade F in its back-test: it knows no more than that everybody is alike. Do "
+        "not act on its lists."
+    ),
+    "not_judged": marked(
+        "The back-test could not grade churn (too short a history, or all customers did the same): nobody "
+        "has checked these predictions."
+    ),
+    "old_data": marked(
+        "The newest order is %(day_count)s days older than this run: dates told as ahead may have passed."
+    ),
+    "few_customers": marked(
+        "%(customer_count)s customers teach little about each other: expect wide errors."
+    ),
+    "no_repeat_orders": marked("Nobody has ordered twice yet: nothing here tells who will."),
+    "nearly_all_lapsed": marked(
+        "%(lapsed_count)s of %(customer_count)s customers have been silent for longer than "
+        "%(lapsed_after_days)s days: if that is not so, orders are missing."
+    ),
+    "no_orders_for_long": marked(
+        "No order between %(first_date)s and %(last_date)s (%(day_count)s days): what lies in there was left "
+        "out of training, but silence through it still looks like churn."
+    ),
+    "first_season": marked(
+        "The shop has not lived through this time of the year yet: levels may be off, and intervals are "
+        "wider."
+    ),
+    "denied_unknown": marked(
+        "%(name_count)s of the names in deny_product_ids and deny_categories are not in the data (the first "
+        "is %(first_name)s), so they keep nothing out of the lists: check how they are written."
+    ),
+}
+BASES: Final = {
+    "gross": marked("before returns"),
+    "net": marked("after returns"),
+    "margin": marked("after returns and the cost of the goods"),
+}
