@@ -301,6 +301,11 @@ class Layout:
         return self.root / "exports"
 
     @property
+    def setup(self) -> Path:
+        """The file that the console's set-up works on, and how far it is; mode 0700."""
+        return self.root / "setup"
+
+    @property
     def ledger(self) -> Path:
         """What every published run said of every customer, until it is graded."""
         return self.root / "ledger"

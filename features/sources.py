@@ -86,6 +86,12 @@ def _read_draft(path: Path, request: Request, conventions: Conventions, report: 
     return tabular.read_order_lines(rows, request.mapping, conventions, report=report)
 
 
+def read_rows(path: Path) -> tuple[Format, pl.DataFrame]:
+    """Return how a file is laid out, by its suffix, and its rows as they are; raises `DataError`."""
+    layout = guessed_format(path)
+    return layout, _read_rows(path, layout, Mapping())
+
+
 def _read_rows(path: Path, chosen: Format, mapping: Mapping) -> pl.DataFrame:
     layout = chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
     if layout is Format.PARQUET:

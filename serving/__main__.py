@@ -17,21 +17,29 @@ from serving.environment import Environment
 from serving.server import prepare_metrics, server_options
 from serving.state.keys import Keys
 from serving.state.migrate import make
+from serving.store import NoRunError
 
 
 class ServeError(UserError):
     """The service cannot start as asked."""
 
 
-def check_start(environment: Environment) -> None:
-    """Raise `ServeError` or `NoRunError` where it cannot answer: no run, a busy port, an open door."""
+def check_start(environment: Environment) -> bool:
+    """Raise `ServeError` where it cannot answer: a damaged run, a busy port, an open door.
+
+    Return whether there are scores; without, only the set-up and what needs none can be shown.
+    """
     state = open_state(environment)
     state.exists()  # raises where there was one and it is gone: that is no moment to begin anew
     make(state)
     _check_door(environment, Keys(state))
-    store = open_store(environment)
-    store.open_run(store.live_run_id()).close()
     check_port(environment.host, environment.port)
+    store = open_store(environment)
+    try:
+        store.open_run(store.live_run_id()).close()
+    except NoRunError:
+        return False
+    return True
 
 
 def _check_door(environment: Environment, keys: Keys) -> None:
@@ -59,12 +67,14 @@ def check_port(host: str, port: int) -> None:
 
 def serve(environment: Environment) -> None:
     """Serve until stopped; raises as `check_start` does where the service could not answer."""
-    check_start(environment)
+    has_scores = check_start(environment)
     for name in ("host", "port", "workers", "var", "stale_after_days"):
         os.environ[f"REGULARS_{name.upper()}"] = str(getattr(environment, name))
     prepare_metrics(environment)
     address = f"http://{environment.host}:{environment.port}"
     sys.stderr.write(f"serving {environment.var} on {address} (stop with Ctrl-C)\n")
+    if not has_scores:
+        sys.stderr.write(f"no scores yet: begin at {address}/setup, or run `make score`\n")
     Granian(
         "serving.served:create_served_app",
         address=environment.host,

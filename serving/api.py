@@ -29,7 +29,7 @@ from serving import (
 )
 from serving.calls import Calls
 from serving.console import routes as console_routes
-from serving.console import routes_offers
+from serving.console import routes_offers, routes_setup
 from serving.context import Context
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
@@ -91,6 +91,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_metrics,
         console_routes,
         routes_offers,
+        routes_setup,
         openapi,
     ):
         app.include_router(module.router)

@@ -114,6 +114,8 @@ def erase_files(places: Places, customer_ids: Collection[str]) -> list[Touched]:
                 write_index(layout.private)
             tables = forget_in_tables(other_tables(layout), customer_ids)
             _remove_partial(layout)
+            # A file of orders as it was uploaded; what it held is in the history by now, or was refused.
+            shutil.rmtree(layout.setup, ignore_errors=True)
     except IngestError:
         raise BusyError from None
     return [

@@ -21,7 +21,7 @@ from serving.environment import Environment, EnvironmentSettingError
 from serving.state.database import State, StateGoneError
 from serving.state.keys import Keys
 from serving.state.migrate import make
-from serving.store import NoRunError, StoreError
+from serving.store import StoreError
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,11 +30,6 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
-
-
-def test_no_run_is_a_clear_refusal(tmp_path: Path) -> None:
-    with pytest.raises(NoRunError, match="make score"):
-        check_start(Environment(var=tmp_path, port=free_port()))
 
 
 def test_a_damaged_run_is_a_clear_refusal(tmp_path: Path) -> None:
@@ -79,12 +74,18 @@ def test_a_busy_port_is_a_clear_refusal(tmp_path: Path) -> None:
             check_start(Environment(var=tmp_path, port=other.getsockname()[1]))
 
 
-def test_the_command_says_it_in_one_line(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "serving", "--var", str(tmp_path)]
-    done = subprocess.run(command, capture_output=True, text=True, cwd=ROOT, check=False)
-    assert done.returncode == 2
-    assert done.stderr.startswith("error: no score run in ")
-    assert done.stderr.count("\n") == 1
+def test_without_scores_it_leads_to_the_set_up(tmp_path: Path) -> None:
+    port = free_port()
+    command = [sys.executable, "-m", "serving", "--var", str(tmp_path), "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, cwd=ROOT) as server:
+        try:
+            base = f"http://127.0.0.1:{port}"
+            wait_until(lambda: status(f"{base}/healthz") == 200)
+            assert status(f"{base}/readyz") == 503
+            assert status(f"{base}/setup") == 200
+        finally:
+            server.terminate()
+        assert f"no scores yet: begin at {base}/setup" in server.stderr.read()  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(

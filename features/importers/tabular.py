@@ -14,11 +14,12 @@ from features.readers import ROW
 from features.report import Report
 from features.tables import ORDER_LINES, Column, Kind, Table
 
-_NATIVE_SIGNS = {
+NATIVE_SIGNS = {
     "shopify": {"Name", "Created at", "Lineitem name"},
     "woocommerce": {"order_number", "order_date", "item_total"},
     "online-retail": {"StockCode", "InvoiceDate"},
 }
+"""What a file of a known tool has among its columns, by the format that reads it."""
 
 
 def read_order_lines(
@@ -131,7 +132,7 @@ def _require(taken: dict[str, str], source: list[str], report: Report) -> None:
         missing.append(("ordered_at", "ordered_at"))
     if "amount" not in taken and not {"unit_price", "quantity"} <= taken.keys():
         missing.append(("amount", "amount (or unit_price and quantity)"))
-    looks = [name for name, signs in _NATIVE_SIGNS.items() if signs <= set(source)]
+    looks = [name for name, signs in NATIVE_SIGNS.items() if signs <= set(source)]
     shown = ", ".join(map(repr, source[:20])) + (", …" if len(source) > 20 else "")
     mend = f"map it in a mapping file; the file has {shown}"
     if looks:

@@ -1,0 +1,158 @@
+"""The first-run set-up: upload a file of orders, look at how it is read, and let it work up to scores."""
+
+from collections.abc import AsyncIterator
+from typing import Final
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.datastructures import FormData, UploadFile
+from starlette.exceptions import HTTPException
+
+from features.tables import ORDER_LINES
+from serving.console.pages import page
+from serving.console.setup_desk import SUFFIXES, SetupDesk, SetupError, can_train
+from serving.console.words import marked
+from serving.context import context_of
+from serving.problems import ProblemError
+from serving.scopes import ScopedRoute, needs
+from serving.setup_run import STEPS
+
+router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+
+PROBLEMS: Final = {
+    "suffix": marked("This kind of file cannot be read. Upload CSV, Excel or Parquet."),
+    "too_large": marked("The file is larger than 4 GB: load it with `make data FILE=…` instead."),
+    "empty": marked("The file is empty."),
+    "no_file": marked("Choose a file first."),
+    "unreadable": marked("The file cannot be read as a table:"),
+    "running": marked("The set-up is at work; wait until it ends."),
+    "columns": marked("Say at least which columns are the customer, the date, and the money."),
+    "serves_only": marked("This installation only serves. Load and train where `make train` works."),
+}
+STEP_WORDS: Final = {
+    "data": marked("Reading the orders"),
+    "train": marked("Training the models"),
+    "evaluate": marked("Testing them on the past"),
+    "promote": marked("Choosing the best"),
+    "score": marked("Scoring every customer"),
+}
+_CHUNK: Final = 1 << 20
+_COLUMNS: Final = tuple(column.name for column in ORDER_LINES.columns)
+_OPTIONS: Final = ("date_format", "decimal_mark", "time_zone", "currency")
+_PARTS_MAX: Final = 2_000
+
+
+@router.get("/setup", openapi_extra=needs("admin"))
+async def show_setup(request: Request) -> Response:
+    """Show where the set-up is: upload, look, work, done."""
+    return _show(request)
+
+
+@router.post("/setup/upload", openapi_extra=needs("admin"))
+async def upload(request: Request) -> Response:
+    """Keep an uploaded file of orders, and show what it seems to be."""
+    _check_same_origin(request)
+    if not can_train():
+        return _show(request, SetupError("serves_only"), status=409)
+    form = await _form(request)
+    file = form.get("file")
+    if not isinstance(file, UploadFile) or not file.filename:
+        return _show(request, SetupError("no_file"))
+    try:
+        await _desk(request).keep(file.filename, _chunks(file))
+    except SetupError as error:
+        return _show(request, error)
+    finally:
+        await form.close()
+    return RedirectResponse("/setup", status_code=303)
+
+
+@router.post("/setup/start", openapi_extra=needs("admin"))
+async def start(request: Request) -> Response:
+    """Begin the work: the columns as they were confirmed."""
+    _check_same_origin(request)
+    form = await _form(request)
+    desk = _desk(request)
+    guess = desk.guess
+    try:
+        if guess is None:
+            raise SetupError("no_file")
+        columns = {
+            column["name"]: str(form.get(f"column-{number}", ""))
+            for number, column in enumerate(guess["columns"])
+            if form.get(f"column-{number}") in _COLUMNS
+        }
+        if guess["format"] in ("csv", "parquet", "xlsx"):
+            _check_columns(columns)
+        options = {name: str(form.get(name, "")).strip()[:64] for name in _OPTIONS}
+        desk.start({**options, "columns": columns}, mode=str(form.get("mode", "")))
+    except SetupError as error:
+        return _show(request, error)
+    return RedirectResponse("/setup", status_code=303)
+
+
+@router.post("/setup/clear", openapi_extra=needs("admin"))
+async def clear(request: Request) -> Response:
+    """Forget the uploaded file, and begin anew."""
+    _check_same_origin(request)
+    try:
+        _desk(request).clear()
+    except SetupError as error:
+        return _show(request, error)
+    return RedirectResponse("/setup", status_code=303)
+
+
+def _show(request: Request, error: SetupError | None = None, *, status: int = 200) -> Response:
+    desk = _desk(request)
+    found = desk.status
+    return page(
+        request,
+        "setup.html",
+        status=status,
+        work=found,
+        guess=desk.guess,
+        columns=_COLUMNS,
+        steps=[(step, STEP_WORDS[step]) for step in STEPS],
+        suffixes=SUFFIXES,
+        problem=PROBLEMS[error.code] if error else None,
+        said=error.said if error else "",
+        refresh_seconds=2 if found is not None and found.state == "running" else None,
+    )
+
+
+def _desk(request: Request) -> SetupDesk:
+    return SetupDesk(context_of(request).environment.layout)
+
+
+def _check_columns(columns: dict[str, str]) -> None:
+    named = set(columns.values())
+    has_customer = named & {"customer_id", "email", "phone"}
+    if not (has_customer and "ordered_at" in named and named & {"amount", "unit_price"}):
+        raise SetupError("columns")
+
+
+def _check_same_origin(request: Request) -> None:
+    """Refuse what another site's page sends: a browser adds the key by itself, whoever wrote the form."""
+    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
+    if site is not None:
+        # Said by the browser itself; the origin of a page without a referrer is "null".
+        is_own = site in ("same-origin", "none")
+    else:
+        is_own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
+    if not is_own:
+        raise ProblemError(403, "cross-site", "Forms of other sites are not taken.", title="Not allowed")
+
+
+async def _form(request: Request) -> FormData:
+    try:
+        return await request.form(max_files=1, max_fields=_PARTS_MAX)
+    except HTTPException:
+        raise ProblemError(
+            400, "malformed-form", "The form cannot be read.", title="Malformed form"
+        ) from None
+
+
+async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:
+    while chunk := await file.read(_CHUNK):
+        yield chunk
