@@ -64,6 +64,11 @@ class Snapshot:
         return local_midnight_days(self.date, self.time_zone)
 
     @property
+    def zone(self) -> ZoneInfo:
+        """The shop's time zone."""
+        return ZoneInfo(self.time_zone)
+
+    @property
     def start_days(self) -> float | None:
         """The first instant that is observed, or None when all history is."""
         if self.observation_days is None:
