@@ -10,7 +10,7 @@ import polars as pl
 
 from features.build import bucket_groups
 from features.history import History
-from features.snapshot import Snapshot, instant_of, local_midnight_days
+from features.snapshot import Snapshot, add_months, instant_of, local_midnight_days
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +44,6 @@ class Months:
             [local_midnight_days(start, self.time_zone) for start in self.starts], dtype=pl.Float64
         )
         return edges.search_sorted(ordered_days, side="right").cast(pl.Int64) - 1
-
-
-def add_months(day: date, months: int) -> date:
-    """Return the same day some months later, or the last day of a month that is too short for it.
-
-    >>> add_months(date(2026, 11, 30), 3).isoformat(), add_months(date(2026, 3, 31), -1).isoformat()
-    ('2027-02-28', '2026-02-28')
-    """
-    number = day.year * 12 + day.month - 1 + months
-    first = date(number // 12, number % 12 + 1, 1)
-    after = date((number + 1) // 12, (number + 1) % 12 + 1, 1)
-    return first + timedelta(days=min(day.day, (after - first).days) - 1)
 
 
 def iterate_order_times(history: History, snapshot: Snapshot, *, engine: str) -> Iterator[pl.DataFrame]:

@@ -22,10 +22,10 @@ import polars as pl
 from features.cohort import read_return_gaps
 from features.cohort_table import MONTHS_MAX, READABLE_MIN, CohortTable, build_cohort_table, count_cohorts
 from features.history import History
-from features.order_times import Months, add_months, iterate_order_times
+from features.order_times import Months, iterate_order_times
 from features.settings import Settings
 from features.shares import Share
-from features.snapshot import Snapshot, local_midnight_days
+from features.snapshot import Snapshot, add_months, local_midnight_days
 
 CHURN_DAYS: Final = (30, 90, 180, 365)
 HEADLINE_CHURN_DAYS: Final = 90

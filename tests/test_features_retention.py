@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.cohort_table import build_cohort_table, count_cohorts
-from features.order_times import Months, add_months, iterate_order_times
+from features.order_times import Months, iterate_order_times
 from features.retention import (
     ChurnRate,
     churn_definition,
@@ -27,7 +27,7 @@ from features.retention import (
 )
 from features.settings import FeatureSettings, Settings
 from features.shares import Share, wilson_interval
-from features.snapshot import Snapshot, local_midnight_days
+from features.snapshot import Snapshot, add_months, local_midnight_days
 
 JANUARY, MARCH = date(2026, 1, 1), date(2026, 3, 1)
 
