@@ -33,7 +33,8 @@ class FullyChurned:
     `span`           the silence: days where `source` is `measured`, the default in months
     `chance_after`   P(order within `patience_days` | silent so long); `chance_first`: right after an order
     `watched_count`  silences that were watched to the end of the patience
-    `grounds`        `history_too_short`: no silence is watched long enough by 30; `nobody_comes_back`;
+    `grounds`        `history_too_short`: too few silences are watched as long as customers take to come back;
+                     `nobody_comes_back`: within what can be read nobody ever did;
                      `still_coming_back`: at every silence that can be read more than a tenth of the chance is
                      left; `too_few_silences`: there are too few to be sure
     """
@@ -55,10 +56,11 @@ def read_fully_churned(history: History, snapshot: Snapshot) -> FullyChurned:
 def find_fully_churned(curve: ReturnCurve, *, default: Span = FULLY_CHURNED_DEFAULT) -> FullyChurned:
     """Read the point off a return curve, or return the default with the reason."""
     patience = curve.patience_days
-    first = curve.coming_back(0, within_days=patience) if patience else None
-    if first is None or first <= 0:
+    first = curve.coming_back(0, within_days=patience)
+    if not first:
+        is_watched = patience > 0 and not curve.returned_share
         return FullyChurned(
-            default, "default", "history_too_short" if first is None else "nobody_comes_back", patience
+            default, "default", "nobody_comes_back" if is_watched else "history_too_short", patience
         )
     for days in range(1, curve.reach_days - patience + 1):
         chance = curve.coming_back(days, within_days=patience)
