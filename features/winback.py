@@ -39,6 +39,11 @@ class Span:
         if min(self.months, self.days) < 0 or not self.months + self.days:
             raise ValueError(f"{self.months} months and {self.days} days are no span; it must be above 0")
 
+    @property
+    def mean_days(self) -> float:
+        """The span in days, a month being a twelfth of a year."""
+        return self.months * _MONTH_DAYS + self.days
+
     def after(self, day: date) -> date:
         """Return the day so long after another.
 
