@@ -33,6 +33,7 @@ Ints = npt.NDArray[np.int64]
 
 STRETCH_DAYS: Final = 30
 _ROWS_AT_ONCE: Final = 20_000
+_CELLS_AT_ONCE: Final = 4_000_000
 _Z95_ONE_SIDED: Final = 1.644854
 
 
@@ -77,39 +78,45 @@ class SelfLiftTally:
         `order_days` has a row per customer and day (`customer_id`, `days_ago` from 1 on), `bought_days` one
         per customer, day and thing (`thing`, a number). Both hold all days of a customer.
         """
-        numbers = order_days.select("customer_id").unique().with_row_index("who")
-        days, bought = (
-            table.join(numbers, on="customer_id", how="inner").select(
-                pl.col("who").cast(pl.Int64), (pl.col("days_ago") - 1) // STRETCH_DAYS, *more
+        stretch = (pl.col("days_ago") - 1) // STRETCH_DAYS
+        days = order_days.select("customer_id", stretch.alias("stretch"))
+        bought = bought_days.select("customer_id", stretch.alias("stretch"), "thing")
+        self._order_days += np.bincount(days["stretch"].to_numpy(), minlength=self.stretch_count)
+        places = bought["thing"].to_numpy() * self.stretch_count + bought["stretch"].to_numpy()
+        counted = np.bincount(places, minlength=self._bought_days.size)
+        self._bought_days += counted.reshape(self._bought_days.shape)
+        # Of one order day there are no pairs.
+        repeaters = days.group_by("customer_id").len().filter(pl.col("len") > 1).select("customer_id")
+        step = max(1, _CELLS_AT_ONCE // self.stretch_count)
+        for start in range(0, repeaters.height, step):
+            some = (
+                repeaters.slice(start, step).with_row_index("who").with_columns(pl.col("who").cast(pl.Int64))
             )
-            for table, more in ((order_days, []), (bought_days, ["thing"]))
-        )
-        counts = _grid(days["who"], days["days_ago"], (numbers.height, self.stretch_count))
-        self._order_days += counts.sum(axis=0)
-        np.add.at(self._bought_days, (bought["thing"].to_numpy(), bought["days_ago"].to_numpy()), 1.0)
-        totals = counts.sum(axis=1)
-        weights = np.where(totals > 1, 1.0 / np.maximum(totals - 1, 1), 0.0)
-        self._add_customers(counts, weights)
-        self._add_things(bought, counts, weights)
+            own = [table.join(some, on="customer_id") for table in (days, bought)]
+            self._add_pairs(own[0], own[1], some.height)
 
-    def _add_customers(self, counts: Floats, weights: Floats) -> None:
+    def _add_pairs(self, days: pl.DataFrame, bought: pl.DataFrame, customer_count: int) -> None:
+        places = days["who"].to_numpy() * self.stretch_count + days["stretch"].to_numpy()
+        cells = np.bincount(places, minlength=customer_count * self.stretch_count)
+        counts = cells.reshape(customer_count, self.stretch_count).astype(np.float64)
+        weights = 1.0 / (counts.sum(axis=1) - 1)
         weighted = counts * weights[:, None]
         self._weighted += weighted.sum(axis=0)
         self._squared += (weighted * weights[:, None]).sum(axis=0)
         self._products += counts.T @ weighted
         self._squared_products += weighted.T @ weighted
+        self._add_things(bought, counts, weights)
 
     def _add_things(self, bought: pl.DataFrame, counts: Floats, weights: Floats) -> None:
-        who, thing, stretch = (bought[name].to_numpy() for name in ("who", "thing", "days_ago"))
+        who, thing, stretch = (bought[name].to_numpy() for name in ("who", "thing", "stretch"))
         np.add.at(self._own_sums, (thing, stretch), weights[who])
-        pairs = (
-            bought.group_by("thing", "who").agg(pl.len().cast(pl.Float64).alias("times")).sort("thing", "who")
-        )
+        times = pl.len().cast(pl.Float64).alias("times")
+        pairs = bought.group_by("thing", "who").agg(times).sort("thing", "who")
         for start in range(0, pairs.height, _ROWS_AT_ONCE):
             chunk = pairs.slice(start, _ROWS_AT_ONCE)
-            who, thing, times = (chunk[name].to_numpy() for name in ("who", "thing", "times"))
-            np.add.at(self._pairs, thing, weights[who] * times * (times - 1))
-            rows = counts[who] * (weights[who] * times)[:, None]
+            who, thing, count = (chunk[name].to_numpy() for name in ("who", "thing", "times"))
+            np.add.at(self._pairs, thing, weights[who] * count * (count - 1))
+            rows = counts[who] * (weights[who] * count)[:, None]
             begins = np.flatnonzero(np.diff(thing, prepend=-1))
             self._thing_sums[thing[begins]] += np.add.reduceat(rows, begins, axis=0)
 
@@ -138,11 +145,6 @@ def _lift(excess: float, expected: float, variance: float) -> SelfLift | None:
         low=max(0.0, 1 + (excess - _Z95_ONE_SIDED * spread) / expected),
         p_value=0.5 * erfc(excess / spread / sqrt(2)),
     )
-
-
-def _grid(rows: pl.Series, columns: pl.Series, shape: tuple[int, int]) -> Floats:
-    places = rows.to_numpy() * shape[1] + columns.to_numpy()
-    return np.bincount(places, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
 
 def _form(vectors: Floats, matrix: Floats) -> Floats:

@@ -17,7 +17,7 @@ from features_shop import line, write_shop
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features import build
+from features import build, self_lift
 from features.category_clocks import Clock, read_clocks
 from features.history import History
 from features.return_curve import ReturnCurve
@@ -138,6 +138,7 @@ def test_parts_of_a_shop_add_up_on_either_engine(shop: History, monkeypatch: pyt
     whole = clocks_of(shop)
     assert clocks_of(shop, settings=Settings(features=FeatureSettings(engine="duckdb"))) == whole
     monkeypatch.setattr(build, "LINES_AT_ONCE", 1)
+    monkeypatch.setattr(self_lift, "_CELLS_AT_ONCE", 100)
     assert clocks_of(shop) == whole
 
 
