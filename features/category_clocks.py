@@ -43,6 +43,7 @@ CLOCK_COUNT_MAX: Final = 1_000
 class Clock:
     """How a category or product is bought again; `dataclasses.asdict` gives plain values.
 
+    `name`, `title`        the category or product id; what the catalogue calls the product, else the same
     `gap_count`            gaps that were over at the snapshot
     `customer_count`       customers who bought it
     `quarter_days`, `median_days`, `three_quarter_days`   of those who buy again, a quarter (half, three
@@ -55,6 +56,7 @@ class Clock:
     """
 
     name: str
+    title: str
     gap_count: int
     customer_count: int
     quarter_days: int
@@ -94,14 +96,24 @@ def read_clocks(
     curves = gaps.join(chosen.select("thing"), on="thing").partition_by("thing", as_dict=True)
     tests = list(zip(lifts, rhythms, strict=True))
     held = false_discoveries_held([1.0 if rhythm is None else rhythm.p_regular for rhythm in rhythms])
-    rows = zip(chosen.iter_rows(), tests, held, strict=True)
+    rows = zip(_titled(chosen, history, kind).iter_rows(), tests, held, strict=True)
     return tuple(
         _clock(row, _curve(curves[row[0],]), *pair, is_waited_for=is_held) for row, pair, is_held in rows
     )
 
 
+def _titled(chosen: pl.DataFrame, history: History, kind: Kind) -> pl.DataFrame:
+    """Add what each thing is called as the last column."""
+    if kind == "category":
+        return chosen.with_columns(title=pl.col("thing"))
+    products = history.read("products").unique("product_id", keep="last", maintain_order=True)
+    names = products.select(thing=pl.col("product_id"), title=pl.col("name"))
+    named = chosen.join(names, on="thing", how="left", maintain_order="left")
+    return named.with_columns(pl.col("title").fill_null(pl.col("thing")))
+
+
 def _clock(
-    row: tuple[str, int, int],
+    row: tuple[str, int, int, str],
     curve: ReturnCurve,
     lift: SelfLift | None,
     rhythm: Rhythm | None,
@@ -112,6 +124,7 @@ def _clock(
     quarter, median, three_quarter = (curve.days_until(share) or 0 for share in (0.25, 0.5, 0.75))
     return Clock(
         name=row[0],
+        title=row[3],
         gap_count=row[1],
         customer_count=row[2],
         quarter_days=quarter,

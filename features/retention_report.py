@@ -154,8 +154,8 @@ def clock_text(clocks: Sequence[Clock], *, name: str) -> str:
     for clock in clocks[:_CLOCKS_SHOWN]:
         quartiles = f"{clock.quarter_days} … {clock.three_quarter_days}"
         lines.append(
-            f"  {clock.name[:30]:<30}{clock.median_days:>6} d{quartiles:>13}{f'n={clock.gap_count:,}':>12}"
-            f"{clock.again_share:>8.0%}{_times(clock.times_chance):>10}{_times(clock.next_times_chance):>8}"
+            f"  {_shown(clock.title):<30}{clock.median_days:>6} d{quartiles:>13}"
+            f"{f'n={clock.gap_count:,}':>12}{clock.again_share:>8.0%}{_times(clock.times_chance):>10}{_times(clock.next_times_chance):>8}"
             f"{'  used up' if clock.is_replenishable else ''}"
         )
     used_up = sum(clock.is_replenishable for clock in clocks)
@@ -177,6 +177,15 @@ def _share(share: Share) -> str:
     if share.share is None:
         return "–"
     return f"{share.share:.1%} ({share.low:.1%} … {share.high:.1%})"
+
+
+def _shown(title: str) -> str:
+    r"""Cut a text of the shop's to fit, and take the power over a terminal from it.
+
+    >>> _shown("tea\x1b[2J")
+    'tea·[2J'
+    """
+    return "".join(letter if letter.isprintable() else "·" for letter in title[:30])
 
 
 def _times(value: float | None) -> str:

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from features import build, self_lift
 from features.category_clocks import Clock, read_clocks
-from features.history import History
+from features.history import GenerationWriter, History
 from features.return_curve import ReturnCurve
 from features.rhythm import Rhythm, count_neighbours
 from features.self_lift import STRETCH_DAYS, SelfLiftTally, false_discoveries_held
@@ -128,10 +128,25 @@ def test_what_is_seldom_bought_again_is_not_used_up(tmp_path: Path) -> None:
 def test_products_have_clocks_like_categories(shop: History) -> None:
     products, categories = clocks_of(shop, kind="product_id"), clocks_of(shop)
     assert {name.upper() for name in products} == set(categories)
-    assert asdict(products["socks"]) | {"name": "SOCKS"} == asdict(categories["SOCKS"])
+    renamed = {"name": "SOCKS", "title": "SOCKS"}
+    assert asdict(products["socks"]) | renamed == asdict(categories["SOCKS"])
     assert next(iter(products)) == "milk"
     assert list(clocks_of(shop, kind="product_id", clock_count_max=2)) == ["milk", "novel"]
     assert json.loads(json.dumps(asdict(products["tree"])))["is_replenishable"] is False
+
+
+def test_a_clock_has_the_name_of_the_catalogue(tmp_path: Path) -> None:
+    lines = [bought(customer, day, what) for customer in range(30) for day in (1, 9) for what in ("a", "b")]
+    history = write_shop(tmp_path, lines, categories={"a": "tea"})
+    products = history.read("products").with_columns(name=pl.lit("Assam, 100 g"))
+    with GenerationWriter(tmp_path, bucket_count=2, currency="EUR", previous=history) as writer:
+        for bucket in range(2):
+            writer.keep("order_lines", bucket=bucket)
+        writer.write("products", products)
+        history = writer.commit()
+    titles = {name: clock.title for name, clock in clocks_of(history, kind="product_id").items()}
+    assert titles == {"a": "Assam, 100 g", "b": "b"}
+    assert [clock.title for clock in clocks_of(history).values()] == ["tea"]
 
 
 def test_parts_of_a_shop_add_up_on_either_engine(shop: History, monkeypatch: pytest.MonkeyPatch) -> None:
