@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
+.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
 
 VAR ?= var
 export VAR
@@ -67,6 +67,9 @@ churn-window: .venv/.training ## after how many silent days a customer is gone, 
 
 rfm: .venv/.training ## RFM scores with their edges, the groups, and the formula CLV of each: [AS_OF=…] [PRESET=shopify_2021]
 	@$(RUN) features.rfm_report $(call given,as-of,$(AS_OF)) $(call given,preset,$(PRESET))
+
+retention: .venv/.training ## churn, retention, monthly cohorts, who makes the sales, when things are bought again: [AS_OF=…]
+	@$(RUN) features.retention_report $(call given,as-of,$(AS_OF))
 
 cohorts: .venv/.training ## CLV by acquisition channel and cohort, and of a new customer: [AS_OF=…] [OUT=cohorts.csv]
 	@$(RUN) training.cohorts $(call given,as-of,$(AS_OF)) $(call given,out,$(OUT))

@@ -105,11 +105,16 @@ def iterate_parts(
     history: History, *, engine: str, snapshot: Snapshot | None = None, buckets: Sequence[int] | None = None
 ) -> Iterator[Part]:
     """Yield what `read_parts` returns, reading each part when it is asked for."""
+    groups = bucket_groups(history, buckets=buckets)
+    return (_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups)
+
+
+def bucket_groups(history: History, *, buckets: Sequence[int] | None = None) -> list[list[int]]:
+    """Return buckets (all unless given) in groups of about `LINES_AT_ONCE` lines, to read one at a time."""
     chosen = list(range(history.manifest.bucket_count) if buckets is None else buckets)
     lines_per_bucket = history.manifest.row_counts["order_lines"] / history.manifest.bucket_count
     step = max(1, int(LINES_AT_ONCE / max(lines_per_bucket, 1)))
-    groups = [chosen[start : start + step] for start in range(0, len(chosen), step)]
-    return (_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups)
+    return [chosen[start : start + step] for start in range(0, len(chosen), step)]
 
 
 def measure_shop(parts: Iterable[KnownPart]) -> ShopFacts:

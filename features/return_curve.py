@@ -69,6 +69,22 @@ class ReturnCurve:
             return None
         return float(1.0 - self.silent_shares[until] / self.silent_shares[silent_days])
 
+    @property
+    def returned_share(self) -> float:
+        """The share of silences that end within `reach_days`; 0 where nothing can be read."""
+        return float(1.0 - self.silent_shares[self.reach_days])
+
+    def days_until(self, share: float) -> int | None:
+        """Return the silence within which such a share of all who come back have come back, None if nobody.
+
+        All who come back are those who do so within `reach_days`. Open silences are cut off, so that long
+        gaps count for what they are; among the gaps that are over there are too few of them.
+        """
+        if not self.returned_share:
+            return None
+        reached = 1.0 - self.silent_shares[: self.reach_days + 1] >= share * self.returned_share - 1e-12
+        return int(np.argmax(reached))
+
     def window_days(self, *, chance: float) -> int | None:
         """Return the shortest silence after which coming back is less likely than `chance`, None if none."""
         within = self.patience_days

@@ -38,6 +38,18 @@ def local_midnight_days(day: date, time_zone: str) -> float:
     return days_since_epoch(datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(time_zone)))
 
 
+def add_months(day: date, months: int) -> date:
+    """Return the same day some months later, or the last day of a month that is too short for it.
+
+    >>> add_months(date(2026, 11, 30), 3).isoformat(), add_months(date(2026, 3, 31), -1).isoformat()
+    ('2027-02-28', '2026-02-28')
+    """
+    number = day.year * 12 + day.month - 1 + months
+    first = date(number // 12, number % 12 + 1, 1)
+    after = date((number + 1) // 12, (number + 1) % 12 + 1, 1)
+    return first + timedelta(days=min(day.day, (after - first).days) - 1)
+
+
 def snapshot_step_days(headline_days: int) -> int:
     """Return the distance of training snapshots: a quarter of the headline horizon, at least one day.
 
@@ -62,6 +74,11 @@ class Snapshot:
     def end_days(self) -> float:
         """D 00:00 local, in days since 1970-01-01 UTC: the first instant that is not known."""
         return local_midnight_days(self.date, self.time_zone)
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The shop's time zone."""
+        return ZoneInfo(self.time_zone)
 
     @property
     def start_days(self) -> float | None:

@@ -1,4 +1,4 @@
-"""Risk against what is usual in this shop: cut points, bands, lapsed customers, lifecycle stages."""
+"""Risk against what is usual in this shop: cut points and bands."""
 
 from dataclasses import dataclass
 
@@ -43,25 +43,4 @@ def risk_band(cuts: RiskCuts) -> pl.Expr:
     high = pl.when(risk >= cuts.high_from).then(pl.lit("high"))
     return (
         high.when(risk >= cuts.medium_from).then(pl.lit("medium")).otherwise(pl.lit("low")).alias("risk_band")
-    )
-
-
-def lifecycle_stage(headline_days: int) -> pl.Expr:
-    """Say where a customer stands; the first rule that fits counts.
-
-    lapsed      silent longer than the 95th percentile of the shop's gaps
-    new         one order so far, within the headline horizon
-    slipping    risk band high, or silent for more than twice the customer's own mean gap
-    active      everybody else
-    """
-    silent = pl.col("recency_days") > 2 * pl.col("average_days_between_orders")
-    return (
-        pl.when(pl.col("lapsed").fill_null(value=False))
-        .then(pl.lit("lapsed"))
-        .when((pl.col("historic_number_of_orders") == 1) & (pl.col("recency_days") <= headline_days))
-        .then(pl.lit("new"))
-        .when((pl.col("risk_band") == "high").fill_null(value=False) | silent.fill_null(value=False))
-        .then(pl.lit("slipping"))
-        .otherwise(pl.lit("active"))
-        .alias("lifecycle_stage")
     )

@@ -183,7 +183,12 @@ COLUMNS: tuple[Column, ...] = (
     Column("rfm_frequency", "integer", "5 = most orders", "quintile", nullable=True),
     Column("rfm_monetary", "integer", "5 = most money", "quintile", nullable=True),
     Column("rfm_segment", "string", "one of Shopify's eleven groups", nullable=True),
-    Column("lifecycle_stage", "string", "new, active, slipping or lapsed", nullable=True),
+    Column(
+        "lifecycle_stage",
+        "string",
+        "lost, lapsed, new, onboarding, at_risk, slipping, won_back, loyal or active",
+        nullable=True,
+    ),
     Column("email_consent", "boolean", "may be e-mailed; null is unknown", nullable=True),
     Column("last_order_at", "datetime", "the newest order", nullable=True),
     Column(

@@ -9,9 +9,9 @@ import polars as pl
 
 from features.rfm import RfmScheme, quintile_11
 from features.settings import RiskSettings
-from serving.risk import lifecycle_stage
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.shop_cuts import RFM_NAMES, ShopCuts, measure_cuts, place
+from serving.stages import StageCuts, lifecycle_stage
 
 NULL_REASON_OF = {
     "average_days_between_orders": "one_order",
@@ -57,13 +57,21 @@ def complete_scores(
     risk: RiskSettings,
     lapsed_after_days: float | None,
     rfm: RfmScheme | None = None,
+    stages: StageCuts | None = None,
 ) -> RunScores:
     """Turn the rows of all buckets (`serving.bucket_scores`) into the run's rows.
 
-    They hold the columns of the RFM scheme, which is `quintile_11` unless given.
+    They hold the columns of the RFM scheme, which is `quintile_11` unless given. `stages` are the shop's own
+    windows; how many orders make a customer loyal is measured here.
     """
     scheme = rfm or quintile_11()
-    cuts = measure_cuts(bucket_rows, risk=risk, lapsed_after_days=lapsed_after_days, rfm=scheme)
+    cuts = measure_cuts(
+        bucket_rows,
+        risk=risk,
+        lapsed_after_days=lapsed_after_days,
+        rfm=scheme,
+        stages=stages or StageCuts(),
+    )
     return RunScores(complete_rows(bucket_rows, labels, cuts=cuts, rfm=scheme), cuts)
 
 
@@ -72,7 +80,10 @@ def complete_rows(
 ) -> pl.DataFrame:
     """Turn rows of `serving.bucket_scores` into stored ones, placed by the cut points of a run."""
     rows = place(bucket_rows, cuts, rfm).with_columns(_second_order(), _total_clv())
-    rows = _with_labels(rows.with_columns(lifecycle_stage(labels.headline_days)), labels)
+    stage = lifecycle_stage(
+        cuts.stages, lapsed_after_days=cuts.lapsed_after_days, headline_days=labels.headline_days
+    )
+    rows = _with_labels(rows.with_columns(stage), labels)
     missing = () if labels.has_recommender else ("recommender_model_version",)
     return _with_null_reasons(rows, of_run=missing).select(STORED_NAMES).sort("customer_id")
 

@@ -9,10 +9,11 @@ import pandas as pd
 import polars as pl
 
 from features.build import build_shop_facts, compute_features, read_parts
-from features.cohort import read_return_gaps
+from features.cohort import ReturnGaps, read_return_gaps
 from features.console import Announce
 from features.customer_totals import part_totals
 from features.examples import in_first_season
+from features.fully_churned import read_fully_churned
 from features.history import History
 from features.holes import read_holes
 from features.rfm import scheme_of
@@ -28,6 +29,7 @@ from serving.reference import RunReference
 from serving.registry import Champion
 from serving.rows import STORED
 from serving.run_scores import RunLabels, RunScores, complete_scores, stored_expression
+from serving.stages import STAGE_CLOCKS, StageCuts
 from serving.store import RunMeta
 from serving.warnings import run_warnings
 
@@ -94,6 +96,7 @@ def score_shop(
         risk=settings.risk,
         lapsed_after_days=gaps.p95_days,
         rfm=scheme_of(settings.rfm),
+        stages=_stage_cuts(history, snapshot, gaps),
     )
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
@@ -110,6 +113,11 @@ def score_shop(
     warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": warnings})
     return ScoredRun(scores, meta, lists, customers_by_bucket)
+
+
+def _stage_cuts(history: History, snapshot: Snapshot, gaps: ReturnGaps) -> StageCuts:
+    gone = read_fully_churned(history, snapshot).span.mean_days
+    return StageCuts(usual_gap_days=gaps.median_days, fully_churned_days=gone)
 
 
 def score_customers(
@@ -130,7 +138,10 @@ def score_customers(
     if not features.height:
         return None
     totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in own)
-    facts = read_facts(history, snapshot, bucket=bucket, totals=totals)
+    clocks = features.select("customer_id", *STAGE_CLOCKS)
+    facts = read_facts(history, snapshot, bucket=bucket, totals=totals).join(
+        clocks, on="customer_id", how="left", maintain_order="left"
+    )
     if scheme_of(settings.rfm).window_days is not None:
         inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
         facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")

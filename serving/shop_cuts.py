@@ -14,6 +14,7 @@ from features.rfm import RfmCuts, RfmScheme, find_cuts
 from features.rfm_scales import Edges
 from features.settings import RiskSettings
 from serving.risk import RiskCuts, risk_band, risk_cuts
+from serving.stages import StageCuts, loyal_from_orders
 
 RFM_NAMES = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
 _VALUE_FLAGS = ("makes_most_revenue", "is_in_top_share")
@@ -29,6 +30,7 @@ class ShopCuts(BaseModel):
     `rfm_edges`            the edges of recency, frequency and money; None where customers are too few
     `most_revenue_from`    the least predicted CLV of the customers who make most of the revenue
     `top_share_from`       and of the top share; None where nobody is expected to bring anything
+    `stages`               what lifecycle stages are told by
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,6 +43,7 @@ class ShopCuts(BaseModel):
     rfm_edges: tuple[Edges, Edges, Edges] | None
     most_revenue_from: float | None
     top_share_from: float | None
+    stages: StageCuts = StageCuts()
 
     @property
     def risk(self) -> RiskCuts:
@@ -49,7 +52,12 @@ class ShopCuts(BaseModel):
 
 
 def measure_cuts(
-    bucket_rows: pl.DataFrame, *, risk: RiskSettings, lapsed_after_days: float | None, rfm: RfmScheme
+    bucket_rows: pl.DataFrame,
+    *,
+    risk: RiskSettings,
+    lapsed_after_days: float | None,
+    rfm: RfmScheme,
+    stages: StageCuts,
 ) -> ShopCuts:
     """Measure a run's customers (rows of `serving.bucket_scores`, with the columns of the RFM scheme)."""
     rows = bucket_rows.with_columns(_lapsed(lapsed_after_days))
@@ -68,6 +76,7 @@ def measure_cuts(
         rfm_edges=find_cuts(table, rfm).edges if rows.height >= rfm.bin_count_max else None,
         most_revenue_from=lows[0],  # type: ignore[arg-type]
         top_share_from=lows[1],  # type: ignore[arg-type]
+        stages=stages.model_copy(update={"loyal_from_orders": loyal_from_orders(rows["order_count"])}),
     )
 
 

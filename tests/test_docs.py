@@ -65,6 +65,7 @@ COMMANDS = (
     "features.ingest",
     "features.build",
     "features.rfm_report",
+    "features.retention_report",
     "training.train",
     "training.backtest",
     "training.promote",

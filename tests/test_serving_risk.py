@@ -1,4 +1,4 @@
-"""Bands, lapsed customers, stages, dates and null reasons on hand tables."""
+"""Bands, lapsed customers, dates and null reasons on hand tables."""
 
 import json
 from datetime import date
@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from features.rfm import RfmScheme, shopify_2021
 from features.settings import RiskSettings
 from serving.horizons import churn_horizons, days_until
-from serving.risk import lifecycle_stage, risk_cuts
+from serving.risk import risk_cuts
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.run_scores import RunLabels, complete_scores
 
@@ -32,6 +32,9 @@ def customer(customer_id: str, **changes: Any) -> dict[str, Any]:
     values: dict[str, Any] = {
         "customer_id": customer_id,
         "recency_days": 10.0,
+        "tenure_days": 300.0,
+        "last_gap_days": 20.0,
+        "act_recency_days": None,
         "order_count": 3.0,
         "spend_total": 90.0,
         "churn_probability": 0.2,
@@ -60,7 +63,8 @@ def customer(customer_id: str, **changes: Any) -> dict[str, Any]:
 def complete(
     *customers: dict[str, Any], lapsed_after_days: float | None = 60.0, rfm: RfmScheme | None = None
 ) -> Any:
-    schema = {"email_consent": pl.Boolean, "last_order_at": pl.Datetime("us", "UTC")}
+    schema: dict[str, Any] = {"email_consent": pl.Boolean, "last_order_at": pl.Datetime("us", "UTC")}
+    schema["act_recency_days"] = pl.Float64
     dates = [name for name in STORED_NAMES if name.endswith("_date") or name.startswith("expected_date")]
     rows = pl.DataFrame(list(customers), schema_overrides=schema | dict.fromkeys(dates, pl.Date))
     return complete_scores(rows, LABELS, risk=RiskSettings(), lapsed_after_days=lapsed_after_days, rfm=rfm)
@@ -143,26 +147,6 @@ def test_every_null_is_explained_and_nothing_else() -> None:
     assert reasons["average_days_between_orders"] == "one_order"
     assert reasons["lapsed"] == "no_repeat_orders"
     assert reasons["rfm_segment"] == "too_few_customers"
-
-
-@pytest.mark.parametrize(
-    ("changes", "stage"),
-    [
-        ({"lapsed": True, "historic_number_of_orders": 1}, "lapsed"),
-        ({"historic_number_of_orders": 1, "average_days_between_orders": None}, "new"),
-        (
-            {"historic_number_of_orders": 1, "average_days_between_orders": None, "recency_days": 31.0},
-            "active",
-        ),
-        ({"risk_band": "high"}, "slipping"),
-        ({"recency_days": 41.0}, "slipping"),
-        ({"recency_days": 40.0}, "active"),
-    ],
-)
-def test_stages(changes: dict[str, Any], stage: str) -> None:
-    row = customer("a") | {"lapsed": None, "risk_band": "low"} | changes
-    table = pl.DataFrame([row], schema_overrides={"average_days_between_orders": pl.Float64})
-    assert table.select(lifecycle_stage(30)).item() == stage
 
 
 def test_dates_follow_the_curve() -> None:
