@@ -152,7 +152,7 @@ def _spread(since: date, start: Span, end: Span, *, step_months_max: int) -> tup
 
 
 def _spread_days(first: date, last: date, *, step_months_max: int) -> tuple[date, ...]:
-    days = (last - first).days
-    # A calendar month may be a day longer than the mean: two months of 31 days are two months.
-    steps = max(1, ceil((days - 2) / (step_months_max * _MONTH_DAYS)))
+    days, steps = (last - first).days, 1
+    while add_months(first, steps * step_months_max) < last:
+        steps += 1
     return tuple(first + timedelta(days=round(number * days / steps)) for number in range(steps + 1))

@@ -41,7 +41,7 @@ from serving.publish_gate import check_like_the_last, check_numbers
 from serving.registry import RegistryError, load_champions
 from serving.rescore_queue import RescoreQueue
 from serving.scoring import ScoredRun, Scorers, score_shop
-from serving.shop_pages import shop_documents
+from serving.shop_pages import knowledge_documents, shop_documents
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.suppressions import Suppressions
@@ -192,6 +192,7 @@ def write_pages(scored: ScoredRun, writer: RunWriter, meta: RunMeta, request: Re
     rows, history, snapshot = scored.scores.rows, request.history, request.snapshot
     writer.write_timelines(build_timelines(history, snapshot, said, customer_ids=rows["customer_id"]))
     writer.write_documents(shop_documents(rows, meta, history=history, snapshot=snapshot, said=said))
+    writer.write_documents(knowledge_documents(history, snapshot, request.settings))
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:

@@ -2,17 +2,26 @@
 
     groups   the RFM groups and the grid of recency by frequency: how many, their share of customers and money
     channels acquisition channels: how many customers, what they brought and are expected to bring, their cost
+    retention, concentration, churned, clocks
+             what `make retention` says: rates and cohorts, who makes the sales, after how long a customer has
+             left for good, when categories are bought again
     week     what the last seven days brought: who slipped, who came back, who is new
 
 Nobody's id stands in them.
 """
 
+from dataclasses import asdict
 from typing import Any, Final
 
 import orjson
 import polars as pl
 
+from features.category_clocks import read_clocks
+from features.concentration import read_concentration
+from features.fully_churned import read_fully_churned
 from features.history import MONEY_SCALE, History
+from features.retention import read_retention
+from features.settings import Settings
 from features.snapshot import Snapshot
 from serving.store import RunMeta
 
@@ -31,6 +40,19 @@ def shop_documents(
         "week": week_document(rows, meta, gaps=_last_gaps(history, snapshot), said=said),
     }
     return {name: orjson.dumps(document).decode() for name, document in documents.items()}
+
+
+def knowledge_documents(history: History, snapshot: Snapshot, settings: Settings) -> dict[str, str]:
+    """Return what a shop knows without a model, by name; the clocks are those of categories."""
+    found = {
+        "retention": asdict(read_retention(history, snapshot, settings=settings)),
+        "concentration": asdict(read_concentration(history, snapshot, settings=settings)),
+        "churned": asdict(read_fully_churned(history, snapshot)),
+        "clocks": [
+            asdict(clock) for clock in read_clocks(history, snapshot, kind="category", settings=settings)
+        ],
+    }
+    return {name: orjson.dumps(document).decode() for name, document in found.items()}
 
 
 def groups_document(rows: pl.DataFrame, meta: RunMeta) -> dict[str, Any]:

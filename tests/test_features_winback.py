@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from features_shop import line, write_shop
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from features.fully_churned import find_fully_churned, read_fully_churned
@@ -130,6 +130,7 @@ DAYS = st.dates(date(2015, 1, 1), date(2035, 12, 31))
 SPANS = st.builds(Span, months=st.integers(0, 24), days=st.integers(1, 400))
 
 
+@example(date(2015, 1, 1), None, Span(months=0, days=1), Span(months=7, days=1), 1)
 @given(DAYS, st.none() | DAYS, SPANS, SPANS, st.integers(1, 4))
 def test_messages_are_evenly_spread_up_to_the_end(
     purchased: date, clicked: date | None, start: Span, end: Span, step_months_max: int

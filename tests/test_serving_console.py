@@ -38,6 +38,74 @@ DOCUMENTS: dict[str, Any] = {
         "groups": [{"rfm_segment": "PREVIOUSLY_LOYAL", **GROUP}],
         "cells": [{"rfm_recency": 2, "rfm_frequency": 3, **GROUP}],
     },
+    "retention": {
+        "churn": [
+            {
+                "days": 90,
+                "churned": {"count": 22, "total": 100, "share": 0.22, "low": 0.15, "high": 0.311},
+                "start_count": 100,
+                "end_count": 80,
+                "new_count": 2,
+                "won_back_count": 0,
+                "retention_rate": 0.78,
+                "reason": None,
+            }
+        ],
+        "repurchases": [
+            {
+                "start_date": "2026-01-01",
+                "end_date": "2026-03-01",
+                "repurchased": {"count": 900, "total": 2000, "share": 0.45, "low": 0.43, "high": 0.47},
+                "new_count": 7,
+            }
+        ],
+        "cohorts": {
+            "cohorts": [
+                {
+                    "month": "2026-08",
+                    "customer_count": 31,
+                    "is_whole": True,
+                    "may_be_older": False,
+                    "cells": [
+                        {
+                            "months_since": 1,
+                            "customer_count": 31,
+                            "ordered_count": 20,
+                            "share": 0.65,
+                            "status": "ok",
+                        },
+                        {
+                            "months_since": 2,
+                            "customer_count": 31,
+                            "ordered_count": 2,
+                            "share": 0.06,
+                            "status": "unfinished",
+                        },
+                    ],
+                }
+            ],
+            "together": None,
+            "customer_count_min": 30,
+        },
+    },
+    "concentration": {
+        "customer_count": 100,
+        "tops": [{"customer_share": 0.2, "customer_count": 20, "revenue_share": 0.57}],
+        "lorenz": [[0.0, 0.0], [0.8, 0.43], [1.0, 1.0]],
+        "gini": 0.41,
+    },
+    "churned": {"span": {"months": 9, "days": 0}, "source": "default", "grounds": "history_too_short"},
+    "clocks": [
+        {
+            "name": "socks",
+            "title": HOSTILE,
+            "gap_count": 1203,
+            "median_days": 94,
+            "quarter_days": 60,
+            "three_quarter_days": 140,
+            "is_replenishable": True,
+        }
+    ],
     "channels": [
         {
             "acquisition_channel": HOSTILE,
@@ -127,6 +195,23 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     assert "Previously loyal" in page
     assert "€10,827" in page
     assert re.search(r"heat-4\"><strong>27</strong><span class=\"unit\">95 % · 143 d", page)
+
+
+def test_retention_shows_rates_cohorts_concentration_and_clocks(client: TestClient) -> None:
+    page = read(client, "/retention")
+    for words in (
+        '22 % <span class="unit">15 % to 31 %, 95 % interval',
+        '<td class="number">78 %</td>',
+        "1 Jan 2026 – 1 Mar 2026",
+        '<td class="number">45 %</td>',
+        '57 % <span class="unit">of the money comes from the top 20 % of the customers',
+        '9 months <span class="unit">the usual figure',
+        "Aug 2026",
+        'heat-3">65 %',
+        "(6 %)",
+        "60 – 140",
+    ):
+        assert words in page, words
 
 
 def test_the_value_page_shows_channels_and_computes(client: TestClient) -> None:

@@ -25,6 +25,7 @@ NAVIGATION: Final = (
     ("/lists/at-risk", marked("At risk")),
     ("/lists", marked("Lists")),
     ("/rfm", marked("Groups")),
+    ("/retention", marked("Retention")),
     ("/value", marked("Value")),
     ("/recommendations", marked("Offers")),
     ("/scorecard", marked("Scorecard")),

@@ -158,6 +158,15 @@ async def show_groups(request: Request) -> Response:
     )
 
 
+@router.get("/retention", openapi_extra=needs("audiences:read"))
+async def show_retention(request: Request) -> Response:
+    """Show who stays: churn, repurchase, cohorts, the concentration of sales, clocks of categories."""
+    run = context_of(request).runs.current()
+    names = ("retention", "concentration", "churned", "clocks")
+    found = {name: await _document(run, name) for name in names}
+    return page(request, "retention.html", meta=run.meta, **found)
+
+
 @router.get("/value", openapi_extra=needs("audiences:read"))
 async def show_value(request: Request, asked: Annotated[CalculatorAsked, Query()]) -> Response:
     """Show what customers are worth by channel, and a calculator for what they may cost."""
