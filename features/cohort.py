@@ -87,8 +87,21 @@ def propose_headline_days(history: History, snapshot: Snapshot) -> int:
 
 def read_return_gaps(history: History, snapshot: Snapshot) -> ReturnGaps:
     """Measure the gaps between customers' order days that were over before the snapshot."""
+    return return_gaps_of(read_order_days(history, snapshot))
+
+
+def read_order_days(history: History, snapshot: Snapshot) -> pl.DataFrame:
+    """Read what gaps and silences are made of: a row per customer and day with an order.
+
+    Columns `rank`, `gap_days`, `oldest_order`, `recency`, as `features.orders.order_days` describes them.
+    """
     days = order_days(known_sales(history, snapshot), snapshot)
-    rows = days.select("gap_days", "oldest_order").collect("polars").to_native()
+    rows = days.select("rank", "gap_days", "oldest_order", "recency").collect("polars")
+    return rows.to_native()  # type: ignore[no-any-return]
+
+
+def return_gaps_of(rows: pl.DataFrame) -> ReturnGaps:
+    """Measure the gaps in rows of `read_order_days`."""
     gaps = rows["gap_days"].drop_nulls()
     p95 = gaps.quantile(0.95, interpolation="higher") if len(gaps) else None
     median = gaps.median() if len(gaps) else None

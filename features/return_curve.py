@@ -12,9 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.cohort import known_sales
+from features.cohort import read_order_days
 from features.history import History
-from features.orders import order_days
 from features.snapshot import Snapshot
 
 Floats = npt.NDArray[np.float64]
@@ -99,9 +98,7 @@ class ReturnCurve:
 
 def read_return_curve(history: History, snapshot: Snapshot) -> ReturnCurve:
     """Measure a shop's curve from the order days known at a snapshot."""
-    days = order_days(known_sales(history, snapshot), snapshot)
-    rows = days.select("rank", "gap_days", "recency").collect("polars").to_native()
-    return _fit(rows)
+    return return_curve_of(read_order_days(history, snapshot))
 
 
 def read_category_curves(history: History, snapshot: Snapshot, *, count: int) -> dict[str, ReturnCurve]:
@@ -114,7 +111,7 @@ def read_category_curves(history: History, snapshot: Snapshot, *, count: int) ->
     pairs = bought.select("category", "customer_id", "days_ago").unique().collect("polars").to_native()
     largest = pairs.group_by("category").len().sort("len", "category", descending=[True, False]).head(count)
     return {
-        category: _fit(_silences(pairs.filter(pl.col("category") == category)))
+        category: return_curve_of(_silences(pairs.filter(pl.col("category") == category)))
         for category in largest["category"]
     }
 
@@ -129,7 +126,8 @@ def _silences(days: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _fit(rows: pl.DataFrame) -> ReturnCurve:
+def return_curve_of(rows: pl.DataFrame) -> ReturnCurve:
+    """Measure the curve of rows of `features.cohort.read_order_days`: `rank`, `gap_days`, `recency`."""
     ended = rows["gap_days"].drop_nulls().round().cast(pl.Int64).to_numpy()
     still_open = rows.filter(pl.col("rank") == 1)["recency"].floor().cast(pl.Int64).to_numpy()
     return ReturnCurve.fit(ended.astype(np.int64), still_open.astype(np.int64))

@@ -9,13 +9,14 @@ import pandas as pd
 import polars as pl
 
 from features.build import build_shop_facts, compute_features, read_parts
-from features.cohort import ReturnGaps, read_return_gaps
+from features.cohort import ReturnGaps, read_order_days, return_gaps_of
 from features.console import Announce
 from features.customer_totals import part_totals
 from features.examples import in_first_season
-from features.fully_churned import read_fully_churned
+from features.fully_churned import find_fully_churned
 from features.history import History
 from features.holes import read_holes
+from features.return_curve import return_curve_of
 from features.rfm import scheme_of
 from features.settings import Settings
 from features.settle import BasisNote
@@ -78,7 +79,7 @@ def score_shop(
     announce("the shop as a whole")
     engine = settings.features.engine
     shop = build_shop_facts(history, snapshot, engine=engine)
-    gaps = read_return_gaps(history, snapshot)
+    gaps, stages = _windows(history, snapshot)
     predictors = make_predictors(scorers, settings)
     parts: list[pl.DataFrame] = []
     customers_by_bucket: list[list[str]] = []
@@ -96,7 +97,7 @@ def score_shop(
         risk=settings.risk,
         lapsed_after_days=gaps.p95_days,
         rfm=scheme_of(settings.rfm),
-        stages=_stage_cuts(history, snapshot, gaps),
+        stages=stages,
     )
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
@@ -115,9 +116,11 @@ def score_shop(
     return ScoredRun(scores, meta, lists, customers_by_bucket)
 
 
-def _stage_cuts(history: History, snapshot: Snapshot, gaps: ReturnGaps) -> StageCuts:
-    gone = read_fully_churned(history, snapshot).span.mean_days
-    return StageCuts(usual_gap_days=gaps.median_days, fully_churned_days=gone)
+def _windows(history: History, snapshot: Snapshot) -> tuple[ReturnGaps, StageCuts]:
+    """Measure the shop's gaps, and the windows of its lifecycle stages, in one pass over the orders."""
+    order_days = read_order_days(history, snapshot)
+    gaps, gone = return_gaps_of(order_days), find_fully_churned(return_curve_of(order_days))
+    return gaps, StageCuts(usual_gap_days=gaps.median_days, fully_churned_days=gone.span.mean_days)
 
 
 def score_customers(

@@ -10,6 +10,7 @@ from features_shop import line, write_shop
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.fully_churned import read_fully_churned
 from features.history import History
 from features.ingest import load
 from features.return_curve import ReturnCurve, read_category_curves, read_return_curve
@@ -75,29 +76,40 @@ def test_order_days_of_a_hand_written_shop(tmp_path: Path) -> None:
     assert curve.watched_counts[[0, 4, 6, 11, 17]].tolist() == [4, 3, 2, 1, 1]
 
 
-def test_the_window_is_where_the_truth_says_that_few_come_back(synthetic: History) -> None:
-    as_of = SPEC.first_day + timedelta(days=SPEC.day_count)
-    curve = read_return_curve(synthetic, Snapshot(as_of))
+def chances_by_silence(synthetic: History, days: int) -> pl.DataFrame:
+    """Return the true chance of an order within so many days, and how long each customer is silent."""
+    as_of = Snapshot(SPEC.first_day + timedelta(days=SPEC.day_count))
     recency = (
         synthetic.read("order_lines")
         .filter(~pl.col("is_return"))
         .group_by("customer_id")
-        .agg(days=Snapshot(as_of).end_days - pl.col("ordered_days").max())
+        .agg(days=as_of.end_days - pl.col("ordered_days").max())
     )
     oracle = SyntheticShop(SPEC).oracle()
-    truth = pl.DataFrame(
-        {
-            "customer_id": oracle.people.ids,
-            "chance": oracle.order_probability(float(SPEC.day_count), curve.patience_days),
-        }
-    )
-    silent = truth.join(recency, on="customer_id")
+    chances = oracle.order_probability(float(SPEC.day_count), days)
+    truth = pl.DataFrame({"customer_id": oracle.people.ids, "chance": chances})
+    return truth.join(recency, on="customer_id")
+
+
+def test_the_window_is_where_the_truth_says_that_few_come_back(synthetic: History) -> None:
+    curve = read_return_curve(synthetic, Snapshot(SPEC.first_day + timedelta(days=SPEC.day_count)))
+    silent = chances_by_silence(synthetic, curve.patience_days)
     for chance in (0.1, 0.3):
         window = curve.window_days(chance=chance)
         assert window is not None
         about = silent.filter((pl.col("days") - window).abs() <= 15)
         assert len(about) > 50
         assert about["chance"].mean() == pytest.approx(chance, abs=0.07)
+
+
+def test_beyond_the_point_of_having_left_for_good_hardly_anybody_is_there(synthetic: History) -> None:
+    """The point is measured, and of those who are silent longer fewer than a tenth of the fresh come back."""
+    found = read_fully_churned(synthetic, Snapshot(SPEC.first_day + timedelta(days=SPEC.day_count)))
+    assert found.source == "measured"
+    silent = chances_by_silence(synthetic, found.patience_days)
+    gone, fresh = silent.filter(pl.col("days") > found.span.days), silent.filter(pl.col("days") < 7)
+    assert min(len(gone), len(fresh)) > 100
+    assert float(gone["chance"].mean()) < 0.1 * float(fresh["chance"].mean())  # type: ignore[arg-type]
 
 
 def test_categories_have_curves_of_their_own(synthetic: History) -> None:
