@@ -13,6 +13,7 @@ from serving.pg_control import PgControl
 from serving.pg_gather import Gatherer
 from serving.pg_reader import PgReader
 from serving.rows import STORED_NAMES
+from serving.segment_reads import SegmentReader
 from serving.sqlite_run import FALLBACK_CUSTOMER, member_column, needs_no_row, read_item
 from serving.store import (
     SCHEMA_VERSION,
@@ -22,6 +23,8 @@ from serving.store import (
     MatchingItems,
     Member,
     RunMeta,
+    SegmentOrder,
+    SegmentPlace,
     StoredRow,
     StoreError,
 )
@@ -64,8 +67,10 @@ class PgRun:
         self._control = control
         self._reader = reader
         self._items = f"{schema}.items"
+        self._schema = schema
         self._queries = {name: query.format(schema) for name, query in _QUERIES.items()}
         self._matcher = Matcher()
+        self._segments = SegmentReader(self._read_apart)
         self._single = Gatherer(self.get_scores)
         self.meta = _read_meta(score_run_id, control.read(f"SELECT document FROM {schema}.meta", ()))  # noqa: S608 - a checked name
 
@@ -98,6 +103,29 @@ class PgRun:
         sql, values = condition or EVERY_ITEM
         query = SELECT_MATCHING.format(items=self._items, condition=sql.replace("?", "%s"))
         return matching_items(self._control.read(query, values))
+
+    def _read_apart(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
+        """Read in whatever thread; a table is written `@name`, a value `?`."""
+        return self._control.read(query.replace("@", f"{self._schema}.").replace("?", "%s"), values)
+
+    async def count_segment(self, condition: Condition) -> int:
+        """Return how many customers of the run pass a condition over `traits.ATTRIBUTES`."""
+        return await self._segments.count(condition)
+
+    async def list_segment(
+        self,
+        condition: Condition,
+        *,
+        after: SegmentPlace | None = None,
+        limit: int = 100,
+        order: SegmentOrder | None = None,
+    ) -> Sequence[SegmentPlace]:
+        """Return the next customers who pass, after a place; without an order, as the run holds them."""
+        return await self._segments.page(condition, after=after, limit=limit, order=order)
+
+    async def list_values(self, name: str) -> Sequence[str]:
+        """Return the most frequent values of a text attribute, or of `category` of what was sold."""
+        return await self._segments.values(name)
 
     async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
         """Return the numbers of products; unknown ids are left out."""
@@ -172,6 +200,7 @@ class PgRun:
     def close(self) -> None:
         """Let the run go; its store keeps the connections."""
         self._matcher.close()
+        self._segments.close()
 
     async def _read(self, name: str, *values: object) -> list[StoredRow]:
         return await self._reader.read(self._queries[name], values)

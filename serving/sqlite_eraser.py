@@ -18,11 +18,16 @@ from serving.sqlite_writer import remove_partial
 from serving.store import ErasedScores, Membership, RunMeta, StoreError
 
 _TABLES: Final = ("scores", "recommendations", "owned")
+_LATER_TABLES: Final = ("traits", "purchases")
+"""What runs of earlier releases, which are kept too, do not have."""
 _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM audience_members m "
     "JOIN scores s ON s.row_number = m.row_number WHERE s.customer_id = ?"
 )
 # By the rows: runs of earlier releases, which are kept too, have no ids in their lists.
+_DELETE_LATER: Final = (
+    "DELETE FROM {0} WHERE row_number IN (SELECT row_number FROM scores WHERE customer_id = ?)"
+)
 _DELETE_PLACES: Final = (
     "DELETE FROM audience_members WHERE row_number IN (SELECT row_number FROM scores WHERE customer_id = ?)"
 )
@@ -81,6 +86,11 @@ def _holds(connection: sqlite3.Connection, customer_id: str) -> bool:
     )
 
 
+def _later_tables(connection: sqlite3.Connection) -> list[str]:
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    return [table for table in _LATER_TABLES if table in there]
+
+
 def _delete(
     connection: sqlite3.Connection, customer_ids: Collection[str], group: Membership
 ) -> tuple[int, int]:
@@ -89,6 +99,8 @@ def _delete(
     for each in customer_ids:
         gone += [Gone(*row) for row in connection.execute(_SELECT_GONE, (each,))]
         removed += connection.execute(_DELETE_PLACES, (each,)).rowcount
+        for table in _later_tables(connection):
+            removed += connection.execute(_DELETE_LATER.format(table), (each,)).rowcount
         for table in _TABLES:
             query = f"DELETE FROM {table} WHERE customer_id = ?"  # noqa: S608 - our own names
             removed += connection.execute(query, (each,)).rowcount
