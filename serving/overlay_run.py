@@ -196,6 +196,10 @@ class OverlaidRun:
         """Return the next customers who pass in the run; whose scores are newer passes by the older ones."""
         return await self.base.list_segment(condition, after=after, limit=limit, order=order)
 
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        return await self.base.get_traits(customer_ids)
+
     async def list_values(self, name: str) -> Sequence[str]:
         """Return the most frequent values of a text attribute, or of `category` of what was sold."""
         return await self.base.list_values(name)

@@ -7,11 +7,13 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from features.item_filter import Condition
+from serving.parts import in_parts
 from serving.store import SegmentOrder, SegmentPlace, StoredRow
-from serving.traits import ATTRIBUTES
+from serving.traits import ATTRIBUTES, TRAIT_NAMES
 
 _COUNTS_KEPT: Final = 256
 _VALUES_MAX: Final = 50
+_IDS_AT_ONCE: Final = 500
 _ATTRIBUTES: Final = {column.name: column.kind for column in ATTRIBUTES}
 _CATEGORY: Final = "category"
 
@@ -52,12 +54,28 @@ class SegmentReader:
             found = self._values[name] = [row[0] for row in await self._ask(values_query(name), ())]
         return found
 
+    async def traits(self, customer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """Return the traits of customers by id; unknown ids are left out."""
+        found: dict[str, dict[str, Any]] = {}
+        for part in in_parts(customer_ids, _IDS_AT_ONCE):
+            for customer_id, *values in await self._ask(traits_query(len(part)), part):
+                found[customer_id] = dict(zip(TRAIT_NAMES, values, strict=True))
+        return found
+
     def close(self) -> None:
         """Let the thread go, once it has read what it is reading."""
         self._thread.shutdown(wait=False)
 
     async def _ask(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query, values)
+
+
+def traits_query(count: int) -> str:
+    """Return the query of the traits of so many customers."""
+    return (
+        f"SELECT customer_id, {', '.join(TRAIT_NAMES)} FROM @traits WHERE row_number IN "  # noqa: S608 - our own names
+        f"(SELECT row_number FROM @scores WHERE customer_id IN ({','.join('?' * count)}))"
+    )
 
 
 def count_query(condition: Condition) -> tuple[str, Sequence[Any]]:

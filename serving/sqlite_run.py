@@ -164,6 +164,10 @@ class SqliteRun:
         """Return the next customers who pass, after a place; without an order, as the run holds them."""
         return await self._segments.page(condition, after=after, limit=limit, order=order)
 
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        return await self._segments.traits(customer_ids)
+
     async def list_values(self, name: str) -> Sequence[str]:
         """Return the most frequent values of a text attribute, or of `category` of what was sold."""
         return await self._segments.values(name)

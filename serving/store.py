@@ -320,6 +320,10 @@ class ScoreRun(Protocol):
         """Return the next customers who pass, after a place; without an order, as the run holds them."""
         ...
 
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        ...
+
     async def list_values(self, name: str) -> Sequence[str]:
         """Return the most frequent values of a text attribute, or of `category` of what was sold."""
         ...

@@ -79,12 +79,15 @@ def _state(state: State, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
 
 async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every run that is kept, with their reasons in words, and the lists."""
-    found: dict[str, list[dict[str, Any]]] = {"scores": [], "recommendations": []}
+    found: dict[str, list[dict[str, Any]]] = {"scores": [], "traits": [], "recommendations": []}
     with suppress(NoRunError):
         for info in places.store.list_runs():
             with suppress(RunGoneError):
                 run = places.store.open_run(info.score_run_id)
                 view = RunView(run.meta, Wording())
+                for customer_id, traits in (await run.get_traits(ids)).items():
+                    named = {"customer_id": customer_id, "score_run_id": info.score_run_id, **traits}
+                    found["traits"].append(named)
                 for row in (await run.get_scores(ids)).values():
                     # Through JSON: parts of a row are kept as the bytes of it.
                     found["scores"].append(

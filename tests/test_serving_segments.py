@@ -4,6 +4,7 @@ import asyncio
 import random
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from serving.databases import open_store
 from serving.environment import Environment
 from serving.segment_words import SEGMENTS, compile_segment
 from serving.store import ScoreRun, ScoreStore, SegmentOrder, SegmentPlace
+from serving.traits import TRAIT_NAMES
 
 Ask = Callable[[Coroutine[Any, Any, Any]], Any]
 CUTS = {name: [CUT] * 19 for name in NUMBERS}
@@ -123,6 +125,15 @@ def test_known_values_are_the_most_frequent_first(store: ScoreStore, ask: Ask, t
         ask(run.list_values("predicted_clv"))
 
 
+def test_traits_are_read_by_customer(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
+    customers = [{"customer_id": each, "item_count": 3.0, "first_order_at": None} for each in ("a", "b'")]
+    publish_customers(tmp_path, customers)
+    found = ask(live(store).get_traits(["b'", "nobody"]))
+    assert list(found) == ["b'"]
+    assert tuple(found["b'"]) == TRAIT_NAMES
+    assert (found["b'"]["item_count"], found["b'"]["first_order_at"]) == (3.0, None)
+
+
 def test_whoever_is_erased_is_in_no_segment(store: ScoreStore, ask: Ask, tmp_path: Path) -> None:
     publish_customers(tmp_path, SHOP, products=PRICED)
     with store.hold() as eraser:
@@ -130,9 +141,22 @@ def test_whoever_is_erased_is_in_no_segment(store: ScoreStore, ask: Ask, tmp_pat
     run = live(store)
     assert members(ask, run, "bought('tea') or country == 'KR'") == ["b", "c", "e"]
     for path in (tmp_path / "scores" / "runs").glob("*.sqlite"):
-        with sqlite3.connect(path) as connection:
+        with closing(sqlite3.connect(path)) as connection:
             assert connection.execute("SELECT count(*) FROM purchases").fetchone() == (2,)
             assert connection.execute("SELECT count(*) FROM traits").fetchone() == (4,)
+
+
+def test_somebody_is_erased_from_a_run_of_an_earlier_release(tmp_path: Path) -> None:
+    """It has no traits and no purchases."""
+    publish_customers(tmp_path, SHOP, products=PRICED)
+    (path,) = (tmp_path / "scores" / "runs").glob("*.sqlite")
+    path.chmod(0o644)
+    with closing(sqlite3.connect(path)) as connection:
+        for table in ("traits", "purchases", "sold_products"):
+            connection.execute(f"DROP TABLE {table}")
+        connection.commit()
+    with open_store(Environment(var=tmp_path)).hold() as eraser:
+        assert eraser.forget(["a"], ControlGroup.of(Layout(tmp_path).private)) == (1, 1)
 
 
 def test_places_tell_the_value_that_the_order_goes_by(tmp_path: Path) -> None:
@@ -146,5 +170,5 @@ def test_places_tell_the_value_that_the_order_goes_by(tmp_path: Path) -> None:
 
 def test_every_attribute_of_a_segment_is_no_word_of_sql() -> None:
     """Names stand in SQL without quotes."""
-    with sqlite3.connect(":memory:") as connection:
+    with closing(sqlite3.connect(":memory:")) as connection:
         connection.execute(f"CREATE TABLE t ({', '.join(SEGMENTS.attributes)})")
