@@ -107,8 +107,11 @@ ROUTES = (
     "/metrics",
     "/",
     "/assets/console.css",
+    "/v1/segments",
+    "/v1/segments/used-a-coupon",
+    "/v1/segments/used-a-coupon/members",
 )
-POSTS = ("/v1/predictions/batch", "/v1/events/batch", "/v1/exports")
+POSTS = ("/v1/predictions/batch", "/v1/events/batch", "/v1/exports", "/v1/segments", "/v1/segments/count")
 DEEP = 100_000
 BODIES = (
     b"",
