@@ -31,6 +31,8 @@ from serving.store import (
 
 _ROW = ", ".join(f's."{name}"' for name in STORED_NAMES)
 _ITEM = ", ".join(f"i.{name}" for name in Item._fields)
+# People are erased in place.
+_KEPT_SECONDS: Final = 60.0
 _COLUMNS: Final = "@columns"
 _ID_AT: Final = STORED_NAMES.index("customer_id")
 _QUERIES: Final = {
@@ -70,7 +72,7 @@ class PgRun:
         self._schema = schema
         self._queries = {name: query.format(schema) for name, query in _QUERIES.items()}
         self._matcher = Matcher()
-        self._segments = SegmentReader(self._read_apart)
+        self._segments = SegmentReader(self._read_apart, kept_seconds=_KEPT_SECONDS)
         self._single = Gatherer(self.get_scores)
         self.meta = _read_meta(score_run_id, control.read(f"SELECT document FROM {schema}.meta", ()))  # noqa: S608 - a checked name
 

@@ -1,6 +1,8 @@
 """Segments of a run: counted and listed in a thread of their own; the newest counts are kept."""
 
 import asyncio
+import math
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,7 +13,7 @@ from serving.parts import in_parts
 from serving.store import SegmentOrder, SegmentPlace, StoredRow
 from serving.traits import ATTRIBUTES, TRAIT_NAMES
 
-_COUNTS_KEPT: Final = 256
+_ANSWERS_KEPT: Final = 256
 _VALUES_MAX: Final = 50
 _IDS_AT_ONCE: Final = 500
 _ATTRIBUTES: Final = {column.name: column.kind for column in ATTRIBUTES}
@@ -22,23 +24,22 @@ Read = Callable[[str, Sequence[object]], Sequence[StoredRow]]
 
 
 class SegmentReader:
-    """Reads the segments of one run; the rows of a run never change, but that somebody is erased."""
+    """Reads the segments of one run.
 
-    def __init__(self, read: Read) -> None:
+    The rows of a run never change, but that somebody is erased: where that happens in place, nothing is kept
+    longer than `kept_seconds`.
+    """
+
+    def __init__(self, read: Read, *, kept_seconds: float = math.inf) -> None:
         self._read = read
-        self._counts: OrderedDict[Condition, int] = OrderedDict()
-        self._values: dict[str, Sequence[str]] = {}
+        self._kept_seconds = kept_seconds
+        self._kept: OrderedDict[object, tuple[float, Sequence[StoredRow]]] = OrderedDict()
         self._thread = ThreadPoolExecutor(1, "segments")
 
     async def count(self, condition: Condition) -> int:
         """Return how many customers pass."""
-        found = self._counts.get(condition)
-        if found is None:
-            ((found,),) = await self._ask(*count_query(condition))
-            self._counts[condition] = found
-            if len(self._counts) > _COUNTS_KEPT:
-                self._counts.popitem(last=False)
-        return found
+        ((count,),) = await self._ask_once(*count_query(condition))
+        return int(count)
 
     async def page(
         self, condition: Condition, *, after: SegmentPlace | None, limit: int, order: SegmentOrder | None
@@ -49,10 +50,7 @@ class SegmentReader:
 
     async def values(self, name: str) -> Sequence[str]:
         """Return up to 50 values of a text attribute or of `category`, the most frequent first."""
-        found = self._values.get(name)
-        if found is None:
-            found = self._values[name] = [row[0] for row in await self._ask(values_query(name), ())]
-        return found
+        return [row[0] for row in await self._ask_once(values_query(name), ())]
 
     async def traits(self, customer_ids: Sequence[str]) -> dict[str, dict[str, Any]]:
         """Return the traits of customers by id; unknown ids are left out."""
@@ -66,6 +64,17 @@ class SegmentReader:
         """Let the thread go, once it has read what it is reading."""
         self._thread.shutdown(wait=False)
 
+    async def _ask_once(self, query: str, values: tuple[Any, ...]) -> Sequence[StoredRow]:
+        """Return what was read a while ago, else read it."""
+        asked, now = (query, values), time.monotonic()
+        read_at, rows = self._kept.get(asked, (-math.inf, ()))
+        if now - read_at > self._kept_seconds or asked not in self._kept:
+            rows = await self._ask(query, values)
+            self._kept[asked] = now, rows
+            if len(self._kept) > _ANSWERS_KEPT:
+                self._kept.popitem(last=False)
+        return rows
+
     async def _ask(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query, values)
 
@@ -78,7 +87,7 @@ def traits_query(count: int) -> str:
     )
 
 
-def count_query(condition: Condition) -> tuple[str, Sequence[Any]]:
+def count_query(condition: Condition) -> tuple[str, tuple[Any, ...]]:
     """Return the query that counts who passes."""
     return f"SELECT count(*) FROM @traits WHERE {condition.sql}", condition.values  # noqa: S608 - values are bound
 

@@ -80,9 +80,11 @@ class TraitTable(NamedTuple):
         """
         found: dict[str, list[float]] = {}
         for column in ATTRIBUTES:
-            values = self.rows[column.name].drop_nulls() if column.kind in ("integer", "number") else None
-            if values is not None and len(values):
-                ordered = values.cast(pl.Float64).sort()
+            if column.kind not in ("integer", "number"):
+                continue
+            values = self.rows[column.name].cast(pl.Float64)
+            ordered = values.filter(values.is_finite()).sort()
+            if len(ordered):
                 ranks = [-(-step * len(ordered) // (_CUTS.stop)) for step in _CUTS]
                 found[column.name] = [float(ordered[rank - 1]) for rank in ranks]
         return found

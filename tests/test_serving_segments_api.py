@@ -167,3 +167,14 @@ def test_there_is_an_end_to_how_many_are_saved(tmp_path: Path) -> None:
     with pytest.raises(TooManySegmentsError):
         segments.save("one-more", "S", "lapsed", key_id="")
     assert segments.save("s-0", "Again", "lapsed", key_id="").version == 2
+
+
+def test_whoever_is_suppressed_is_shown_no_more(tmp_path: Path) -> None:
+    publish_customers(tmp_path, SHOP, products={"tea": "Drinks"})
+    make(State.of(Layout(tmp_path)))
+    with open_client(tmp_path) as client:
+        asked = client.post("/v1/privacy/requests", json={"type": "suppress", "customer_id": "c3"})
+        assert asked.status_code == 202
+        page = client.get("/v1/segments/lives-in/members?limit=3")
+        assert ids(page) == ["c1", "c2"]
+        assert page.json()["next_cursor"] is not None
