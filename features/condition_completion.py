@@ -53,12 +53,8 @@ def complete(
     >>> [each.text for each in complete("in_stock and pri", 16, Vocabulary({"price": "number"}, ""))]
     ['price']
     """
-    before = text[: max(cursor, 0)]
-    if len(before) > TEXT_LENGTH_MAX:
-        return []
-    opened = _OPEN.fullmatch(before)
-    begun = opened["begun"] if opened else _last_word(before)
-    at = len(before) - len(begun) - (1 if opened else 0)
+    before, at, opened = _begun(text, cursor)
+    begun = before[at + opened :]
     known = values or {}
     name = _text_before(before[:at], vocabulary)
     found: Iterator[tuple[str, str]]
@@ -74,9 +70,24 @@ def complete(
     ]
 
 
-def _last_word(before: str) -> str:
-    found = _WORD.search(before)
-    return found.group() if found else ""
+def values_wanted(text: str, cursor: int, vocabulary: Vocabulary) -> str | None:
+    """Return the text attribute, or `category`, of which a value is being written at a cursor.
+
+    >>> values_wanted("country == 'K", 13, Vocabulary({"country": "text"}, ""))
+    'country'
+    """
+    before, at, _ = _begun(text, cursor)
+    return _text_before(before[:at], vocabulary)
+
+
+def _begun(text: str, cursor: int) -> tuple[str, int, bool]:
+    """Return what stands before a cursor, where its last word or open text begins, and which it is."""
+    before = text[: max(cursor, 0)][:TEXT_LENGTH_MAX]
+    opened = _OPEN.fullmatch(before)
+    if opened:
+        return before, opened.start("quote"), True
+    word = _WORD.search(before)
+    return before, word.start() if word else len(before), False
 
 
 def _text_before(before: str, vocabulary: Vocabulary) -> str | None:

@@ -73,7 +73,7 @@ ALTER TABLE {0}.item_lists ADD PRIMARY KEY (item_no, kind);
 ALTER TABLE {0}.audience_members ADD PRIMARY KEY (audience, position);
 ALTER TABLE {0}.traits ADD PRIMARY KEY (row_number);
 ALTER TABLE {0}.sold_products ADD PRIMARY KEY (product_no), ADD UNIQUE (product_id);
-ALTER TABLE {0}.purchases ADD PRIMARY KEY (product_no, row_number);
+ALTER TABLE {0}.purchases ADD PRIMARY KEY (product_no, row_number) INCLUDE (age_days);
 DROP TABLE {0}.placed"""
 
 RUN_TABLE_NAMES: Final = (

@@ -4,6 +4,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
+from features.condition_completion import complete, values_wanted
 from serving.answers import json_answer
 from serving.bodies import read_json
 from serving.context import Context, context_of
@@ -14,6 +15,8 @@ from serving.problems import FieldError, malformed
 from serving.scopes import ScopedRoute, caller_of, needs
 from serving.segment_desk import Segment, compiled
 from serving.segment_schemas import (
+    BegunText,
+    Completions,
     NewSegment,
     SegmentCount,
     SegmentList,
@@ -23,7 +26,7 @@ from serving.segment_schemas import (
     SegmentText,
     read_body,
 )
-from serving.segment_words import SEGMENTS
+from serving.segment_words import MEANINGS, SEGMENTS
 from serving.store import SegmentOrder, SegmentPlace
 
 router = APIRouter(route_class=ScopedRoute, prefix="/v1/segments", tags=["segments"])
@@ -62,6 +65,22 @@ _COUNT: Final = {
     "share": 0.0334,
     "as_of": "2026-11-22",
     "score_run_id": "s_0042",
+}
+
+_COMPLETION: Final = {
+    "offset": 11,
+    "length": 9,
+    "text": "churn_probability",
+    "kind": "attribute",
+    "meaning": MEANINGS["churn_probability"],
+}
+_MEMBERS: Final = {
+    "segment": _SEGMENT["slug"],
+    "version": 2,
+    "score_run_id": "s_0042",
+    "as_of": "2026-11-22",
+    "members": [],
+    "next_cursor": None,
 }
 
 
@@ -119,6 +138,22 @@ async def count_segment(request: Request) -> Response:
     )
 
 
+@router.post(
+    "/complete",
+    responses=_answers(Completions, {"completions": [_COMPLETION]}) | BODY_PROBLEMS,
+    openapi_extra=needs("audiences:read")
+    | body_of(BegunText, {"text": "lapsed and churn_pro", "cursor": 20}),
+)
+async def complete_segment(request: Request) -> Response:
+    """Return what may be written at a cursor: names, functions, words, and the shop's own values of texts."""
+    wanted = read_body(BegunText, await read_json(request, bytes_max=BODY_BYTES_MAX))
+    run = context_of(request).runs.current()
+    name = values_wanted(wanted.text, wanted.cursor, SEGMENTS)
+    values = {} if name is None else {name: await run.list_values(name)}
+    found = complete(wanted.text, wanted.cursor, SEGMENTS, values=values, meanings=MEANINGS)
+    return json_answer({"completions": [each._asdict() for each in found]})
+
+
 @router.get(
     "/{slug}",
     responses=_answers(SegmentShape, {**_SEGMENT, "versions": _VERSIONS, "sizes": [_SIZE]}),
@@ -133,7 +168,7 @@ async def get_segment(request: Request, slug: str) -> Response:
 
 @router.get(
     "/{slug}/members",
-    responses={200: {"model": SegmentMembers}, **PROBLEMS},
+    responses=_answers(SegmentMembers, _MEMBERS),
     openapi_extra=needs("audiences:read"),
 )
 async def list_members(

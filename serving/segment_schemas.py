@@ -29,6 +29,31 @@ class NewSegment(SegmentText):
     title: Annotated[str, Field(min_length=1, max_length=100)]
 
 
+class BegunText(SegmentText):
+    """A condition that is being written, and how many characters (not bytes) stand before the cursor."""
+
+    cursor: Annotated[int, Field(ge=0, le=TEXT_LENGTH_MAX)]
+
+
+class CompletionShape(Schema):
+    """What may stand instead of `length` characters from `offset` on.
+
+    `kind` is attribute, function, word or value.
+    """
+
+    offset: int
+    length: int
+    text: str
+    kind: str
+    meaning: str
+
+
+class Completions(Schema):
+    """What may be written at the cursor, the likeliest first."""
+
+    completions: list[CompletionShape]
+
+
 class SegmentCount(Schema):
     """How many customers of a run pass; `share` is null in a shop without customers."""
 

@@ -111,7 +111,14 @@ ROUTES = (
     "/v1/segments/used-a-coupon",
     "/v1/segments/used-a-coupon/members",
 )
-POSTS = ("/v1/predictions/batch", "/v1/events/batch", "/v1/exports", "/v1/segments", "/v1/segments/count")
+POSTS = (
+    "/v1/predictions/batch",
+    "/v1/events/batch",
+    "/v1/exports",
+    "/v1/segments",
+    "/v1/segments/count",
+    "/v1/segments/complete",
+)
 DEEP = 100_000
 BODIES = (
     b"",

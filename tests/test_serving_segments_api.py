@@ -1,5 +1,6 @@
 """Segments over HTTP: presets, saving, counting, members by page, mistakes with their place, scopes."""
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -66,6 +67,22 @@ def test_a_mistake_is_told_with_its_place(client: TestClient) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "offered"),
+    [
+        ("lapsed and churn_percent", [(11, 13, "churn_percentile", "attribute")]),
+        ("country == '", [(11, 1, '"KR"', "value")]),
+        ("bought_category('Dr", [(16, 3, '"Drinks"', "value")]),
+        ("acquisition_channel == '", []),
+    ],
+)
+def test_what_is_begun_is_completed(client: TestClient, text: str, offered: list[Any]) -> None:
+    answer = client.post("/v1/segments/complete", json={"text": text, "cursor": len(text)})
+    found = answer.json()["completions"]
+    assert [(each["offset"], each["length"], each["text"], each["kind"]) for each in found] == offered
+    assert client.post("/v1/segments/complete", json={"text": text, "cursor": -1}).status_code == 422
+
+
+@pytest.mark.parametrize(
     ("body", "pointer"),
     [
         ({"slug": "One", "title": "One", "text": "lapsed"}, "/body/slug"),
@@ -128,6 +145,17 @@ def test_pages_keep_words_and_order(client: TestClient, sort: str | None, wanted
         seen += ids(page)
     assert " ".join(seen) == wanted
     assert ids(client.get("/v1/segments/one/members")) == ["c3", "c7"]
+
+
+def test_further_pages_come_from_the_first_ones_run(client: TestClient, tmp_path: Path) -> None:
+    client.post("/v1/segments", json={"slug": "one", "title": "One", "text": "predicted_clv > 0"})
+    cursor = client.get("/v1/segments/one/members?limit=4").json()["next_cursor"]
+    publish_customers(tmp_path, [{"customer_id": "new", "predicted_clv": 5.0}])
+    while client.get("/v1/segments/one/members").json()["score_run_id"] == "s_0001":
+        time.sleep(0.02)
+    assert ids(client.get("/v1/segments/one/members")) == ["new"]
+    page = client.get("/v1/segments/one/members", params={"cursor": cursor})
+    assert (page.json()["score_run_id"], ids(page)) == ("s_0001", ["c6", "c7"])
 
 
 def test_a_cursor_is_held_to_its_segment_and_order(client: TestClient) -> None:
