@@ -135,14 +135,12 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         if writer is not None:
             before = live_run_before(request.store)
             meta = meta.model_copy(update={"score_run_id": writer.score_run_id})
-            traits = TraitTable.of(scored.scores.rows, scored.traits, due.nearest())
-            write_traits(writer, traits, request.history, request.snapshot)
-            meta = meta.model_copy(update={"cuts": traits.cuts()})
+            meta = meta.model_copy(update={"cuts": write_segment_tables(scored, writer, due)})
             meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
-            _warn(keep_sizes(request.store, request.state, meta, before))
             announce("changes")
             _warn(report_changes(scored, meta, request.state, request.settings, due=due.items))
+            _warn(keep_sizes(request.store, request.state, meta, before))
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
@@ -180,6 +178,13 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
     if out is not None:
         write_bundles(scored.lists.pairs(), out)
     return due, tops
+
+
+def write_segment_tables(scored: ScoredRun, writer: RunWriter, due: Due) -> dict[str, list[float]]:
+    """Write what segments are chosen by; returns the cut points of its numbers."""
+    traits = TraitTable.of(scored.scores.rows, scored.traits, due.nearest())
+    write_traits(writer, traits, scored.lists.history, scored.lists.snapshot)
+    return traits.cuts()
 
 
 def list_audiences(scored: ScoredRun, due: Due, request: Request) -> list[AudienceList]:
