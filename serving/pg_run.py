@@ -22,6 +22,7 @@ from serving.store import (
     ItemLists,
     MatchingItems,
     Member,
+    OldRunError,
     RunMeta,
     SegmentOrder,
     SegmentPlace,
@@ -218,7 +219,7 @@ def _read_meta(score_run_id: str, rows: Sequence[StoredRow]) -> RunMeta:
     except (IndexError, ValidationError):
         raise StoreError(f"the score run {score_run_id} cannot be read; run `make score` again") from None
     if meta.schema_version != SCHEMA_VERSION:
-        raise StoreError(
+        raise OldRunError(
             f"the score run {score_run_id} has layout {meta.schema_version}, this release reads "
             f"{SCHEMA_VERSION}; run `make score` again"
         )

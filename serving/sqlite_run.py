@@ -22,6 +22,7 @@ from serving.store import (
     ItemLists,
     MatchingItems,
     Member,
+    OldRunError,
     RunMeta,
     SegmentOrder,
     SegmentPlace,
@@ -101,7 +102,7 @@ class SqliteRun:
                 f"the score run {path.name} cannot be read ({error}); run `make score` again"
             ) from None
         if self.meta.schema_version != SCHEMA_VERSION:
-            raise StoreError(
+            raise OldRunError(
                 f"the score run {path.name} has layout {self.meta.schema_version}, this release reads "
                 f"{SCHEMA_VERSION}; run `make score` again"
             )

@@ -3,6 +3,7 @@
 StoreError                 the store cannot be read or written
 ├── NoRunError             nothing was published yet
 ├── RunGoneError           the run was removed (only the newest few are kept)
+├── OldRunError            the run was made by another release, in another layout
 └── PublishError           a run was refused, or another one is being made
 
 Two protocols, each for SQLite (`serving.sqlite_store`) and PostgreSQL (`serving.pg_store`): `ScoreStore`
@@ -59,6 +60,10 @@ class NoRunError(StoreError):
 
 class RunGoneError(StoreError):
     """A run that is no longer kept was asked for."""
+
+
+class OldRunError(StoreError):
+    """A run was asked for that another release made, in another layout."""
 
 
 class PublishError(StoreError):

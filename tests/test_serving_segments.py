@@ -1,6 +1,7 @@
 """Segments of a run on both stores: counts and lists, compared with what the conditions say."""
 
 import asyncio
+import json
 import random
 import sqlite3
 from collections.abc import Callable, Coroutine, Iterator
@@ -16,8 +17,12 @@ from features.settings import Layout
 from serving.control_group import ControlGroup
 from serving.databases import open_store
 from serving.environment import Environment
+from serving.erasure import Places
 from serving.segment_words import SEGMENTS, compile_segment
+from serving.state.database import State
+from serving.state.migrate import make
 from serving.store import ScoreRun, ScoreStore, SegmentOrder, SegmentPlace
+from serving.subject_access import write_access
 from serving.traits import TRAIT_NAMES
 
 Ask = Callable[[Coroutine[Any, Any, Any]], Any]
@@ -157,6 +162,27 @@ def test_somebody_is_erased_from_a_run_of_an_earlier_release(tmp_path: Path) -> 
         connection.commit()
     with open_store(Environment(var=tmp_path)).hold() as eraser:
         assert eraser.forget(["a"], ControlGroup.of(Layout(tmp_path).private)) == (1, 1)
+
+
+def test_whoever_asks_what_is_held_is_shown_their_traits(tmp_path: Path) -> None:
+    """Also after an upgrade, when a run of the release before is still kept: it is named."""
+    publish_customers(tmp_path, SHOP, products=PRICED)
+    (path,) = (tmp_path / "scores" / "runs").glob("*.sqlite")
+    path.chmod(0o644)
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute("UPDATE meta SET document = json_set(document, '$.schema_version', 4)")
+        connection.commit()
+    publish_customers(tmp_path, SHOP, products=PRICED)
+    state = State.of(Layout(tmp_path))
+    make(state)
+    places = Places(Layout(tmp_path), state, open_store(Environment(var=tmp_path)))
+    write_access(places, tmp_path / "access" / "1", ["a"], with_identity=False)
+    held = json.loads((tmp_path / "access" / "1" / "access.json").read_text(encoding="utf-8"))["stores"]
+    (traits,) = held["traits"]
+    assert (traits["customer_id"], traits["score_run_id"], traits["country"]) == ("a", "s_0002", "KR")
+    assert sorted(row["score_run_id"] for row in held["scores"]) == ["s_0001", "s_0002"]
+    (old,) = [row for row in held["scores"] if row["score_run_id"] == "s_0001"]
+    assert "another release" in old["note"]
 
 
 def test_places_tell_the_value_that_the_order_goes_by(tmp_path: Path) -> None:
