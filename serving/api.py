@@ -26,6 +26,7 @@ from serving import (
     routes_models,
     routes_privacy,
     routes_recommendations,
+    routes_segments,
 )
 from serving.calls import Calls
 from serving.console import routes as console_routes
@@ -48,12 +49,14 @@ from serving.privacy_desk import PrivacyDesk
 from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
+from serving.segment_desk import SegmentDesk
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.jobs import Jobs
 from serving.state.keys import Keys
 from serving.state.leases import Leases
 from serving.state.overlays import Overlays
+from serving.state.segments import Segments
 from serving.state.suppressions import Suppressions
 from serving.suppressed import SuppressedPeople
 from serving.turns import Turns
@@ -83,6 +86,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_items,
         routes_recommendations,
         routes_audiences,
+        routes_segments,
         routes_changes,
         routes_exports,
         routes_privacy,
@@ -167,4 +171,5 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
         turns=Turns(),
         suppressed=suppressed,
         privacy=PrivacyDesk(state, suppressed, root=root, private=private, executor=thread),
+        segments=SegmentDesk(Segments(state), thread),
     )

@@ -18,6 +18,7 @@ from serving.metrics import Metrics
 from serving.present import RunView
 from serving.privacy_desk import PrivacyDesk
 from serving.receiver import Receiver
+from serving.segment_desk import SegmentDesk
 from serving.state.database import State
 from serving.store import ScoreRun
 from serving.suppressed import SuppressedPeople
@@ -47,6 +48,7 @@ class Context:
     jobs: JobDesk
     suppressed: SuppressedPeople
     privacy: PrivacyDesk
+    segments: SegmentDesk
 
     def view(self, run: ScoreRun, language: str = "en") -> RunView:
         """Return how a run's rows are shown, with sentences in a language."""

@@ -267,3 +267,42 @@ PRIVACY_REQUESTS = sa.Table(
     sa.Column("receipts", sa.Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+SEGMENTS = sa.Table(
+    "segments",
+    METADATA,
+    sa.Column("slug", sa.String(40), primary_key=True),
+    sa.Column("title", sa.String(100), nullable=False),
+    # The newest one.
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("changed_at", sa.String(32), nullable=False),
+)
+
+SEGMENT_VERSIONS = sa.Table(
+    "segment_versions",
+    METADATA,
+    sa.Column("slug", sa.String(40), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("title", sa.String(100), nullable=False),
+    # A condition; it names no customer.
+    sa.Column("text", sa.Text, nullable=False),
+    # Who wrote it; empty through the open door.
+    sa.Column("key_id", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+)
+
+# Counts alone: who was in a segment is told by the runs that are kept.
+SEGMENT_SIZES = sa.Table(
+    "segment_sizes",
+    METADATA,
+    sa.Column("slug", sa.String(40), primary_key=True),
+    sa.Column("score_run_id", sa.String(64), primary_key=True),
+    sa.Column("as_of", sa.String(10), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("customer_count", sa.BigInteger, nullable=False),
+    sa.Column("member_count", sa.BigInteger, nullable=False),
+    # Against the run before, by the same words; null where there was none to compare with.
+    sa.Column("joined_count", sa.BigInteger),
+    sa.Column("left_count", sa.BigInteger),
+)
