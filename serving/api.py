@@ -24,10 +24,12 @@ from serving import (
     routes_items,
     routes_metrics,
     routes_models,
+    routes_plans,
     routes_privacy,
     routes_recommendations,
 )
 from serving.calls import Calls
+from serving.campaigns import Planner
 from serving.context import Context
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
@@ -82,6 +84,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_items,
         routes_recommendations,
         routes_audiences,
+        routes_plans,
         routes_changes,
         routes_exports,
         routes_privacy,
@@ -139,7 +142,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
     root, private = settings.layout.root, settings.layout.private
     suppressions = Suppressions(state, root)
     suppressed = SuppressedPeople(suppressions, executor=thread)
-    metrics = Metrics()
+    metrics, shop = Metrics(), load_settings()
     return Context(
         environment=settings,
         runs=LiveRuns(open_store(settings), Overlays(state)),
@@ -154,7 +157,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
             Inbox(state, suppressions),
             People(private),
             suppressions=suppressions,
-            zone=ZoneInfo(load_settings().shop.time_zone),
+            zone=ZoneInfo(shop.shop.time_zone),
             executor=writer,
         ),
         control_group=ControlGroup.of(private),
@@ -164,4 +167,6 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
         turns=Turns(),
         suppressed=suppressed,
         privacy=PrivacyDesk(state, suppressed, root=root, private=private, executor=thread),
+        settings=shop,
+        planner=Planner(),
     )

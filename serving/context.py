@@ -4,7 +4,9 @@ from dataclasses import dataclass
 
 from fastapi import Request
 
+from features.settings import Settings
 from serving.calls import Calls
+from serving.campaigns import Planner
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner
 from serving.environment import Environment
@@ -45,6 +47,8 @@ class Context:
     jobs: JobDesk
     suppressed: SuppressedPeople
     privacy: PrivacyDesk
+    settings: Settings
+    planner: Planner
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

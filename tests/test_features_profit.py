@@ -1,6 +1,7 @@
 """The profit of contacting, against sums made by hand, and what must hold for every shop."""
 
 import random
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from features.profit import (
     cost_band,
     plan_contacts,
 )
+from features.profit_example import example_text
 
 CAMPAIGN = Campaign(margin_share=0.5, offer_cost=10.0, contact_cost=1.0, response_share=0.1)
 
@@ -222,3 +224,8 @@ def test_a_plan_takes_nearly_what_an_oracle_of_leavers_and_responders_lets_a_mai
     assert plan.best.profit == pytest.approx(oracle)
     by_risk = sorted(shop, key=lambda each: -each.churn_probability)[: plan.best.contact_count]
     assert plan.best.profit > 1.1 * sum(contact_profit(each, CAMPAIGN) for each in by_risk)
+
+
+def test_the_page_shows_what_the_program_prints() -> None:
+    page = (Path(__file__).parents[1] / "docs/profit.md").read_text(encoding="utf-8")
+    assert f"```\n{example_text()}\n```" in page
