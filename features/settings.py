@@ -323,6 +323,11 @@ class Layout:
         return self.root / "exports"
 
     @property
+    def outcomes(self) -> Path:
+        """Who was on lists that left, until it is known what came of them; mode 0700."""
+        return self.root / "outcomes"
+
+    @property
     def ledger(self) -> Path:
         """What every published run said of every customer, until it is graded."""
         return self.root / "ledger"

@@ -36,6 +36,7 @@ from serving.cursor import CursorSigner, load_secret
 from serving.databases import open_state, open_store
 from serving.edge import Edge
 from serving.environment import Environment
+from serving.export_book import ExportBook
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.inbound.people import People
@@ -169,4 +170,5 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
         privacy=PrivacyDesk(state, suppressed, root=root, private=private, executor=thread),
         settings=shop,
         planner=Planner(),
+        export_book=ExportBook(state, thread),
     )

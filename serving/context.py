@@ -10,6 +10,7 @@ from serving.campaigns import Planner
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner
 from serving.environment import Environment
+from serving.export_book import ExportBook
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.job_desk import JobDesk
@@ -49,6 +50,7 @@ class Context:
     privacy: PrivacyDesk
     settings: Settings
     planner: Planner
+    export_book: ExportBook
 
     def view(self, run: ScoreRun) -> RunView:
         """Return how a run's rows are shown."""

@@ -75,6 +75,7 @@ COMMANDS = (
     "serving.score",
     "serving.explain",
     "serving.jobs",
+    "serving.outcomes",
     "serving.hooks",
     "serving.fold",
     "serving.backup",
