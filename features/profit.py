@@ -26,11 +26,13 @@ independently of each other. Nothing is simulated, so equal input gives equal di
 probabilities or the expected spend are wrong for everybody at once is not in it.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from math import fsum, inf, sqrt
-from typing import Final, Literal, NamedTuple
+from operator import add, mul
+from typing import Final, Literal, NamedTuple, Self
 
 from features.errors import UserError
 
@@ -125,7 +127,7 @@ def contact_profit(prospect: Prospect, campaign: Campaign) -> float:
     >>> round(contact_profit(Prospect("c", 0.9, 200.0, 100.0, 300.0), campaign), 9)
     6.1
     """
-    return _profits([prospect], campaign, campaign.response_share)[0]
+    return _Columns.of([prospect], campaign).profits(campaign, campaign.response_share)[0]
 
 
 def break_even_probability(spend: float, campaign: Campaign) -> float | None:
@@ -147,7 +149,10 @@ def cost_band(prospect: Prospect, campaign: Campaign) -> CostBand:
 
     high: it pays even at `response_low`; medium: at `response_share`; low: it does not pay.
     """
-    return _band(contact_profit(prospect, campaign), _profits([prospect], campaign, campaign.response_low)[0])
+    columns = _Columns.of([prospect], campaign)
+    (profit,) = columns.profits(campaign, campaign.response_share)
+    (at_least,) = columns.profits(campaign, campaign.response_low)
+    return _band(profit, at_least)
 
 
 def plan_contacts(prospects: Iterable[Prospect], campaign: Campaign) -> Plan:
@@ -158,34 +163,59 @@ def plan_contacts(prospects: Iterable[Prospect], campaign: Campaign) -> Plan:
     takes all whose profit is above 0, as far as the budget reaches.
     """
     known = sorted(prospects)
-    profits = _profits(known, campaign, campaign.response_share)
-    at_least = _profits(known, campaign, campaign.response_low)
-    costs = _costs(known, campaign)
-    ranks = profits if campaign.budget is None else _returns(profits, costs)
+    columns = _Columns.of(known, campaign)
+    profits = columns.profits(campaign, campaign.response_share)
+    at_least = columns.profits(campaign, campaign.response_low)
+    costs = None if campaign.budget is None else columns.costs(campaign)
+    ranks = profits if costs is None else _returns(profits, costs)
     order = sorted(range(len(known)), key=ranks.__getitem__, reverse=True)
-    bands: dict[CostBand, int] = {"high": 0, "medium": 0, "low": 0}
-    for profit, low in zip(profits, at_least, strict=True):
-        bands[_band(profit, low)] += 1
-    best_count = _affordable([profits[i] for i in order], [costs[i] for i in order], campaign.budget)
-    ranked = [known[i] for i in order]
-    curve = _curve(ranked, campaign, _counts(len(ranked), best_count))
+    best_count = _affordable(profits, costs, order, campaign.budget)
+    curve = _curve(columns.picked(order), campaign, _counts(len(known), best_count))
     best = next(point for point in curve if point.contact_count == best_count)
-    return Plan([prospect.customer_id for prospect in ranked], best, curve, bands)
+    bands: dict[CostBand, int] = {"high": 0, "medium": 0, "low": 0}
+    bands |= Counter(map(_band, profits, at_least))
+    return Plan([known[i].customer_id for i in order], best, curve, bands)
 
 
-def _profits(prospects: Sequence[Prospect], campaign: Campaign, response: float) -> list[float]:
-    margin, offer, contact = campaign.margin_share, campaign.offer_cost, campaign.contact_cost
-    lost = campaign.loyal_redeem_share * offer
-    return [
-        p * response * (margin * spend - offer) - (1.0 - p) * lost - contact
-        for _, p, spend, _, _ in prospects
-    ]
+class _Columns(NamedTuple):
+    """What the sums are made of, a value a customer.
 
+    `brought` is m s - d, `won` p brought, `lost` (1 - p) r d, and `ranges` how wide the spend's interval is.
+    """
 
-def _costs(prospects: Sequence[Prospect], campaign: Campaign) -> list[float]:
-    offer, contact = campaign.offer_cost, campaign.contact_cost
-    response, loyal = campaign.response_share, campaign.loyal_redeem_share
-    return [contact + offer * (p * response + (1.0 - p) * loyal) for _, p, _, _, _ in prospects]
+    churn: Sequence[float]
+    brought: Sequence[float]
+    won: Sequence[float]
+    lost: Sequence[float]
+    ranges: Sequence[float]
+
+    @classmethod
+    def of(cls, prospects: Sequence[Prospect], campaign: Campaign) -> Self:
+        margin, offer = campaign.margin_share, campaign.offer_cost
+        redeemed = campaign.loyal_redeem_share * offer
+        churn = [prospect[1] for prospect in prospects]
+        brought = [margin * prospect[2] - offer for prospect in prospects]
+        return cls(
+            churn,
+            brought,
+            list(map(mul, churn, brought)),
+            [(1.0 - p) * redeemed for p in churn],
+            [high - low for _, _, _, low, high in prospects],
+        )
+
+    def profits(self, campaign: Campaign, response: float) -> list[float]:
+        contact = campaign.contact_cost
+        return [response * won - lost - contact for won, lost in zip(self.won, self.lost, strict=True)]
+
+    def costs(self, campaign: Campaign) -> list[float]:
+        contact, redeemed = campaign.contact_cost, campaign.response_share * campaign.offer_cost
+        return [contact + p * redeemed + lost for p, lost in zip(self.churn, self.lost, strict=True)]
+
+    def picked(self, order: Sequence[int]) -> "_Columns":
+        return _Columns(*(list(map(column.__getitem__, order)) for column in self))
+
+    def part(self, start: int, end: int) -> "_Columns":
+        return _Columns(*(column[start:end] for column in self))
 
 
 def _returns(profits: Sequence[float], costs: Sequence[float]) -> list[float]:
@@ -202,11 +232,15 @@ def _band(profit: float, profit_at_least: float) -> CostBand:
     return "high" if profit_at_least > 0.0 else "medium"
 
 
-def _affordable(profits: Sequence[float], costs: Sequence[float], budget: float | None) -> int:
+def _affordable(
+    profits: Sequence[float], costs: Sequence[float] | None, order: Sequence[int], budget: float | None
+) -> int:
     """Return how many of the first customers pay, and fit into the budget together."""
+    if costs is None or budget is None:
+        return sum(profit > 0.0 for profit in profits)
     count = 0
-    for profit, spent in zip(profits, accumulate(costs), strict=True):
-        if profit <= 0.0 or (budget is not None and spent > budget):
+    for i, spent in zip(order, accumulate(costs[i] for i in order), strict=True):
+        if profits[i] <= 0.0 or spent > budget:
             break
         count += 1
     return count
@@ -230,34 +264,31 @@ class _Sums(NamedTuple):
     lost_of_each: float
 
 
-def _curve(ranked: Sequence[Prospect], campaign: Campaign, counts: Sequence[int]) -> list[Point]:
+def _curve(ranked: _Columns, campaign: Campaign, counts: Sequence[int]) -> list[Point]:
     """Return the points at some counts, from sums over the customers between them."""
     points, totals, start = list[Point](), _Sums(*([0.0] * len(_Sums._fields))), 0
     for count in counts:
-        added = _sums(ranked[start:count], campaign)
-        totals = _Sums(*(fsum(pair) for pair in zip(totals, added, strict=True)))
-        last = ranked[count - 1].churn_probability if count else None
-        points.append(_point(totals, campaign, count, last))
+        added = _sums(ranked.part(start, count), campaign)
+        totals = _Sums(*map(add, totals, added))
+        points.append(_point(totals, campaign, count, ranked.churn[count - 1] if count else None))
         start = count
     return points
 
 
-def _sums(part: Sequence[Prospect], campaign: Campaign) -> _Sums:
-    margin, offer, loyal = campaign.margin_share, campaign.offer_cost, campaign.loyal_redeem_share
-    leaving = [prospect.churn_probability for prospect in part]
-    brought = [margin * prospect.spend - offer for prospect in part]
-    spreads = [margin * (prospect.spend_high - prospect.spend_low) / (2.0 * _TAIL_Z) for prospect in part]
-    won = [p * brings for p, brings in zip(leaving, brought, strict=True)]
-    lost = [(1.0 - p) * loyal * offer for p in leaving]
+def _sums(part: _Columns, campaign: Campaign) -> _Sums:
+    churn, brought, won, lost, ranges = part
+    # Turns the square of an interval's width into the variance of the margin on the spend.
+    scale = (campaign.margin_share / (2.0 * _TAIL_Z)) ** 2
+    lost_sum = fsum(lost)
     return _Sums(
-        fsum(leaving),
+        fsum(churn),
         fsum(won),
-        fsum(lost),
-        fsum(p * (b * b + s * s) for p, b, s in zip(leaving, brought, spreads, strict=True)),
-        fsum(lost) * offer,
-        fsum(each * each for each in won),
-        fsum(w * each for w, each in zip(won, lost, strict=True)),
-        fsum(each * each for each in lost),
+        lost_sum,
+        fsum(map(mul, won, brought)) + scale * fsum(p * r * r for p, r in zip(churn, ranges, strict=True)),
+        lost_sum * campaign.offer_cost,
+        fsum(map(mul, won, won)),
+        fsum(map(mul, won, lost)),
+        fsum(map(mul, lost, lost)),
     )
 
 

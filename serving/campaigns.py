@@ -22,8 +22,8 @@ _NAMES: Final = (
     "spend_if_order_high",
     "email_consent",
 )
-_ROWS_AT_ONCE: Final = 5_000
-_KEPT_MAX: Final = 8
+_ROWS_AT_ONCE: Final = 500
+_KEPT_MAX: Final = 2
 
 
 class Reached(NamedTuple):

@@ -73,6 +73,7 @@ class Worker:
     """What the worker does beside waiting; every method does what is due now and returns."""
 
     def __init__(self, environment: Environment, settings: Settings) -> None:
+        self._environment = environment
         self._layout: Layout = environment.layout
         self._settings = settings
         self._state: State = open_state(environment)
@@ -116,7 +117,8 @@ class Worker:
 
     def measure_exports(self) -> None:
         """Keep who was on the lists that left, and measure what came of them."""
-        keep_members(self._layout, self._state, self._store)
+        # A store of its own: what it lets go of, no other thread reads by.
+        keep_members(self._layout, self._state, open_store(self._environment))
         measure(self._layout, self._state)
 
     def tidy_overlays(self) -> None:

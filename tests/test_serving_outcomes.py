@@ -9,10 +9,13 @@ from export_shop import bearer, export, open_api, open_bench, publish_scores
 from serving_shop import make_orders, write_history
 
 from features.difference import share_difference, share_interval
+from features.settings import Settings
+from serving.environment import Environment
 from serving.jobs import Bench
 from serving.outcome_schemas import ListExports as ListExportsShape
 from serving.outcomes import keep_members, measure
 from serving.state.list_exports import ListExport, ListExports
+from serving.worker import Worker
 
 CSV = "/v1/audiences/at-risk/export.csv"
 PEOPLE: dict[str, dict[str, Any]] = {f"c{n:03}": {} for n in range(200)}
@@ -145,3 +148,13 @@ def test_the_interval_of_a_difference_is_the_published_one() -> None:
     assert [round(each, 4) for each in share_difference(10, 10, 0, 10)] == [1.0, 0.6075, 1.0]
     assert share_interval(0, 10)[0] == 0.0
     assert not share_difference(5, 10, 5, 10).is_clear
+
+
+def test_the_worker_keeps_and_measures_by_itself(bench: Bench) -> None:
+    with open_api(bench.layout.root) as client:
+        client.get(CSV)
+    write_history(bench.layout.root, [order("c001", datetime.now(UTC) + DAY)])
+    Worker(Environment(var=bench.layout.root), Settings()).measure_exports()
+    (found,) = lists_of(bench)
+    assert found.outcome is not None
+    assert [each["verdict"] for each in found.outcome["horizons"]] == ["cannot_tell_yet"] * 3
