@@ -24,11 +24,13 @@ from serving import (
     routes_items,
     routes_metrics,
     routes_models,
+    routes_plans,
     routes_privacy,
     routes_recommendations,
     routes_segments,
 )
 from serving.calls import Calls
+from serving.campaigns import Planner
 from serving.console import routes as console_routes
 from serving.console import routes_offers, routes_setup
 from serving.context import Context
@@ -37,6 +39,7 @@ from serving.cursor import CursorSigner, load_secret
 from serving.databases import open_state, open_store
 from serving.edge import Edge
 from serving.environment import Environment
+from serving.export_book import ExportBook
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.inbound.people import People
@@ -86,6 +89,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_items,
         routes_recommendations,
         routes_audiences,
+        routes_plans,
         routes_segments,
         routes_changes,
         routes_exports,
@@ -147,7 +151,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
     root, private = settings.layout.root, settings.layout.private
     suppressions = Suppressions(state, root)
     suppressed = SuppressedPeople(suppressions, executor=thread)
-    metrics = Metrics()
+    metrics, shop = Metrics(), load_settings()
     return Context(
         environment=settings,
         runs=LiveRuns(open_store(settings), Overlays(state)),
@@ -161,7 +165,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
             Inbox(state, suppressions),
             People(private),
             suppressions=suppressions,
-            zone=ZoneInfo(load_settings().shop.time_zone),
+            zone=ZoneInfo(shop.shop.time_zone),
             executor=writer,
         ),
         control_group=ControlGroup.of(private),
@@ -172,4 +176,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
         suppressed=suppressed,
         privacy=PrivacyDesk(state, suppressed, root=root, private=private, executor=thread),
         segments=SegmentDesk(Segments(state), thread),
+        settings=shop,
+        planner=Planner(),
+        export_book=ExportBook(state, thread),
     )

@@ -5,10 +5,13 @@ from typing import Final
 
 from fastapi import Request
 
+from features.settings import Settings
 from serving.calls import Calls
+from serving.campaigns import Planner
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner
 from serving.environment import Environment
+from serving.export_book import ExportBook
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.job_desk import JobDesk
@@ -49,6 +52,9 @@ class Context:
     suppressed: SuppressedPeople
     privacy: PrivacyDesk
     segments: SegmentDesk
+    settings: Settings
+    planner: Planner
+    export_book: ExportBook
 
     def view(self, run: ScoreRun, language: str = "en") -> RunView:
         """Return how a run's rows are shown, with sentences in a language."""

@@ -76,6 +76,7 @@ COMMANDS = (
     "serving.score",
     "serving.explain",
     "serving.jobs",
+    "serving.outcomes",
     "serving.hooks",
     "serving.fold",
     "serving.backup",
