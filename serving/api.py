@@ -32,7 +32,8 @@ from serving import (
 from serving.calls import Calls
 from serving.campaigns import Planner
 from serving.console import routes as console_routes
-from serving.console import routes_offers, routes_setup
+from serving.console import routes_campaigns, routes_offers, routes_setup
+from serving.console import routes_segments as segment_pages
 from serving.context import Context
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
@@ -100,6 +101,8 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         console_routes,
         routes_offers,
         routes_setup,
+        segment_pages,
+        routes_campaigns,
         openapi,
     ):
         app.include_router(module.router)

@@ -147,7 +147,7 @@ def test_nothing_in_a_page_can_run_and_every_page_speaks_korean(client: TestClie
     answer = client.get(address)
     assert answer.status_code == 200
     assert HOSTILE not in answer.text
-    assert "<script" not in answer.text
+    assert re.findall(r"<script[^>]*>", answer.text) in ([], ['<script src="/assets/console.js" defer>'])
     assert "style=" not in answer.text
     policy = answer.headers["content-security-policy"]
     assert "default-src 'none'" in policy

@@ -108,7 +108,9 @@ def test_an_erased_person_is_in_no_byte_under_var_nor_in_back_ups(
     assert rows["tables"] == 2  # predictions of a back-test, and who was on a list that left
     assert rows["identities"] == 2
     assert rows["state.inbox"] == 3
-    assert rows["scores"] == 6  # in each of two runs the score, the list, and the place in an audience
+    assert (
+        rows["scores"] == 8
+    )  # in each of two runs the score, the traits, the list, and the place in an audience
     assert CANARY not in json.dumps(shown, ensure_ascii=False)
 
 
