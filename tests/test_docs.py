@@ -13,7 +13,7 @@ from features.settings import Layout
 from serving.rows import COLUMNS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PAGES = [*sorted(ROOT.glob("README*.md")), ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 TEXTS = {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in PAGES}
 
 
@@ -28,6 +28,23 @@ def test_every_relative_link_leads_somewhere(page: str) -> None:
     broken = [
         link for link in links if "://" not in link and not (ROOT / page).parent.joinpath(link).exists()
     ]
+    assert broken == []
+
+
+def headings_of(text: str) -> set[str]:
+    """Return the anchors of a page's headings, as GitHub makes them."""
+    prose = re.sub(r"^```.*?^```", "", text, flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.+)$", prose, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_every_anchor_is_a_heading(page: str) -> None:
+    broken = []
+    for link, anchor in re.findall(r"\]\(([^)#\s:]*)#([^)\s]+)\)", TEXTS[page]):
+        target = (ROOT / page).parent.joinpath(link) if link else ROOT / page
+        if target.suffix == ".md" and anchor not in headings_of(target.read_text(encoding="utf-8")):
+            broken.append(f"{link}#{anchor}")
     assert broken == []
 
 
