@@ -176,7 +176,7 @@ def test_a_condition_completes_and_counts_while_it_is_typed(scored: str, browser
     page.keyboard.type("churn_probability_90 > 0.1 and histor")
     page.click("#suggestions button >> text=historic_clv")
     page.keyboard.type(" > 10")
-    page.wait_for_function("document.getElementById('count').textContent.includes('of 250 customers')")
+    page.wait_for_selector("#count:has-text('of 250 customers')")
     page.click("text=Count and show")
     assert page.locator("tbody th.id").count() > 0
     page.fill("[name=title]", "Likely to leave")
