@@ -13,6 +13,8 @@ from serving.store import RunGoneError, StoreError
 
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:regulars:problem:"
+NO_SCORES = "no-scores"
+"""The kind of problem that is answered as long as nothing was scored."""
 
 
 class FieldError(NamedTuple):
@@ -74,7 +76,7 @@ def unknown_product() -> ProblemError:
 
 def no_scores() -> ProblemError:
     """Return the 503 problem of a service without a readable score run."""
-    problem = ProblemError(503, "no-scores", "No score run can be read at the moment.", title="No scores")
+    problem = ProblemError(503, NO_SCORES, "No score run can be read at the moment.", title="No scores")
     problem.headers["retry-after"] = "5"
     return problem
 

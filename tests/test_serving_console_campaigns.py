@@ -40,6 +40,15 @@ def test_a_mistake_is_shown_at_its_place_and_as_text(client: TestClient) -> None
     assert "<mark>&lt;" in hostile
 
 
+def test_a_text_that_is_begun_is_completed_and_counted(client: TestClient) -> None:
+    text = "predicted_clv > 100 and histor"
+    begun = client.post("/segments/look", json={"text": text, "cursor": len(text)}).json()
+    assert begun["count"] is None
+    assert {"historic_clv", "historic_number_of_orders"} <= {each["text"] for each in begun["completions"]}
+    whole = client.post("/segments/look", json={"text": "predicted_clv > 100", "cursor": 0}).json()
+    assert (whole["count"], whole["total"]) == (40, 40)
+
+
 def test_presets_stand_there_to_be_taken(client: TestClient) -> None:
     page = read(client, "/segments")
     assert page.count("/segments?q=") == 17

@@ -45,20 +45,19 @@ function segmentBox(box) {
     const turn = ++asked;
     const text = box.value;
     const places = [...text.slice(0, box.selectionStart)].length;
-    const found = await ask(box.dataset.completes, { text: text, cursor: places });
+    const found = await ask(box.dataset.looks, { text: text, cursor: places });
     if (turn !== asked) return;
     show(found && text.trim() ? found.completions : []);
-    const counted = text.trim() ? await ask(box.dataset.counts, { text: text }) : null;
-    if (turn !== asked) return;
-    count.textContent = counted ? sentence(counted) : "";
+    count.textContent = found && found.count !== null ? sentence(found) : "";
   }
 
-  function sentence(counted) {
+  function sentence(found) {
     const number = new Intl.NumberFormat(document.documentElement.lang);
+    const share = found.total ? found.count / found.total : 0;
     return box.dataset.says
-      .replace("{count}", number.format(counted.member_count))
-      .replace("{total}", number.format(counted.customer_count))
-      .replace("{share}", number.format(Math.round(1000 * (counted.share || 0)) / 10));
+      .replace("{count}", number.format(found.count))
+      .replace("{total}", number.format(found.total))
+      .replace("{share}", number.format(Math.round(1000 * share) / 10));
   }
 
   function later() {
@@ -91,7 +90,7 @@ function planSlider(slide) {
   show();
 }
 
-const box = document.querySelector("[data-completes]");
+const box = document.querySelector("[data-looks]");
 if (box) segmentBox(box);
 const slide = document.querySelector("[data-slider]");
 if (slide) planSlider(slide);

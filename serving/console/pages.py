@@ -1,5 +1,6 @@
 """Pages from templates, in the reader's language, with the headers that let nothing foreign in."""
 
+from collections.abc import Callable, Coroutine
 from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, Final
@@ -11,7 +12,9 @@ from serving.console import charts, words
 from serving.console.figures import Figures
 from serving.console.tongues import LOCALES, NAMES, Tongue, tongue, tongue_of
 from serving.console.words import marked
+from serving.problems import NO_SCORES, ProblemError
 from serving.rows import HORIZONS_DAYS
+from serving.scopes import ScopedRoute
 
 _HEADERS: Final = {
     "cache-control": "no-store",
@@ -48,6 +51,24 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: obj
     }
     html = _templates(spoken.code).get_template(template).render(common | values)
     return Response(html, status, _HEADERS, "text/html; charset=utf-8")
+
+
+class PageRoute(ScopedRoute):
+    """A route of the console; where there are no scores yet, it shows the way to the set-up."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler behind the check of the caller's key."""
+        handler = super().get_route_handler()
+
+        async def handle(request: Request) -> Response:
+            try:
+                return await handler(request)
+            except ProblemError as problem:
+                if problem.slug != NO_SCORES:
+                    raise
+                return page(request, "empty.html", status=problem.status)
+
+        return handle
 
 
 def _local_address(request: Request) -> str:

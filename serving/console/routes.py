@@ -13,18 +13,18 @@ from features.winback import FULLY_CHURNED_DEFAULT, Span, WinbackSchedule, winba
 from serving.audiences import AT_RISK, find_audience
 from serving.console.calculator import CalculatorAsked, calculate, channel_economics
 from serving.console.models import model_lines
-from serving.console.pages import page
+from serving.console.pages import PageRoute, page
 from serving.console.tongues import COOKIE, LOCALES, tongue_of
 from serving.context import Context, context_of
 from serving.cursor import Cursor
 from serving.ids import id_in_path, read_id
 from serving.present import item_numbers
-from serving.problems import FieldError, ProblemError, malformed
-from serving.scopes import ScopedRoute, needs
+from serving.problems import FieldError, malformed
+from serving.scopes import needs
 from serving.slot_choice import choose_lists
 from serving.store import AudienceCounts, RunGoneError, ScoreRun
 
-router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PAGE_ROWS: Final = 25
 _OVERVIEW_ROWS: Final = 5
@@ -38,12 +38,7 @@ _YEAR_SECONDS: Final = 31_536_000
 async def show_overview(request: Request) -> Response:
     """Show the health of the base: who is at risk and what that puts at stake, lists, models, freshness."""
     context = context_of(request)
-    try:
-        run = context.runs.current()
-    except ProblemError as problem:
-        if problem.status != 503:
-            raise
-        return page(request, "empty.html", status=503)
+    run = context.runs.current()
     view = context.view(run, tongue_of(request).code)
     members = await run.list_members(AT_RISK, limit=_OVERVIEW_ROWS)
     week = await _document(run, "week")

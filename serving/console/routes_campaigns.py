@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from serving.audiences import find_audience
 from serving.console.numbers_typed import number_typed
-from serving.console.pages import page
+from serving.console.pages import PageRoute, page
 from serving.console.words import marked
 from serving.context import context_of
 from serving.plan_request import PlanRequest, campaign_of, read_plan_request
 from serving.problems import ProblemError
-from serving.scopes import ScopedRoute, caller_of, needs
+from serving.scopes import caller_of, needs
 
-router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _EXPORTS_SHOWN: Final = 50
 _CONTACTS_SHOWN: Final = 25

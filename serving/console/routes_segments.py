@@ -6,23 +6,27 @@ from urllib.parse import quote
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from features.condition_completion import complete, values_wanted
 from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
-from serving.console.pages import page
+from serving.answers import json_answer
+from serving.bodies import read_json
+from serving.console.pages import PageRoute, page
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.tongues import tongue_of
 from serving.context import Context, context_of
 from serving.overlay_run import OverlaidRun
 from serving.problems import ProblemError
-from serving.scopes import ScopedRoute, caller_of, needs
+from serving.scopes import caller_of, needs
 from serving.segment_desk import compiled
-from serving.segment_schemas import NewSegment, read_body
-from serving.segment_words import SEGMENTS, compile_segment
+from serving.segment_schemas import BegunText, NewSegment, read_body
+from serving.segment_words import MEANINGS, SEGMENTS, compile_segment
 from serving.store import SegmentOrder
 
-router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _ROWS: Final = 25
+_BODY_BYTES_MAX: Final = 10_000
 
 
 class _Mistake(NamedTuple):
@@ -66,6 +70,22 @@ async def show_segments(
         example=SEGMENTS.example,
         segments=await context.segments.list_all(run),
     )
+
+
+@router.post("/segments/look", openapi_extra=needs("audiences:read"))
+async def look(request: Request) -> Response:
+    """Return what may be written next in a text that is begun, and how many it holds if it is a condition."""
+    wanted = read_body(BegunText, await read_json(request, bytes_max=_BODY_BYTES_MAX))
+    run = context_of(request).runs.current()
+    name = values_wanted(wanted.text, wanted.cursor, SEGMENTS)
+    values = {} if name is None else {name: await run.list_values(name)}
+    found = complete(wanted.text, wanted.cursor, SEGMENTS, values=values, meanings=MEANINGS)
+    try:
+        count = await run.count_segment(compile_segment(wanted.text, run.meta))
+    except FilterError:
+        count = None  # It is not finished: that is no mistake yet.
+    completions = [each._asdict() for each in found]
+    return json_answer({"completions": completions, "count": count, "total": run.meta.customer_count})
 
 
 @router.get("/segments/{slug}", openapi_extra=needs("audiences:read"))

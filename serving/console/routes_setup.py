@@ -8,15 +8,15 @@ from fastapi.responses import RedirectResponse
 from starlette.datastructures import UploadFile
 
 from features.tables import ORDER_LINES
-from serving.console.pages import page
+from serving.console.pages import PageRoute, page
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.setup_desk import SUFFIXES, SetupDesk, SetupError, can_train
 from serving.console.words import marked
 from serving.context import context_of
-from serving.scopes import ScopedRoute, needs
+from serving.scopes import needs
 from serving.setup_run import STEPS
 
-router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 PROBLEMS: Final = {
     "suffix": marked("This kind of file cannot be read. Upload CSV, Excel or Parquet."),
@@ -26,7 +26,9 @@ PROBLEMS: Final = {
     "unreadable": marked("The file cannot be read as a table:"),
     "running": marked("The set-up is at work; wait until it ends."),
     "columns": marked("Say at least which columns are the customer, the date, and the money."),
-    "serves_only": marked("This installation only serves. Load and train where `make train` works."),
+    "serves_only": marked(
+        "This installation only serves: stop it, run `make .venv/.training serve`, and come back."
+    ),
 }
 STEP_WORDS: Final = {
     "data": marked("Reading the orders"),
