@@ -299,6 +299,8 @@ def test_every_question_is_in_the_list_at_the_top() -> None:
 
 def test_numbers_in_the_pages_are_those_of_the_program() -> None:
     assert f"fewer than {FEW_CUSTOMERS} customers" in TEXTS[FAQ]
+    assert "All ten stages" in TEXTS[FAQ]
+    assert len(STAGE_RULES) == 10
     assert Environment.model_fields["stale_after_days"].default == 14
     assert "older than a fortnight" in TEXTS[ENGLISH]
     assert "2주가 넘은" in TEXTS[KOREAN]
