@@ -141,6 +141,7 @@ format: .venv/.dev ## format and mend what ruff can
 
 docs: .venv/.dev ## write the generated pages again
 	@$(RUN) features.catalog > docs/features.md
+	@$(RUN) serving.segment_page
 
 lock: .venv/bin/uv ## resolve the newest versions into requirements/
 	@for group in dev bench demo training serving; do \

@@ -1,6 +1,7 @@
 """`make bench`: every benchmark in turn, each in a process of its own, under one heading each.
 
-python -m benchmarks [--lines 10000000] [--only features,pipeline,scoring,quality,lists,api,slow,exports,live]
+python -m benchmarks [--lines 10000000]
+                     [--only features,pipeline,scoring,quality,lists,api,slow,exports,live,segments,console]
 """
 
 import subprocess
@@ -11,7 +12,10 @@ import typer
 
 from features.console import run_command
 
-PARTS = ("features", "pipeline", "scoring", "quality", "lists", "api", "slow", "exports", "live")
+PARTS = (
+    *("features", "pipeline", "scoring", "quality", "lists"),
+    *("api", "slow", "exports", "live", "segments", "console"),
+)
 
 
 def _command(
@@ -19,7 +23,7 @@ def _command(
     lines: Annotated[int, typer.Option(help="order lines of the feature benchmark")] = 10_000_000,
     only: Annotated[str, typer.Option(help=f"comma-separated: {', '.join(PARTS)}")] = ",".join(PARTS),
 ) -> None:
-    """Measure features, the line from file to scores, scoring, quality, lists, and the service in five ways.
+    """Measure features, the line from file to scores, scoring, quality, lists, the service, segments, pages.
 
     All of them run whatever one finds; exit code 1 where a gate was missed.
     """
@@ -33,6 +37,8 @@ def _command(
         "slow": ["benchmarks.api_slow"],
         "exports": ["benchmarks.export_load"],
         "live": ["benchmarks.api_live"],
+        "console": ["benchmarks.console_pages"],
+        "segments": ["benchmarks.segments"],
     }
     chosen = only.split(",")
     unknown = [name for name in chosen if name not in arguments]

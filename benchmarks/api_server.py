@@ -20,11 +20,12 @@ _CLOCK_TICKS = os.sysconf("SC_CLK_TCK")
 
 
 def publish_run(var: Path, customers: int) -> None:
-    """Publish a run of the tests' made-up rows, for customers from c0 on."""
+    """Publish a run of the tests' made-up rows, for customers from c0 on, with what the console shows."""
     sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
+    from console_documents import DOCUMENTS  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' own
     from serving_runs import publish  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' own
 
-    publish(var, [f"c{number}" for number in range(customers)])
+    publish(var, [f"c{number}" for number in range(customers)], documents=DOCUMENTS)
 
 
 def make_key(var: Path) -> str:

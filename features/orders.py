@@ -108,13 +108,7 @@ def ledger_rows(lines: Lines) -> Frame:
 
 def event_rows(events: Frame) -> Frame:
     """Turn events into rows like the ledger's: customer, `ordered_days`, and a 0/1 count a kind of event."""
-    words = nw.col("event_type").str.to_lowercase()
-    kinds: dict[str, nw.Expr] = {}
-    taken = nw.lit(False)
-    for kind, parts in EVENT_WORDS.items():
-        fits = words.str.contains("|".join(parts))
-        kinds[f"{kind}_count"] = one_where(fits & ~taken)
-        taken = taken | fits
+    kinds = _event_kinds()
     acts = 1 - kinds["message_count"]
     return events.select(
         "customer_id",
@@ -122,6 +116,26 @@ def event_rows(events: Frame) -> Frame:
         acts.alias("act_count"),
         *(count.alias(name) for name, count in kinds.items()),
     )
+
+
+def product_views(events: Frame) -> Frame:
+    """Return the views of events that name a product: customer, `ordered_days` and `product_id`."""
+    viewed = events.with_columns(_event_kinds()["view_count"].alias("view_count"))
+    return viewed.filter((nw.col("view_count") > 0) & ~nw.col("product_id").is_null()).select(
+        "customer_id", nw.col("occurred_days").alias("ordered_days"), "product_id"
+    )
+
+
+def _event_kinds() -> dict[str, nw.Expr]:
+    """Return a 0/1 count of each kind of event; an event is of the first kind that fits."""
+    words = nw.col("event_type").str.to_lowercase()
+    kinds: dict[str, nw.Expr] = {}
+    taken = nw.lit(False)
+    for kind, parts in EVENT_WORDS.items():
+        fits = words.str.contains("|".join(parts))
+        kinds[f"{kind}_count"] = one_where(fits & ~taken)
+        taken = taken | fits
+    return kinds
 
 
 def known_rows(rows: Frame, snapshot: Snapshot) -> Frame:

@@ -8,10 +8,10 @@ import os
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from features.audience_settings import DEFAULT_AUDIENCES, AudienceSettings, Slug, over_defaults
 from features.basis import Basis, BasisName
@@ -173,6 +173,27 @@ class ExportSettings(_Section):
     keep_days: Annotated[int, Field(ge=1, le=365)] = 7
 
 
+class CampaignSettings(_Section):
+    """What a contact costs and brings unless a call says otherwise (`features.profit`)."""
+
+    margin_share: Annotated[float, Field(ge=0, le=1)] = 0.5
+    offer_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    contact_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    response_share: Annotated[float, Field(ge=0, le=1)] = 0.1
+    response_low: Annotated[float, Field(ge=0, le=1)] = 0.05
+    response_high: Annotated[float, Field(ge=0, le=1)] = 0.15
+    loyal_redeem_share: Annotated[float, Field(ge=0, le=1)] = 1.0
+
+    @model_validator(mode="after")
+    def _in_order(self) -> Self:
+        if not self.response_low <= self.response_share <= self.response_high:
+            raise ValueError(
+                f"response_share = {self.response_share} lies outside response_low = {self.response_low} to "
+                f"response_high = {self.response_high}; set all three"
+            )
+        return self
+
+
 class ChangeSettings(_Section):
     """The feed of changes, lifecycle events, and the webhooks that carry them."""
 
@@ -211,6 +232,7 @@ class Settings(_Section):
     control: ControlSettings = ControlSettings()
     changes: ChangeSettings = ChangeSettings()
     exports: ExportSettings = ExportSettings()
+    campaign: CampaignSettings = CampaignSettings()
     audiences: dict[Slug, AudienceSettings] = DEFAULT_AUDIENCES
 
     @field_validator("audiences", mode="before")
@@ -221,7 +243,7 @@ class Settings(_Section):
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences", "changes", "inbox")
+        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences", "changes", "inbox", "campaign")
         judged = dict.fromkeys(("backtest", "promotion", *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})
@@ -304,6 +326,11 @@ class Layout:
     def setup(self) -> Path:
         """The file that the console's set-up works on, and how far it is; mode 0700."""
         return self.root / "setup"
+
+    @property
+    def outcomes(self) -> Path:
+        """Who was on lists that left, until it is known what came of them; mode 0700."""
+        return self.root / "outcomes"
 
     @property
     def ledger(self) -> Path:

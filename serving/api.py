@@ -24,18 +24,23 @@ from serving import (
     routes_items,
     routes_metrics,
     routes_models,
+    routes_plans,
     routes_privacy,
     routes_recommendations,
+    routes_segments,
 )
 from serving.calls import Calls
+from serving.campaigns import Planner
 from serving.console import routes as console_routes
-from serving.console import routes_offers, routes_setup
+from serving.console import routes_campaigns, routes_offers, routes_setup
+from serving.console import routes_segments as segment_pages
 from serving.context import Context
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner, load_secret
 from serving.databases import open_state, open_store
 from serving.edge import Edge
 from serving.environment import Environment
+from serving.export_book import ExportBook
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.inbound.people import People
@@ -48,12 +53,14 @@ from serving.privacy_desk import PrivacyDesk
 from serving.problems import install_problem_handlers
 from serving.receiver import Receiver
 from serving.scopes import Guarded
+from serving.segment_desk import SegmentDesk
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.jobs import Jobs
 from serving.state.keys import Keys
 from serving.state.leases import Leases
 from serving.state.overlays import Overlays
+from serving.state.segments import Segments
 from serving.state.suppressions import Suppressions
 from serving.suppressed import SuppressedPeople
 from serving.turns import Turns
@@ -83,6 +90,8 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_items,
         routes_recommendations,
         routes_audiences,
+        routes_plans,
+        routes_segments,
         routes_changes,
         routes_exports,
         routes_privacy,
@@ -92,6 +101,8 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         console_routes,
         routes_offers,
         routes_setup,
+        segment_pages,
+        routes_campaigns,
         openapi,
     ):
         app.include_router(module.router)
@@ -143,7 +154,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
     root, private = settings.layout.root, settings.layout.private
     suppressions = Suppressions(state, root)
     suppressed = SuppressedPeople(suppressions, executor=thread)
-    metrics = Metrics()
+    metrics, shop = Metrics(), load_settings()
     return Context(
         environment=settings,
         runs=LiveRuns(open_store(settings), Overlays(state)),
@@ -157,7 +168,7 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
             Inbox(state, suppressions),
             People(private),
             suppressions=suppressions,
-            zone=ZoneInfo(load_settings().shop.time_zone),
+            zone=ZoneInfo(shop.shop.time_zone),
             executor=writer,
         ),
         control_group=ControlGroup.of(private),
@@ -167,4 +178,8 @@ def _make_context(settings: Environment, state: State, *, thread: Executor, writ
         turns=Turns(),
         suppressed=suppressed,
         privacy=PrivacyDesk(state, suppressed, root=root, private=private, executor=thread),
+        segments=SegmentDesk(Segments(state), thread),
+        settings=shop,
+        planner=Planner(),
+        export_book=ExportBook(state, thread),
     )

@@ -1,6 +1,6 @@
 """The lists of a scoring run: rules of `regulars.toml` over the rows of all customers, each in its order.
 
-A rule is written in the language of `features.item_filter` and evaluated as the same SQL as filters of
+A rule is written in the language of `features.conditions` and evaluated as the same SQL as filters of
 products, so that a condition means one thing wherever it stands.
 """
 
@@ -15,8 +15,10 @@ import pandas as pd
 import polars as pl
 
 from features.audience_settings import AudienceSettings
+from features.condition_text import FilterError
+from features.condition_values import ANY_DAY, Standpoint
+from features.conditions import Condition, Vocabulary, compile_condition
 from features.errors import UserError
-from features.item_filter import Condition, FilterError, Vocabulary, compile_condition
 from features.settings import ControlSettings
 from serving.control_group import ControlGroup
 from serving.rows import STORED
@@ -26,8 +28,8 @@ from serving.store import AudienceCounts
 DUE: Final = "due_in_days"
 _KINDS: Final = {
     "string": "text",
-    "date": "text",
-    "datetime": "text",
+    "date": "date",
+    "datetime": "instant",
     "integer": "number",
     "number": "number",
     "boolean": "boolean",
@@ -36,7 +38,11 @@ _COLUMN_KINDS: Final = {column.name: column.kind for column in STORED if column.
 RULE_COLUMNS: Final = {**{name: _KINDS[kind] for name, kind in _COLUMN_KINDS.items()}, DUE: "number"}
 """What a rule may speak of: a score's columns, and how soon something that is bought again falls due."""
 
-_VOCABULARY: Final = Vocabulary(RULE_COLUMNS, 'risk_band == "high" and predicted_clv >= 50 and not lapsed')
+_VOCABULARY: Final = Vocabulary(
+    RULE_COLUMNS,
+    'risk_band == "high" and predicted_clv >= 50 and not lapsed',
+    frozenset({"days_ago", "days_ahead"}),
+)
 _DIRECTIONS: Final = {"asc": False, "desc": True}
 _ORDER_SYNTAX: Final = "write columns, each asc or desc: risk_band asc, value_at_risk desc"
 
@@ -63,14 +69,19 @@ class AudienceList:
     counts: AudienceCounts
 
 
-def compile_audiences(audiences: Mapping[str, AudienceSettings]) -> list[AudienceRule]:
-    """Read the rules of all audiences that are enabled; raises `AudienceError` naming list and column."""
-    return [_compiled(slug, audience) for slug, audience in audiences.items() if audience.enabled]
+def compile_audiences(
+    audiences: Mapping[str, AudienceSettings], at: Standpoint = ANY_DAY
+) -> list[AudienceRule]:
+    """Read the rules of all audiences that are enabled; raises `AudienceError` naming list and column.
+
+    `at` is the run's snapshot, from which `days_ago` and `days_ahead` count.
+    """
+    return [_compiled(slug, audience, at) for slug, audience in audiences.items() if audience.enabled]
 
 
-def _compiled(slug: str, audience: AudienceSettings) -> AudienceRule:
+def _compiled(slug: str, audience: AudienceSettings, at: Standpoint) -> AudienceRule:
     try:
-        condition = compile_condition(audience.rule, _VOCABULARY)
+        condition = compile_condition(audience.rule, _VOCABULARY, at)
     except FilterError as error:
         seen = f"there is no column {error.seen!r}; " if error.seen else ""
         raise AudienceError(f"[audiences.{slug}] rule: {seen}{error.message}") from None

@@ -33,7 +33,7 @@ from serving.state.suppressions import Suppressions
 from serving.store import NoRunError
 
 _TRIES: Final = 50
-_TREES: Final = ("ledger", "reports", "backtest", "bundles")
+_TREES: Final = ("ledger", "reports", "backtest", "bundles", "outcomes")
 _NOT_IN_IT: Final = (
     "keys, inbox, jobs, webhooks and score runs lie in PostgreSQL and are not in it: take them with pg_dump "
     "before this, so that the history holds all that they call folded\n"

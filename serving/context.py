@@ -5,10 +5,13 @@ from typing import Final
 
 from fastapi import Request
 
+from features.settings import Settings
 from serving.calls import Calls
+from serving.campaigns import Planner
 from serving.control_group import ControlGroup
 from serving.cursor import CursorSigner
 from serving.environment import Environment
+from serving.export_book import ExportBook
 from serving.guard import Guard
 from serving.hook_sources import HookSources
 from serving.job_desk import JobDesk
@@ -18,6 +21,7 @@ from serving.metrics import Metrics
 from serving.present import RunView
 from serving.privacy_desk import PrivacyDesk
 from serving.receiver import Receiver
+from serving.segment_desk import SegmentDesk
 from serving.state.database import State
 from serving.store import ScoreRun
 from serving.suppressed import SuppressedPeople
@@ -47,6 +51,10 @@ class Context:
     jobs: JobDesk
     suppressed: SuppressedPeople
     privacy: PrivacyDesk
+    segments: SegmentDesk
+    settings: Settings
+    planner: Planner
+    export_book: ExportBook
 
     def view(self, run: ScoreRun, language: str = "en") -> RunView:
         """Return how a run's rows are shown, with sentences in a language."""

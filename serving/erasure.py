@@ -143,7 +143,7 @@ def other_tables(layout: Layout) -> Iterator[Path]:
 
 def _remove_partial(layout: Layout) -> None:
     """Remove what killed commands left half-written beside their tables."""
-    for folder in (layout.backtest, layout.reports, layout.ledger):
+    for folder in (layout.backtest, layout.reports, layout.ledger, layout.outcomes):
         for path in folder.rglob("*.partial"):
             path.unlink(missing_ok=True)
 

@@ -147,6 +147,7 @@ def _result(audience: Audience, written: Written, path: Path) -> dict[str, Any]:
         "as_of": audience.run.meta.as_of.isoformat(),
         **written._asdict(),
         "control_group_share": audience.counts.control_group_share,
+        "control_group_count": audience.counts.control_group_count,
         "files": [describe_file(path)],
     }
 

@@ -27,6 +27,8 @@ from serving.store import (
     MatchingItems,
     Member,
     ScoreRun,
+    SegmentOrder,
+    SegmentPlace,
     StoredRow,
 )
 
@@ -186,6 +188,29 @@ class OverlaidRun:
             _member(member, newer.get(member.row[id_at]), audience, names, clv_min) for member in members
         )
         return [member for member in shown if member is not None]
+
+    async def count_segment(self, condition: Condition) -> int:
+        """Return how many customers of the run pass: newer scores are looked at with the next run."""
+        return await self.base.count_segment(condition)
+
+    async def list_segment(
+        self,
+        condition: Condition,
+        *,
+        after: SegmentPlace | None = None,
+        limit: int = 100,
+        order: SegmentOrder | None = None,
+    ) -> Sequence[SegmentPlace]:
+        """Return the next customers who pass in the run; whose scores are newer passes by the older ones."""
+        return await self.base.list_segment(condition, after=after, limit=limit, order=order)
+
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        return await self.base.get_traits(customer_ids)
+
+    async def list_values(self, name: str) -> Sequence[str]:
+        """Return the most frequent values of a text attribute, or of `category` of what was sold."""
+        return await self.base.list_values(name)
 
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""

@@ -13,6 +13,8 @@ from serving.pg_engine import READING, first_line, open_engine
 from serving.pg_tables import CONTROL_SCHEMA, run_schema
 from serving.store import NoRunError, RunGoneError, RunInfo, StoredRow, StoreError
 
+# Whoever bought something is hashed in memory, also where that is every third of a million customers.
+_SETTINGS = {**READING, "work_mem": "64MB"}
 _SELECT_RUNS = """
 SELECT r.score_run_id, r.created_at, r.published_at, r.customer_count, l.score_run_id IS NOT NULL
 FROM runs r LEFT JOIN live l ON l.score_run_id = r.score_run_id
@@ -26,7 +28,7 @@ class PgControl:
 
     def __init__(self, address: PgAddress) -> None:
         self.name = address.name
-        self._engine = open_engine(self, address, schema=CONTROL_SCHEMA, settings=READING)
+        self._engine = open_engine(self, address, schema=CONTROL_SCHEMA, settings=_SETTINGS)
 
     def live_run_id(self) -> str:
         """Return the live run's id; raises `NoRunError`."""

@@ -14,11 +14,16 @@ from serving.run_counts import Gone, without
 from serving.store import ErasedScores, Membership, RunMeta, StoreError
 
 _TABLES: Final = ("scores", "recommendations", "owned", "timelines")
+_LATER_TABLES: Final = ("traits", "purchases")
+"""What runs of earlier releases, which are kept too, do not have."""
 _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM {0}.audience_members m "
     "JOIN {0}.scores s ON s.row_number = m.row_number WHERE s.customer_id = ANY(%s)"
 )
 # By the rows: runs of earlier releases, which are kept too, have no ids in their lists.
+_DELETE_LATER: Final = (
+    "DELETE FROM {0}.{1} WHERE row_number IN (SELECT row_number FROM {0}.scores WHERE customer_id = ANY(%s))"
+)
 _DELETE_PLACES: Final = (
     "DELETE FROM {0}.audience_members WHERE row_number IN "
     "(SELECT row_number FROM {0}.scores WHERE customer_id = ANY(%s))"
@@ -48,12 +53,13 @@ class PgEraser:
 
     def _forget_in(self, score_run_id: str, schema: str, ids: list[str], group: Membership) -> int:
         # Runs of earlier releases have fewer tables.
-        tables = [
-            name for name in _TABLES if self._one("SELECT to_regclass(%s) IS NOT NULL", f"{schema}.{name}")
-        ]
+        tables = [table for table in _TABLES if self._has(schema, table)]
+        later = [table for table in _LATER_TABLES if self._has(schema, table)]
         with self._connection.transaction():
             found = self._connection.execute(_SELECT_GONE.format(schema), (ids,)).fetchall()
             removed = self._connection.execute(_DELETE_PLACES.format(schema), (ids,)).rowcount
+            for table in later:
+                removed += self._connection.execute(_DELETE_LATER.format(schema, table), (ids,)).rowcount
             for table in tables:
                 query = f"DELETE FROM {schema}.{table} WHERE customer_id = ANY(%s)"  # noqa: S608 - our own names
                 removed += self._connection.execute(query, (ids,)).rowcount
@@ -65,9 +71,12 @@ class PgEraser:
             self._connection.execute(f"UPDATE {schema}.meta SET document = %s", (final.model_dump_json(),))  # noqa: S608 - our own names
             update = "UPDATE runs SET customer_count = %s WHERE score_run_id = %s"
             self._connection.execute(update, (count, score_run_id))
-        for table in (*tables, "audience_members", "meta"):
+        for table in (*tables, *later, "audience_members", "meta"):
             self._connection.execute(f"VACUUM {schema}.{table}")
         return removed
+
+    def _has(self, schema: str, table: str) -> bool:
+        return bool(self._one("SELECT to_regclass(%s) IS NOT NULL", f"{schema}.{table}"))
 
     def _one(self, query: str, *values: object) -> Any:  # noqa: ANN401 - one cell
         row = self._connection.execute(query, values or None).fetchone()

@@ -1,7 +1,7 @@
 """A published run as the tables of one PostgreSQL schema."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -13,6 +13,7 @@ from serving.pg_control import PgControl
 from serving.pg_gather import Gatherer
 from serving.pg_reader import PgReader
 from serving.rows import STORED_NAMES
+from serving.segment_reads import SegmentReader
 from serving.sqlite_run import FALLBACK_CUSTOMER, member_column, needs_no_row, read_item
 from serving.store import (
     SCHEMA_VERSION,
@@ -21,13 +22,18 @@ from serving.store import (
     ItemLists,
     MatchingItems,
     Member,
+    OldRunError,
     RunMeta,
+    SegmentOrder,
+    SegmentPlace,
     StoredRow,
     StoreError,
 )
 
 _ROW = ", ".join(f's."{name}"' for name in STORED_NAMES)
 _ITEM = ", ".join(f"i.{name}" for name in Item._fields)
+# People are erased in place.
+_KEPT_SECONDS: Final = 60.0
 _COLUMNS: Final = "@columns"
 _ID_AT: Final = STORED_NAMES.index("customer_id")
 _QUERIES: Final = {
@@ -66,8 +72,10 @@ class PgRun:
         self._control = control
         self._reader = reader
         self._items = f"{schema}.items"
+        self._schema = schema
         self._queries = {name: query.format(schema) for name, query in _QUERIES.items()}
         self._matcher = Matcher()
+        self._segments = SegmentReader(self._read_apart, kept_seconds=_KEPT_SECONDS)
         self._single = Gatherer(self.get_scores)
         self.meta = _read_meta(score_run_id, control.read(f"SELECT document FROM {schema}.meta", ()))  # noqa: S608 - a checked name
 
@@ -110,6 +118,33 @@ class PgRun:
         sql, values = condition or EVERY_ITEM
         query = SELECT_MATCHING.format(items=self._items, condition=sql.replace("?", "%s"))
         return matching_items(self._control.read(query, values))
+
+    def _read_apart(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
+        """Read in whatever thread; a table is written `@name`, a value `?`."""
+        return self._control.read(query.replace("@", f"{self._schema}.").replace("?", "%s"), values)
+
+    async def count_segment(self, condition: Condition) -> int:
+        """Return how many customers of the run pass a condition over `traits.ATTRIBUTES`."""
+        return await self._segments.count(condition)
+
+    async def list_segment(
+        self,
+        condition: Condition,
+        *,
+        after: SegmentPlace | None = None,
+        limit: int = 100,
+        order: SegmentOrder | None = None,
+    ) -> Sequence[SegmentPlace]:
+        """Return the next customers who pass, after a place; without an order, as the run holds them."""
+        return await self._segments.page(condition, after=after, limit=limit, order=order)
+
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        return await self._segments.traits(customer_ids)
+
+    async def list_values(self, name: str) -> Sequence[str]:
+        """Return the most frequent values of a text attribute, or of `category` of what was sold."""
+        return await self._segments.values(name)
 
     async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
         """Return the numbers of products; unknown ids are left out."""
@@ -184,6 +219,7 @@ class PgRun:
     def close(self) -> None:
         """Let the run go; its store keeps the connections."""
         self._matcher.close()
+        self._segments.close()
 
     async def _read(self, name: str, *values: object) -> list[StoredRow]:
         return await self._reader.read(self._queries[name], values)
@@ -195,7 +231,7 @@ def _read_meta(score_run_id: str, rows: Sequence[StoredRow]) -> RunMeta:
     except (IndexError, ValidationError):
         raise StoreError(f"the score run {score_run_id} cannot be read; run `make score` again") from None
     if meta.schema_version != SCHEMA_VERSION:
-        raise StoreError(
+        raise OldRunError(
             f"the score run {score_run_id} has layout {meta.schema_version}, this release reads "
             f"{SCHEMA_VERSION}; run `make score` again"
         )

@@ -8,9 +8,11 @@ Texts compare byte by byte (collation "C"), as they do in SQLite and in the API.
 """
 
 import re
+from collections.abc import Iterable
 from typing import Final
 
-from serving.rows import STORED, Kind
+from serving.rows import STORED, Column, Kind
+from serving.traits import ATTRIBUTES
 
 CONTROL_SCHEMA: Final = "regulars_scores"
 RUN_PREFIX: Final = "regulars_s_"
@@ -27,9 +29,13 @@ _TYPES: Final[dict[Kind, str]] = {
     "null_reasons": _TEXT,
     "quality": _TEXT,
 }
-_SCORE_COLUMNS = ", ".join(
-    f'"{column.name}" {_TYPES[column.kind]}{"" if column.nullable else " NOT NULL"}' for column in STORED
-)
+
+
+def _declared(columns: Iterable[Column]) -> str:
+    return ", ".join(
+        f'"{column.name}" {_TYPES[column.kind]}{"" if column.nullable else " NOT NULL"}' for column in columns
+    )
+
 
 CONTROL_TABLES: Final = f"""
 CREATE TABLE IF NOT EXISTS {CONTROL_SCHEMA}.runs (run_number BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
@@ -39,7 +45,7 @@ CREATE TABLE IF NOT EXISTS {CONTROL_SCHEMA}.live (only_row SMALLINT PRIMARY KEY 
  score_run_id {_TEXT} NOT NULL)"""
 
 RUN_TABLES: Final = f"""
-CREATE TABLE {{0}}.scores (row_number BIGINT NOT NULL, {_SCORE_COLUMNS});
+CREATE TABLE {{0}}.scores (row_number BIGINT NOT NULL, {_declared(STORED)});
 CREATE TABLE {{0}}.recommendations (customer_id {_TEXT} NOT NULL, kind {_TEXT} NOT NULL,
  slots BYTEA NOT NULL);
 CREATE TABLE {{0}}.owned (customer_id {_TEXT} NOT NULL, items BYTEA NOT NULL);
@@ -50,6 +56,10 @@ CREATE TABLE {{0}}.items (item_no INTEGER NOT NULL, product_id {_TEXT} NOT NULL,
 CREATE TABLE {{0}}.item_lists (item_no INTEGER NOT NULL, kind {_TEXT} NOT NULL, slots BYTEA NOT NULL);
 CREATE TABLE {{0}}.audience_members (audience {_TEXT} NOT NULL, position BIGINT NOT NULL,
  row_number BIGINT NOT NULL, customer_id {_TEXT} NOT NULL, line BYTEA);
+CREATE TABLE {{0}}.traits (row_number BIGINT NOT NULL, {_declared(ATTRIBUTES)});
+CREATE TABLE {{0}}.sold_products (product_no INTEGER NOT NULL, product_id {_TEXT} NOT NULL, category {_TEXT});
+CREATE TABLE {{0}}.purchases (product_no INTEGER NOT NULL, row_number BIGINT NOT NULL,
+ age_days INTEGER NOT NULL);
 CREATE TABLE {{0}}.placed (position BIGINT NOT NULL, customer_id {_TEXT} NOT NULL, line BYTEA);
 CREATE TABLE {{0}}.timelines (customer_id {_TEXT} NOT NULL, body {_TEXT} NOT NULL);
 CREATE TABLE {{0}}.documents (name {_TEXT} PRIMARY KEY, body {_TEXT} NOT NULL);
@@ -64,6 +74,9 @@ ALTER TABLE {0}.timelines ADD PRIMARY KEY (customer_id);
 ALTER TABLE {0}.items ADD PRIMARY KEY (item_no), ADD UNIQUE (product_id);
 ALTER TABLE {0}.item_lists ADD PRIMARY KEY (item_no, kind);
 ALTER TABLE {0}.audience_members ADD PRIMARY KEY (audience, position);
+ALTER TABLE {0}.traits ADD PRIMARY KEY (row_number);
+ALTER TABLE {0}.sold_products ADD PRIMARY KEY (product_no), ADD UNIQUE (product_id);
+ALTER TABLE {0}.purchases ADD PRIMARY KEY (product_no, row_number) INCLUDE (age_days);
 DROP TABLE {0}.placed"""
 
 RUN_TABLE_NAMES: Final = (
@@ -74,6 +87,9 @@ RUN_TABLE_NAMES: Final = (
     "items",
     "item_lists",
     "audience_members",
+    "traits",
+    "sold_products",
+    "purchases",
 )
 
 

@@ -18,8 +18,9 @@ from serving.pg_tables import (
     RUN_TABLE_NAMES,
     RUN_TABLES,
 )
-from serving.rows import NULLABLE_NAMES, STORED, STORED_NAMES
+from serving.rows import NULLABLE_NAMES, STORED, STORED_NAMES, Column
 from serving.store import Item, PublishError, RunMeta, members_of
+from serving.traits import ATTRIBUTES
 
 # The server notices within a minute that the publisher's machine is gone, and lets go of its lock.
 SESSION: Final = {
@@ -94,7 +95,7 @@ class PgRunWriter:
 
     def write_scores(self, rows: Iterable[Sequence[object]]) -> None:
         """Add rows (the values of `rows.STORED_NAMES`)."""
-        stored = ((next(self._rows), *_stored_values(row)) for row in rows)
+        stored = ((next(self._rows), *_typed(_STORED, row)) for row in rows)
         self._copy("scores", stored)
 
     def write_recommendations(self, lists: Iterable[tuple[str, str, bytes]]) -> None:
@@ -121,6 +122,18 @@ class PgRunWriter:
         """Add (item_no, kind, packed slots)."""
         self._copy("item_lists", lists)
 
+    def write_traits(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add (row_number, the values of `traits.ATTRIBUTE_NAMES`)."""
+        self._copy("traits", ((row[0], *_typed(_TRAITS, row[1:])) for row in rows))
+
+    def write_sold_products(self, products: Iterable[Sequence[object]]) -> None:
+        """Add (product_no, product_id, category) of whatever was ever sold."""
+        self._copy("sold_products", products)
+
+    def write_purchases(self, purchases: Iterable[Sequence[object]]) -> None:
+        """Add (product_no, row_number, age_days), in any order."""
+        self._copy("purchases", purchases)
+
     def write_audience(
         self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] | None = None
     ) -> None:
@@ -144,6 +157,8 @@ class PgRunWriter:
             self._run(RUN_KEYS.format(self._schema))
             for name in RUN_TABLE_NAMES:
                 self._run(f"ANALYZE {self._schema}.{name}")
+            # Whoever bought a product is then read from the index alone.
+            self._run(f"VACUUM {self._schema}.purchases")
             self._make_live(customer_count)
         self._is_live = True
         # The run is live: what cannot be removed now, the next one removes.
@@ -266,13 +281,20 @@ def _whole(value: Any) -> int | None:  # noqa: ANN401 - whatever the run was giv
     return None if value is None else int(value)
 
 
-_STORED: Final[tuple[Callable[[Any], Any], ...]] = tuple(
-    {"number": _number, "integer": _whole, "boolean": _whole}.get(column.kind, _same) for column in STORED
-)
+_Typing = tuple[Callable[[Any], Any], ...]
 
 
-def _stored_values(row: Sequence[object]) -> Iterator[object]:
-    return (keep(value) for keep, value in zip(_STORED, row, strict=True))
+def _typing(columns: Iterable[Column]) -> _Typing:
+    kept = {"number": _number, "integer": _whole, "boolean": _whole}
+    return tuple(kept.get(column.kind, _same) for column in columns)
+
+
+_STORED: Final = _typing(STORED)
+_TRAITS: Final = _typing(ATTRIBUTES)
+
+
+def _typed(keep: _Typing, row: Sequence[object]) -> Iterator[object]:
+    return (kept(value) for kept, value in zip(keep, row, strict=True))
 
 
 def _stored_item(item: Item) -> tuple[object, ...]:

@@ -16,11 +16,20 @@ _URN = "urn:regulars:problem:"
 
 
 class FieldError(NamedTuple):
-    """One thing wrong with a request: where (a pointer such as `/query/limit`), a code, what is allowed."""
+    """One thing wrong with a request: where (a pointer such as `/query/limit`), a code, what is allowed.
+
+    Of a condition, `offset` and `length` say which characters of it are meant.
+    """
 
     pointer: str
     code: str
     message: str
+    offset: int | None = None
+    length: int | None = None
+
+    def shown(self) -> dict[str, str | int]:
+        """Return it as answers have it."""
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
 class ProblemError(Exception):
@@ -132,7 +141,7 @@ def problem_response(problem: ProblemError, request: Request) -> Response:
         "status": problem.status,
         "detail": problem.detail,
         "instance": request.scope.get("request_id", ""),
-        "errors": [error._asdict() for error in problem.errors],
+        "errors": [error.shown() for error in problem.errors],
     }
     headers = {**problem.headers, "cache-control": "no-store"}
     return Response(orjson.dumps(content), problem.status, headers, MEDIA_TYPE)

@@ -18,6 +18,7 @@ from zoneinfo import ZoneInfo
 import pandas as pd
 import polars as pl
 
+from features.condition_values import Standpoint
 from features.errors import UserError
 from features.fold import Heard, fold
 from features.history import GenerationWriter, History, bucket_of
@@ -75,7 +76,7 @@ class Rescorer:
         self._reference = RunReference.model_validate(meta.reference)
         self._scorers = _scorers(layout, meta)
         self._predictors = make_predictors(self._scorers, self._settings)
-        self._rules = compile_audiences(settings.audiences)
+        self._rules = compile_audiences(settings.audiences, Standpoint(meta.as_of, meta.time_zone))
         self._group = ControlGroup.of(layout.private)
         history = History.open(layout.history)
         champion = self._scorers.recommender

@@ -11,12 +11,13 @@ from serving.context import Context, context_of
 from serving.control_group import Control
 from serving.csv_export import stream_csv
 from serving.cursor import Cursor
+from serving.export_book import leaving_csv
 from serving.openapi import PROBLEMS
 from serving.present import RunView
 from serving.problems import FieldError, malformed
 from serving.routes_customers import ListKind
 from serving.schemas import Audiences, Members
-from serving.scopes import ScopedRoute, needs
+from serving.scopes import ScopedRoute, caller_of, needs
 from serving.slot_columns import ITEMS_MAX
 from serving.slot_export import item_columns
 
@@ -112,7 +113,11 @@ async def export_csv(
     )
     view = context.view(run)
     columns = await item_columns(run, view, count=items, kind=kind)
-    chunks = stream_csv(audience, view, excel=form == "excel", items=columns)
+    key = caller_of(request)
+    leaving = leaving_csv(audience, key_id=key.key_id if key else "", form=form, items=items)
+    export_id = await context.export_book.begin(leaving)
+    parts = stream_csv(audience, view, excel=form == "excel", items=columns)
+    chunks = context.export_book.followed(parts, export_id)
     name = f"{slug}-{run.meta.as_of.isoformat()}.csv"
     return csv_answer(request, chunks, Taken(slug, form), name, turns=context.turns)
 

@@ -1,9 +1,10 @@
 """Exports as jobs: asked for, looked at, and their files fetched."""
 
 import re
-from typing import Any, Final
+from dataclasses import asdict
+from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Header, Request, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from serving.answers import json_answer
@@ -13,11 +14,13 @@ from serving.calls import Taken
 from serving.context import Context, context_of
 from serving.export_request import ExportRequest, read_export_request
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
+from serving.outcome_schemas import ListExports
 from serving.problems import FieldError, ProblemError, malformed
 from serving.schemas import JobShape
 from serving.scopes import ScopedRoute, caller_of, needs
 from serving.state.idempotency import Repeatable
 from serving.state.jobs import Job, Order
+from serving.state.list_exports import LeavingList, ListExport
 
 router = APIRouter(route_class=ScopedRoute, prefix="/v1", tags=["exports"])
 
@@ -67,6 +70,34 @@ async def post_export(
 
 
 @router.get(
+    "/exports", responses={200: {"model": ListExports}, **PROBLEMS}, openapi_extra=needs("audiences:read")
+)
+async def list_exports(
+    request: Request,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    before: Annotated[
+        int | None, Query(ge=1, le=2**53, description="`next_before` of the page before")
+    ] = None,
+) -> Response:
+    """Return the lists that left the service, the newest first, with what came of each.
+
+    Those that the key took; `admin` sees all.
+    """
+    key = caller_of(request)
+    sees_all = key is not None and key.grants("admin")
+    own = None if sees_all else key.key_id if key else ""
+    found = await context_of(request).export_book.page(before=before, limit=limit + 1, key_id=own)
+    following = found[limit - 1].export_number if len(found) > limit else None
+    return json_answer({"exports": list(map(_shown_export, found[:limit])), "next_before": following})
+
+
+def _shown_export(export: ListExport) -> dict[str, Any]:
+    values = asdict(export)
+    del values["export_number"]
+    return values | {"outcome": export.outcome}
+
+
+@router.get(
     "/jobs/{job_id}", responses={200: {"model": JobShape}, **PROBLEMS}, openapi_extra=needs("audiences:read")
 )
 async def get_job(request: Request, job_id: str) -> Response:
@@ -90,9 +121,27 @@ async def get_file(request: Request, job_id: str, name: str) -> Response:
     if job.status == "expired" or not path.is_file():
         raise ProblemError(410, "files-expired", "The files were deleted; export again.", title="Files gone")
     asked, row_count = ExportRequest.model_validate(job.request), job.result.get("row_count") or 0
+    await context_of(request).export_book.begin(_leaving(job, key.key_id if key else ""))
     request.scope["taken"] = Taken(asked.audience, asked.form, row_count, with_identity=job.with_identity)
     return FileResponse(
         path, filename=name, media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": "no-store"}
+    )
+
+
+def _leaving(job: Job, key_id: str) -> LeavingList:
+    """Return what is written down of a job's file that is fetched: all of it counts as taken."""
+    return LeavingList(
+        key_id=key_id,
+        job_id=job.job_id,
+        audience=job.request["audience"],
+        score_run_id=job.result["score_run_id"],
+        as_of=job.result["as_of"],
+        request=job.request,
+        control_group_share=job.result["control_group_share"],
+        control_group_count=job.result.get("control_group_count"),
+        with_identity=job.with_identity,
+        row_count=job.result["row_count"],
+        is_whole=True,
     )
 
 

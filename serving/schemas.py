@@ -18,11 +18,13 @@ class Schema(BaseModel):
 
 
 class ProblemField(Schema):
-    """One thing wrong with a request."""
+    """One thing wrong with a request; of a condition, `offset` and `length` say which characters."""
 
     pointer: str
     code: str
     message: str
+    offset: int | None = None
+    length: int | None = None
 
 
 class Problem(Schema):

@@ -5,6 +5,7 @@ from typing import Final
 SCOPES: Final = {
     "predictions:read": "scores and recommendations of customers and products, one call each",
     "audiences:read": "whole lists: the page, audiences, exports",
+    "segments:write": "save segments",
     "events:write": "send orders and events",
     "privacy:write": "erase, show and suppress a person",
     "identity:read": "e-mail addresses beside customer ids",

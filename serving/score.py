@@ -19,6 +19,7 @@ from typing import Annotated
 import typer
 
 from features.cohort import default_as_of, read_as_of
+from features.condition_values import Standpoint
 from features.console import Announce, progress, run_command
 from features.errors import UserError
 from features.history import History
@@ -41,12 +42,14 @@ from serving.publish_gate import check_like_the_last, check_numbers
 from serving.registry import RegistryError, load_champions
 from serving.rescore_queue import RescoreQueue
 from serving.scoring import ScoredRun, Scorers, score_shop
+from serving.segment_history import keep_sizes, live_run_before
 from serving.shop_pages import knowledge_documents, shop_documents
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.suppressions import Suppressions
 from serving.store import RunMeta, RunWriter, ScoreStore
 from serving.timelines import build_timelines, read_said
+from serving.trait_rows import TraitTable, write_traits
 from serving.wording import Wording
 
 
@@ -132,12 +135,15 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         counts = {audience.slug: audience.counts for audience in audiences}
         meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
         if writer is not None:
+            before = live_run_before(request.store)
             meta = meta.model_copy(update={"score_run_id": writer.score_run_id})
+            meta = meta.model_copy(update={"cuts": write_segment_tables(scored, writer, due)})
             write_pages(scored, writer, meta, request)
             meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
             announce("changes")
             _warn(report_changes(scored, meta, request.state, request.settings, due=due.items))
+            _warn(keep_sizes(request.store, request.state, meta, before))
         if request.out is not None:
             write_scores(scored.scores.rows, meta, request.out)
     return meta
@@ -177,9 +183,17 @@ def write_lists(scored: ScoredRun, writer: RunWriter | None, out: Path | None) -
     return due, tops
 
 
+def write_segment_tables(scored: ScoredRun, writer: RunWriter, due: Due) -> dict[str, list[float]]:
+    """Write what segments are chosen by; returns the cut points of its numbers."""
+    traits = TraitTable.of(scored.scores.rows, scored.traits, due.nearest())
+    write_traits(writer, traits, scored.lists.history, scored.lists.snapshot)
+    return traits.cuts()
+
+
 def list_audiences(scored: ScoredRun, due: Due, request: Request) -> list[AudienceList]:
     """Return the named lists of a scored shop; `due` is what `write_lists` returned."""
-    rules = compile_audiences(request.settings.audiences)
+    at = Standpoint(scored.meta.as_of, scored.meta.time_zone)
+    rules = compile_audiences(request.settings.audiences, at)
     group = ControlGroup.of(request.layout.private)
     return build_audiences(
         scored.scores.rows, due.nearest(), rules, control=request.settings.control, group=group

@@ -8,6 +8,7 @@ from typing import Any
 import pandas as pd
 import polars as pl
 
+from features.behaviour import read_behaviour
 from features.build import build_shop_facts, compute_features, read_parts
 from features.cohort import ReturnGaps, read_order_days, return_gaps_of
 from features.console import Announce
@@ -32,6 +33,7 @@ from serving.rows import STORED
 from serving.run_scores import RunLabels, RunScores, complete_scores, stored_expression
 from serving.stages import STAGE_CLOCKS, StageCuts
 from serving.store import RunMeta
+from serving.trait_rows import known_traits, with_traits
 from serving.warnings import run_warnings
 
 
@@ -46,12 +48,16 @@ class Scorers:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """A scored shop; its lists are made when they are asked for, a bucket at a time."""
+    """A scored shop; its lists are made when they are asked for, a bucket at a time.
+
+    `traits` has a row for each of the scores, in their order (`serving.trait_rows`).
+    """
 
     scores: RunScores
     meta: RunMeta
     lists: ListMaker
     customers_by_bucket: list[list[str]]
+    traits: pl.DataFrame
 
     def stored_rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield rows as the store takes them."""
@@ -91,8 +97,9 @@ def score_shop(
         customers_by_bucket.append(rows["customer_id"].to_list() if rows is not None else [])
         if rows is not None:
             parts.append(rows)
+    bucket_rows = pl.concat(parts)
     scores = complete_scores(
-        pl.concat(parts),
+        bucket_rows,
         run_labels(scorers, snapshot),
         risk=settings.risk,
         lapsed_after_days=gaps.p95_days,
@@ -113,7 +120,7 @@ def score_shop(
     holes = read_holes(history, snapshot)
     warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": warnings})
-    return ScoredRun(scores, meta, lists, customers_by_bucket)
+    return ScoredRun(scores, meta, lists, customers_by_bucket, known_traits(bucket_rows))
 
 
 def _windows(history: History, snapshot: Snapshot) -> tuple[ReturnGaps, StageCuts]:
@@ -133,7 +140,7 @@ def score_customers(
     shop: ShopFacts,
     suppressed: Suppressed = NOBODY,
 ) -> pl.DataFrame | None:
-    """Return a bucket's own scores (`serving.bucket_scores`), None where nobody in it had ordered."""
+    """Return a bucket's own scores (`serving.bucket_scores`) and traits; None where nobody had ordered."""
     own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
     features = compute_features(own, snapshot, settings=settings, shop=shop)
     gone = suppressed.among(features["customer_id"])
@@ -148,7 +155,9 @@ def score_customers(
     if scheme_of(settings.rfm).window_days is not None:
         inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
         facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
-    return score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
+    rows = score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
+    behaviour = read_behaviour(history, own, snapshot, bucket=bucket, shop=shop)
+    return with_traits(rows, features, behaviour)
 
 
 def make_predictors(scorers: Scorers, settings: Settings) -> Predictors:

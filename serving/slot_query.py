@@ -63,7 +63,7 @@ def _rules(
     try:
         condition = None if filter_text is None else compile_filter(filter_text)
     except FilterError as error:
-        raise malformed(FieldError("/query/filter", error.code, error.message)) from None
+        raise malformed(FieldError("/query/filter", error.code, error.message, *error.span)) from None
     return Rules(condition, bought_within_days or 0, excluded)
 
 

@@ -6,7 +6,7 @@ so that no free page and no moved row keeps a copy.
 
 import shutil
 import sqlite3
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import Final
@@ -18,11 +18,16 @@ from serving.sqlite_writer import remove_partial
 from serving.store import ErasedScores, Membership, RunMeta, StoreError
 
 _TABLES: Final = ("scores", "recommendations", "owned", "timelines")
+_LATER_TABLES: Final = ("traits", "purchases")
+"""What runs of earlier releases, which are kept too, do not have."""
 _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM audience_members m "
     "JOIN scores s ON s.row_number = m.row_number WHERE s.customer_id = ?"
 )
 # By the rows: runs of earlier releases, which are kept too, have no ids in their lists.
+_DELETE_LATER: Final = (
+    "DELETE FROM {0} WHERE row_number IN (SELECT row_number FROM scores WHERE customer_id = ?)"
+)
 _DELETE_PLACES: Final = (
     "DELETE FROM audience_members WHERE row_number IN (SELECT row_number FROM scores WHERE customer_id = ?)"
 )
@@ -77,24 +82,26 @@ class SqliteEraser:
 def _holds(connection: sqlite3.Connection, customer_id: str) -> bool:
     return any(
         connection.execute(f"SELECT 1 FROM {table} WHERE customer_id = ? LIMIT 1", (customer_id,)).fetchone()  # noqa: S608 - our own names
-        for table in _tables(connection)
+        for table in _tables(connection, _TABLES)
     )
 
 
-def _tables(connection: sqlite3.Connection) -> list[str]:
-    """Return the tables of a run that name people; runs of earlier releases have fewer."""
-    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-    return [name for name in _TABLES if name in found]
+def _tables(connection: sqlite3.Connection, names: Sequence[str]) -> list[str]:
+    """Return those of a run's tables that it has; runs of earlier releases have fewer."""
+    found = {name for (name,) in connection.execute("SELECT name FROM sqlite_schema WHERE type = 'table'")}
+    return [name for name in names if name in found]
 
 
 def _delete(
     connection: sqlite3.Connection, customer_ids: Collection[str], group: Membership
 ) -> tuple[int, int]:
     """Delete people, and say how many rows went and how many customers are left."""
-    gone, removed, tables = list[Gone](), 0, _tables(connection)
+    gone, removed, tables = list[Gone](), 0, _tables(connection, _TABLES)
     for each in customer_ids:
         gone += [Gone(*row) for row in connection.execute(_SELECT_GONE, (each,))]
         removed += connection.execute(_DELETE_PLACES, (each,)).rowcount
+        for table in _tables(connection, _LATER_TABLES):
+            removed += connection.execute(_DELETE_LATER.format(table), (each,)).rowcount
         for table in tables:
             query = f"DELETE FROM {table} WHERE customer_id = ?"  # noqa: S608 - our own names
             removed += connection.execute(query, (each,)).rowcount

@@ -13,6 +13,7 @@ from features.slots import ITEM_BYTES, PackedSlots, Slot, item_number
 from serving.matching import EVERY_ITEM, SELECT_MATCHING, Matcher, matching_items
 from serving.parts import in_parts
 from serving.rows import STORED, STORED_NAMES
+from serving.segment_reads import SegmentReader
 from serving.store import (
     LINE,
     SCHEMA_VERSION,
@@ -21,10 +22,14 @@ from serving.store import (
     ItemLists,
     MatchingItems,
     Member,
+    OldRunError,
     RunMeta,
+    SegmentOrder,
+    SegmentPlace,
     StoredRow,
     StoreError,
 )
+from serving.traits import ATTRIBUTES
 
 FALLBACK_CUSTOMER = ""
 _ROW = ", ".join(f'"{name}"' for name in STORED_NAMES)
@@ -69,6 +74,11 @@ CREATE TABLE audience_members (audience TEXT NOT NULL, position INTEGER NOT NULL
  customer_id TEXT NOT NULL, line BLOB, PRIMARY KEY (audience, position)) WITHOUT ROWID;
 CREATE TABLE timelines (customer_id TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
 CREATE TABLE documents (name TEXT NOT NULL PRIMARY KEY, body TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE traits (row_number INTEGER PRIMARY KEY,
+ {", ".join(f'"{c.name}" {c.sql_type}{"" if c.nullable else " NOT NULL"}' for c in ATTRIBUTES)});
+CREATE TABLE sold_products (product_no INTEGER PRIMARY KEY, product_id TEXT NOT NULL UNIQUE, category TEXT);
+CREATE TABLE purchases (product_no INTEGER NOT NULL, row_number INTEGER NOT NULL, age_days INTEGER NOT NULL,
+ PRIMARY KEY (product_no, row_number)) WITHOUT ROWID;
 CREATE TABLE meta (document TEXT NOT NULL);
 """
 
@@ -82,6 +92,7 @@ class SqliteRun:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._matcher = Matcher()
+        self._segments = SegmentReader(self._read_apart)
         self._top_items: dict[int, Item] = {}
         try:
             self._inode = path.stat().st_ino
@@ -93,7 +104,7 @@ class SqliteRun:
                 f"the score run {path.name} cannot be read ({error}); run `make score` again"
             ) from None
         if self.meta.schema_version != SCHEMA_VERSION:
-            raise StoreError(
+            raise OldRunError(
                 f"the score run {path.name} has layout {self.meta.schema_version}, this release reads "
                 f"{SCHEMA_VERSION}; run `make score` again"
             )
@@ -141,12 +152,38 @@ class SqliteRun:
     def _match(self, condition: Condition | None) -> MatchingItems:
         sql, values = condition or EVERY_ITEM
         query = SELECT_MATCHING.format(items="items", condition=sql)
+        return matching_items(self._read_apart(query, values))
+
+    def _read_apart(self, query: str, values: Sequence[object]) -> list[StoredRow]:
+        """Read in whatever thread; a table may be written `@name`."""
         try:
             with closing(_connect(self._path)) as connection:
-                rows = connection.execute(query, values).fetchall()
+                return connection.execute(query.replace("@", ""), values).fetchall()
         except sqlite3.Error as error:
             raise self._unreadable(error) from None
-        return matching_items(rows)
+
+    async def count_segment(self, condition: Condition) -> int:
+        """Return how many customers of the run pass a condition over `traits.ATTRIBUTES`."""
+        return await self._segments.count(condition)
+
+    async def list_segment(
+        self,
+        condition: Condition,
+        *,
+        after: SegmentPlace | None = None,
+        limit: int = 100,
+        order: SegmentOrder | None = None,
+    ) -> Sequence[SegmentPlace]:
+        """Return the next customers who pass, after a place; without an order, as the run holds them."""
+        return await self._segments.page(condition, after=after, limit=limit, order=order)
+
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        return await self._segments.traits(customer_ids)
+
+    async def list_values(self, name: str) -> Sequence[str]:
+        """Return the most frequent values of a text attribute, or of `category` of what was sold."""
+        return await self._segments.values(name)
 
     async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
         """Return the numbers of products; unknown ids are left out."""
@@ -243,6 +280,7 @@ class SqliteRun:
     def close(self) -> None:
         """Close the file."""
         self._matcher.close()
+        self._segments.close()
         self._connection.close()
 
     def _read(self, query: str, values: Sequence[object]) -> list[StoredRow]:

@@ -11,9 +11,14 @@ from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.sqlite_control import Control, replace_durably
 from serving.sqlite_run import SCHEMA
 from serving.store import Item, PublishError, RunMeta, members_of
+from serving.traits import ATTRIBUTE_NAMES
 
 _INSERT_SCORE = f"INSERT INTO scores VALUES (NULL{', ?' * len(STORED_NAMES)})"  # noqa: S608 - marks only
 _INSERT_ITEM = f"INSERT INTO items VALUES (?{', ?' * (len(Item._fields) - 1)})"  # noqa: S608 - marks only
+_INSERT_TRAITS = f"INSERT INTO traits VALUES (?{', ?' * len(ATTRIBUTE_NAMES)})"  # noqa: S608 - marks only
+_STAGED = "CREATE TEMP TABLE IF NOT EXISTS staged (product_no INTEGER, row_number INTEGER, age_days INTEGER)"
+# Sorted as the table is: pages are then filled one after another.
+_SORT_PURCHASES = "INSERT INTO purchases SELECT * FROM staged ORDER BY product_no, row_number"
 _INSERT_MEMBER = """
 INSERT INTO audience_members SELECT ?, ?, row_number, customer_id, ? FROM scores WHERE customer_id = ?"""
 _UNEXPLAINED = "SELECT customer_id FROM scores WHERE {tests} LIMIT 1"
@@ -76,6 +81,21 @@ class SqliteRunWriter:
     def write_item_lists(self, lists: Iterable[tuple[int, str, bytes]]) -> None:
         """Add (item_no, kind, packed slots)."""
         self._connection.executemany("INSERT INTO item_lists VALUES (?, ?, ?)", lists)
+
+    def write_traits(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add (row_number, the values of `traits.ATTRIBUTE_NAMES`)."""
+        self._connection.executemany(_INSERT_TRAITS, rows)
+
+    def write_sold_products(self, products: Iterable[Sequence[object]]) -> None:
+        """Add (product_no, product_id, category) of whatever was ever sold."""
+        self._connection.executemany("INSERT INTO sold_products VALUES (?, ?, ?)", products)
+
+    def write_purchases(self, purchases: Iterable[Sequence[object]]) -> None:
+        """Add (product_no, row_number, age_days), in any order."""
+        self._connection.execute(_STAGED)
+        self._connection.executemany("INSERT INTO staged VALUES (?, ?, ?)", purchases)
+        self._connection.execute(_SORT_PURCHASES)
+        self._connection.execute("DROP TABLE staged")
 
     def write_audience(
         self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] | None = None

@@ -3,6 +3,7 @@
 StoreError                 the store cannot be read or written
 ├── NoRunError             nothing was published yet
 ├── RunGoneError           the run was removed (only the newest few are kept)
+├── OldRunError            the run was made by another release, in another layout
 └── PublishError           a run was refused, or another one is being made
 
 Two protocols, each for SQLite (`serving.sqlite_store`) and PostgreSQL (`serving.pg_store`): `ScoreStore`
@@ -61,6 +62,10 @@ class RunGoneError(StoreError):
     """A run that is no longer kept was asked for."""
 
 
+class OldRunError(StoreError):
+    """A run was asked for that another release made, in another layout."""
+
+
 class PublishError(StoreError):
     """A run was refused, or another one is being made at this moment."""
 
@@ -115,7 +120,8 @@ class RunMeta(_Record):
     `usual_churn_probability` is the mean of the customers not lapsed; a band begins at its cut point.
     `unavailable_kinds` says why a kind of recommendation has no lists; `popularity_days` is the window of the
     kinds popular, trending and new. Messages up to `inbox_sequence` are in its scores; `reference` is what a
-    customer is placed by who is scored again (`serving.reference`).
+    customer is placed by who is scored again (`serving.reference`); `cuts` are those of `top` in segments
+    (`serving.trait_rows`).
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -146,6 +152,7 @@ class RunMeta(_Record):
     popularity_days: int | None = None
     inbox_sequence: int = 0
     reference: dict[str, Any] = {}
+    cuts: dict[str, list[float]] = {}
 
 
 class Item(NamedTuple):
@@ -214,6 +221,21 @@ class Member:
 
     position: int
     row: StoredRow
+
+
+class SegmentOrder(NamedTuple):
+    """By which attribute the members of a segment are sorted; whoever has no value comes last."""
+
+    name: str
+    is_falling: bool = True
+
+
+class SegmentPlace(NamedTuple):
+    """A customer at a place of a segment: the row of the run, and the value that the order goes by."""
+
+    row_number: int
+    customer_id: str
+    value: str | float | int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -296,6 +318,29 @@ class ScoreRun(Protocol):
         """
         ...
 
+    async def count_segment(self, condition: Condition) -> int:
+        """Return how many customers of the run pass a condition over `traits.ATTRIBUTES`."""
+        ...
+
+    async def list_segment(
+        self,
+        condition: Condition,
+        *,
+        after: SegmentPlace | None = None,
+        limit: int = 100,
+        order: SegmentOrder | None = None,
+    ) -> Sequence[SegmentPlace]:
+        """Return the next customers who pass, after a place; without an order, as the run holds them."""
+        ...
+
+    async def get_traits(self, customer_ids: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        """Return the traits of customers by id, as the run holds them; unknown ids are left out."""
+        ...
+
+    async def list_values(self, name: str) -> Sequence[str]:
+        """Return the most frequent values of a text attribute, or of `category` of what was sold."""
+        ...
+
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""
         ...
@@ -375,6 +420,18 @@ class RunWriter(Protocol):
 
     def write_item_lists(self, lists: Iterable[tuple[int, str, bytes]]) -> None:
         """Add (item_no, kind, packed slots)."""
+        ...
+
+    def write_traits(self, rows: Iterable[Sequence[object]]) -> None:
+        """Add (row_number, the values of `traits.ATTRIBUTE_NAMES`)."""
+        ...
+
+    def write_sold_products(self, products: Iterable[Sequence[object]]) -> None:
+        """Add (product_no, product_id, category) of whatever was ever sold."""
+        ...
+
+    def write_purchases(self, purchases: Iterable[Sequence[object]]) -> None:
+        """Add (product_no, row_number, age_days), in any order."""
         ...
 
     def write_audience(

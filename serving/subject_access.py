@@ -4,7 +4,7 @@ import asyncio
 import json
 import os
 from collections.abc import Collection, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from serving.erasure import Places, Touched, other_tables
 from serving.inbound.people import JOURNAL, TAKEN
 from serving.present import RunView
 from serving.state.database import State
-from serving.store import NoRunError, RunGoneError
+from serving.store import NoRunError, OldRunError, RunGoneError
 from serving.wording import Wording
 
 FILE: Final = "access.json"
@@ -79,12 +79,15 @@ def _state(state: State, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
 
 async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every run that is kept, with their reasons in words, and the lists."""
-    found: dict[str, list[dict[str, Any]]] = {"scores": [], "recommendations": []}
+    found: dict[str, list[dict[str, Any]]] = {"scores": [], "traits": [], "recommendations": []}
     with suppress(NoRunError):
         for info in places.store.list_runs():
-            with suppress(RunGoneError):
+            with suppress(RunGoneError), _named_if_old(found, info.score_run_id):
                 run = places.store.open_run(info.score_run_id)
                 view = RunView(run.meta, Wording())
+                for customer_id, traits in (await run.get_traits(ids)).items():
+                    named = {"customer_id": customer_id, "score_run_id": info.score_run_id, **traits}
+                    found["traits"].append(named)
                 for row in (await run.get_scores(ids)).values():
                     # Through JSON: parts of a row are kept as the bytes of it.
                     found["scores"].append(
@@ -99,6 +102,16 @@ async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, An
                 run.close()
     await places.store.aclose()
     return found
+
+
+@contextmanager
+def _named_if_old(found: dict[str, list[dict[str, Any]]], score_run_id: str) -> Iterator[None]:
+    """Say of a run that another release made that it is there: what it holds, nobody can read any more."""
+    try:
+        yield
+    except OldRunError:
+        note = "made by another release, in a layout that this one cannot read; the next runs replace it"
+        found["scores"].append({"score_run_id": score_run_id, "note": note})
 
 
 def _ledger(folder: Path, ids: list[str]) -> Iterator[dict[str, Any]]:

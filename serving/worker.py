@@ -31,6 +31,7 @@ from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.jobs import Bench, run_next_job
 from serving.logs import json_logging
+from serving.outcomes import keep_members, measure
 from serving.privacy_runner import Office, run_next_request
 from serving.rescore_queue import RescoreQueue
 from serving.state.database import State
@@ -42,6 +43,7 @@ from serving.store import NoRunError, ScoreStore
 _POLL_SECONDS: Final = 0.2
 _SIDE_SECONDS: Final = 1.0
 _TIDY_SECONDS: Final = 3_600.0
+_MEASURE_SECONDS: Final = 600.0
 _TIDY_OVERLAYS_SECONDS: Final = 300.0
 _PAUSE_SECONDS: Final = 5.0
 _TOLD_SECONDS: Final = 10.0
@@ -71,6 +73,7 @@ class Worker:
     """What the worker does beside waiting; every method does what is due now and returns."""
 
     def __init__(self, environment: Environment, settings: Settings) -> None:
+        self._environment = environment
         self._layout: Layout = environment.layout
         self._settings = settings
         self._state: State = open_state(environment)
@@ -112,6 +115,12 @@ class Worker:
         Inbox(self._state).prune(received_before=oldest)
         ChangeLog(self._state, self._settings.changes).remove_old()
 
+    def measure_exports(self) -> None:
+        """Keep who was on the lists that left, and measure what came of them."""
+        # A store of its own: what it lets go of, no other thread reads by.
+        keep_members(self._layout, self._state, open_store(self._environment))
+        measure(self._layout, self._state)
+
     def tidy_overlays(self) -> None:
         """Forget the overlays of runs that are gone, and those that newer ones took the place of."""
         Overlays(self._state).forget(kept_runs=[run.score_run_id for run in self._store.list_runs()])
@@ -133,6 +142,7 @@ def work(worker: Worker, stop: threading.Event) -> None:
             (worker.answer_privacy, _SIDE_SECONDS),
             (worker.deliver, _SIDE_SECONDS),
             (worker.tidy, _TIDY_SECONDS),
+            (worker.measure_exports, _MEASURE_SECONDS),
             (worker.tidy_overlays, _TIDY_OVERLAYS_SECONDS),
         )
     ]

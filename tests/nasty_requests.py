@@ -84,6 +84,9 @@ def addresses() -> Iterator[Nasty]:
     for cursor in CURSORS:
         yield Nasty("GET", f"{ROUTES[8]}?cursor={cursor}", status=422)
         yield Nasty("GET", f"{ROUTES[11]}?cursor={cursor}", status=422)
+        yield Nasty("GET", f"/v1/segments/used-a-coupon/members?cursor={cursor}", status=422)
+    for query in QUERIES:
+        yield Nasty("GET", f"/v1/segments/used-a-coupon/members{query}")
 
 
 def filters() -> Iterator[Nasty]:
@@ -91,6 +94,9 @@ def filters() -> Iterator[Nasty]:
     for text, _ in NASTY_FILTERS:
         for route in (ROUTES[1], ROUTES[4], ROUTES[10]):
             yield Nasty("GET", f"{route}?filter={quote(text, safe='')}", status=422)
+        for route, more in (("/v1/segments/count", {}), ("/v1/segments", {"slug": "one", "title": MARK})):
+            body = json.dumps({"text": text, **more}).encode()
+            yield Nasty("POST", route, JSON_TYPE, body, status=422)
 
 
 def bodies() -> Iterator[Nasty]:

@@ -117,8 +117,19 @@ ROUTES = (
     "/scorecard",
     "/language/ko",
     "/assets/console.css",
+    "/v1/segments",
+    "/v1/segments/used-a-coupon",
+    "/v1/segments/used-a-coupon/members",
 )
-POSTS = ("/v1/predictions/batch", "/v1/events/batch", "/v1/exports", "/v1/economics")
+POSTS = (
+    "/v1/predictions/batch",
+    "/v1/events/batch",
+    "/v1/exports",
+    "/v1/economics",
+    "/v1/segments",
+    "/v1/segments/count",
+    "/v1/segments/complete",
+)
 DEEP = 100_000
 BODIES = (
     b"",

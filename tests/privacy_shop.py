@@ -27,12 +27,14 @@ from serving.databases import open_store
 from serving.environment import Environment
 from serving.export_request import ExportRequest
 from serving.jobs import Bench
+from serving.outcomes import keep_members
 from serving.privacy import open_office
 from serving.privacy_runner import Office, run_next_request
 from serving.state.database import State
 from serving.state.deliveries import Deliveries
 from serving.state.inbox import Inbox, Incoming
 from serving.state.jobs import Order as JobOrder
+from serving.state.list_exports import LeavingList, ListExports
 from serving.state.privacy import PrivacyRequest
 from serving.state.webhooks import Webhooks
 
@@ -54,7 +56,25 @@ def fill(var: Path) -> Office:
     _fill_state(office)
     _fill_exports(office)
     _fill_files(var)
+    _fill_outcomes(office)
     return office
+
+
+def _fill_outcomes(office: Office) -> None:
+    """Let the list leave, and keep who was on it until it is measured."""
+    leaving = LeavingList(
+        key_id="",
+        job_id=None,
+        audience="at-risk",
+        score_run_id=office.store.live_run_id(),
+        as_of="2026-11-22",
+        request={"control": "exclude"},
+        control_group_share=0.5,
+        control_group_count=1,
+        with_identity=False,
+    )
+    ListExports(office.state).begin(leaving)
+    assert keep_members(office.layout, office.state, office.store) == 1
 
 
 def _make_older(var: Path) -> None:

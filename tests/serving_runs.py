@@ -11,6 +11,7 @@ from serving.databases import open_store
 from serving.environment import Environment
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.store import AudienceCounts, ChampionCard, Item, RunMeta
+from serving.traits import ATTRIBUTE_NAMES
 
 NASTY_IDS = (
     "00123",
@@ -176,6 +177,7 @@ def publish(
         changes["as_of"] = date.fromisoformat(row_changes["as_of"])
     with open_store(Environment(var=root)).begin_run() as writer:
         writer.write_scores(stored_row(customer, **row_changes) for customer in ids)
+        writer.write_traits(_traits(place, each, row_changes) for place, each in enumerate(ids, 1))
         lists = [(c, "for_you", pack_slots(LIST)) for c in ids]
         writer.write_recommendations([*lists, ("", "for_you", pack_slots(POPULAR))])
         writer.write_items(
@@ -197,6 +199,12 @@ def publish(
             control_group_share=control_group_share,
         )
         return writer.publish(meta(**({"audiences": {"at-risk": counts}} | changes)))
+
+
+def _traits(row_number: int, customer_id: str, changes: dict[str, Any]) -> tuple[Any, ...]:
+    """Return what segments know of a customer: what the score says, and nothing else."""
+    known = {"customer_id": customer_id, **COMPLETE, **changes}
+    return row_number, *(known.get(name) for name in ATTRIBUTE_NAMES)
 
 
 def explained(score: dict[str, Any]) -> bool:

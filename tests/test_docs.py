@@ -93,6 +93,7 @@ COMMANDS = (
     "serving.score",
     "serving.explain",
     "serving.jobs",
+    "serving.outcomes",
     "serving.hooks",
     "serving.fold",
     "serving.backup",

@@ -127,3 +127,12 @@ def test_audiences_are_laid_over_those_built_in(tmp_path: Path) -> None:
 def test_a_recipe_does_not_depend_on_lists() -> None:
     changed = Settings.model_validate({"audiences": {"vip": {"title": "V", "rule": "lapsed"}}})
     assert changed.recipe_hash == Settings().recipe_hash
+
+
+def test_a_campaign_s_response_lies_within_its_interval_and_is_no_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "regulars.toml"
+    path.write_text("[campaign]\nresponse_share = 0.3\n")
+    with pytest.raises(SettingsError, match=r"campaign: .*0\.3 lies outside response_low = 0\.05"):
+        load_settings(path)
+    path.write_text("[campaign]\noffer_cost = 5.0\n")
+    assert load_settings(path).recipe_hash == Settings().recipe_hash

@@ -136,7 +136,7 @@ def test_what_is_nearest_to_its_due_day_counts() -> None:
         ({"rule": "lapsed and"}, r"\[audiences.vip\] rule: write a condition such as: risk_band == "),
         ({"rule": "predicted_clv"}, "rule: only extrapolated, lapsed, .* are a condition by itself"),
         ({"rule": 'predicted_clv > "5"'}, "rule: predicted_clv is compared with a number"),
-        ({"rule": 'lapsed or __import__("os")'}, "rule: write a condition"),
+        ({"rule": 'lapsed or __import__("os")'}, "rule: there is no such function; did you mean days_ago"),
         (
             {"rule": "lapsed", "order": "clv desc"},
             "order: there is no column .clv.; write columns",

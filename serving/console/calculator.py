@@ -5,6 +5,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.economics import GOOD_RATIO, Economics, economics
+from serving.console.numbers_typed import number_typed
 from serving.console.words import marked
 from serving.economics_request import Channel
 from serving.store import RunMeta
@@ -37,8 +38,8 @@ def calculate(asked: CalculatorAsked) -> tuple[Economics | None, list[str]]:
 
     Nothing follows from nothing: (None, []).
     """
-    typed = {name: getattr(asked, name).strip().replace(",", "") for name in _TYPED}
-    given: dict[str, Any] = {name: _number(text) for name, text in typed.items() if text}
+    typed = {name: number_typed(getattr(asked, name)) for name in _TYPED}
+    given: dict[str, Any] = {name: value for name, value in typed.items() if value is not None}
     if not given:
         return None, []
     try:
@@ -47,15 +48,6 @@ def calculate(asked: CalculatorAsked) -> tuple[Economics | None, list[str]]:
         places = {str(found["loc"][0]) if found["loc"] else "cost" for found in error.errors()}
         return None, [MISTAKES[place] for place in MISTAKES if place in places]
     return channel.economics(target_ratio=GOOD_RATIO, clv_horizon_days=365), []
-
-
-def _number(text: str) -> float | int | str:
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return text
 
 
 def channel_economics(channel: dict[str, Any], meta: RunMeta) -> Economics | None:

@@ -37,13 +37,16 @@ def line(
     y_max: float | None = None,
     band: Sequence[tuple[float, float, float]] = (),
 ) -> Markup:
-    """Draw a line through points (x, y), both from 0, over a band of (x, low, high)."""
+    """Draw a line through points (x, y), x from 0, over a band of (x, low, high); the axis is at y = 0."""
     right = x_max or max([x for x, _ in points], default=1.0) or 1.0
-    top = y_max or max([*(y for _, y in points), *(high for _, _, high in band)], default=1.0) or 1.0
+    heights = [*(y for _, y in points), *(edge for _, low, high in band for edge in (low, high))]
+    bottom = min([0.0, *heights])
+    top = y_max or max([*heights, bottom], default=1.0)
+    span = (top - bottom) or 1.0
 
     def place(x: float, y: float) -> str:
         across = _PAD + (_WIDTH - 2 * _PAD) * x / right
-        down = _HEIGHT - _PAD - (_HEIGHT - 2 * _PAD) * max(y, 0.0) / top
+        down = _HEIGHT - _PAD - (_HEIGHT - 2 * _PAD) * (y - bottom) / span
         return f"{across:.1f},{down:.1f}"
 
     parts = [f'<path class="axis" d="M{place(0, 0)} L{place(right, 0)}"/>']

@@ -24,10 +24,12 @@ NAVIGATION: Final = (
     ("/", marked("Overview")),
     ("/lists/at-risk", marked("At risk")),
     ("/lists", marked("Lists")),
+    ("/segments", marked("Segments")),
     ("/rfm", marked("Groups")),
     ("/retention", marked("Retention")),
     ("/value", marked("Value")),
     ("/recommendations", marked("Offers")),
+    ("/exports", marked("Results")),
     ("/scorecard", marked("Scorecard")),
 )
 """The pages of the console, in the order of its menu."""

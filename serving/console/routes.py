@@ -1,12 +1,15 @@
 """Pages for every reader of a shop's scores: overview, lists, one customer, the models' scorecard."""
 
+from datetime import datetime
 from typing import Annotated, Any, Final
 from urllib.parse import quote
+from zoneinfo import ZoneInfo
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from features.winback import FULLY_CHURNED_DEFAULT, Span, WinbackSchedule, winback_schedule
 from serving.audiences import AT_RISK, find_audience
 from serving.console.calculator import CalculatorAsked, calculate, channel_economics
 from serving.console.models import model_lines
@@ -26,6 +29,7 @@ router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
 PAGE_ROWS: Final = 25
 _OVERVIEW_ROWS: Final = 5
 _PLACES: Final = 6
+_ACTIVE_STAGES: Final = frozenset({"new", "onboarding", "active", "loyal", "won_back"})
 _YEAR_SECONDS: Final = 31_536_000
 """The picked language is kept for a year."""
 
@@ -141,6 +145,7 @@ async def show_customer(request: Request, customer_id: str) -> Response:
         meta=run.meta,
         c=_line(view.flat(row)),
         lists=view.lists(chosen.lists, items, limit=_PLACES, with_product=True),
+        winback=await _winback(run, view.flat(row)),
         timeline=_parsed(await run.get_timeline(exact)) or {"orders": [], "scores": []},
         was_rescored=run.version_of(exact) != run.meta.score_run_id,
     )
@@ -213,6 +218,21 @@ async def _place(
     else:
         place = context.cursors.read(cursor, audience=slug)
     return await context.runs.pinned(place.score_run_id, place.overlay_sequence), place
+
+
+async def _winback(run: ScoreRun, flat: dict[str, Any]) -> WinbackSchedule | None:
+    """Return when to write to a customer who fell silent; None for whoever is active, or refused contact."""
+    last = flat["last_order_at"]
+    if last is None or flat["email_consent"] is False or flat["lifecycle_stage"] in _ACTIVE_STAGES:
+        return None
+    zone = ZoneInfo(run.meta.time_zone)
+    churned = await _document(run, "churned")
+    clicked = (await run.get_traits([flat["customer_id"]])).get(flat["customer_id"], {}).get("last_click_at")
+    return winback_schedule(
+        last_purchase_on=datetime.fromisoformat(last).astimezone(zone).date(),
+        last_click_on=datetime.fromisoformat(clicked).astimezone(zone).date() if clicked else None,
+        fully_churned=Span(**churned["span"]) if churned else FULLY_CHURNED_DEFAULT,
+    )
 
 
 async def _document(run: ScoreRun, name: str) -> Any:  # noqa: ANN401 - as JSON has it

@@ -2,19 +2,17 @@
 
 from collections.abc import AsyncIterator
 from typing import Final
-from urllib.parse import urlsplit
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.datastructures import FormData, UploadFile
-from starlette.exceptions import HTTPException
+from starlette.datastructures import UploadFile
 
 from features.tables import ORDER_LINES
 from serving.console.pages import page
+from serving.console.same_origin import check_same_origin, read_form
 from serving.console.setup_desk import SUFFIXES, SetupDesk, SetupError, can_train
 from serving.console.words import marked
 from serving.context import context_of
-from serving.problems import ProblemError
 from serving.scopes import ScopedRoute, needs
 from serving.setup_run import STEPS
 
@@ -40,7 +38,6 @@ STEP_WORDS: Final = {
 _CHUNK: Final = 1 << 20
 _COLUMNS: Final = tuple(column.name for column in ORDER_LINES.columns)
 _OPTIONS: Final = ("date_format", "decimal_mark", "time_zone", "currency")
-_PARTS_MAX: Final = 2_000
 
 
 @router.get("/setup", openapi_extra=needs("admin"))
@@ -52,10 +49,10 @@ async def show_setup(request: Request) -> Response:
 @router.post("/setup/upload", openapi_extra=needs("admin"))
 async def upload(request: Request) -> Response:
     """Keep an uploaded file of orders, and show what it seems to be."""
-    _check_same_origin(request)
+    check_same_origin(request)
     if not can_train():
         return _show(request, SetupError("serves_only"), status=409)
-    form = await _form(request)
+    form = await read_form(request)
     file = form.get("file")
     if not isinstance(file, UploadFile) or not file.filename:
         return _show(request, SetupError("no_file"))
@@ -71,8 +68,8 @@ async def upload(request: Request) -> Response:
 @router.post("/setup/start", openapi_extra=needs("admin"))
 async def start(request: Request) -> Response:
     """Begin the work: the columns as they were confirmed."""
-    _check_same_origin(request)
-    form = await _form(request)
+    check_same_origin(request)
+    form = await read_form(request)
     desk = _desk(request)
     guess = desk.guess
     try:
@@ -95,7 +92,7 @@ async def start(request: Request) -> Response:
 @router.post("/setup/clear", openapi_extra=needs("admin"))
 async def clear(request: Request) -> Response:
     """Forget the uploaded file, and begin anew."""
-    _check_same_origin(request)
+    check_same_origin(request)
     try:
         _desk(request).clear()
     except SetupError as error:
@@ -130,27 +127,6 @@ def _check_columns(columns: dict[str, str]) -> None:
     has_customer = named & {"customer_id", "email", "phone"}
     if not (has_customer and "ordered_at" in named and named & {"amount", "unit_price"}):
         raise SetupError("columns")
-
-
-def _check_same_origin(request: Request) -> None:
-    """Refuse what another site's page sends: a browser adds the key by itself, whoever wrote the form."""
-    site, origin = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site is not None:
-        # Said by the browser itself; the origin of a page without a referrer is "null".
-        is_own = site in ("same-origin", "none")
-    else:
-        is_own = origin is None or urlsplit(origin).netloc == request.headers.get("host")
-    if not is_own:
-        raise ProblemError(403, "cross-site", "Forms of other sites are not taken.", title="Not allowed")
-
-
-async def _form(request: Request) -> FormData:
-    try:
-        return await request.form(max_files=1, max_fields=_PARTS_MAX)
-    except HTTPException:
-        raise ProblemError(
-            400, "malformed-form", "The form cannot be read.", title="Malformed form"
-        ) from None
 
 
 async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:

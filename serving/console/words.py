@@ -47,6 +47,26 @@ AUDIENCES: Final = {
     "replenishment-due": marked("Replenishment due"),
 }
 """The titles of the lists that come with the program; those of a shop's own are its own words."""
+SEGMENTS: Final = {
+    "bought-lately": marked("Bought in the last three months"),
+    "not-bought-lately": marked("Not bought in the last six months"),
+    "bought-a-product": marked("Bought a given product"),
+    "won-by-email": marked("Won by e-mail"),
+    "lives-in": marked("Lives in a given country"),
+    "large-order": marked("One or more large orders"),
+    "used-a-coupon": marked("Used a coupon"),
+    "high-order-value": marked("High average order value"),
+    "new-customers": marked("First bought in the last 30 days"),
+    "high-total-value": marked("High total value"),
+    "ordered-again": marked("Two orders or more"),
+    "many-items": marked("Many items bought"),
+    "two-to-four-months": marked("Last order two to four months ago"),
+    "viewed-again": marked("Viewed a product more than once"),
+    "frequent-visits": marked("Visited on three days or more"),
+    "loyalty-members": marked("In the loyalty programme"),
+    "email-lately": marked("Opened or clicked an e-mail in the last three months"),
+}
+"""The titles of the segments that come with the program."""
 KINDS: Final = {
     "for_you": marked("For you"),
     "buy_again": marked("Buy again"),

@@ -267,3 +267,71 @@ PRIVACY_REQUESTS = sa.Table(
     sa.Column("receipts", sa.Text, nullable=False),
     sqlite_autoincrement=True,
 )
+
+SEGMENTS = sa.Table(
+    "segments",
+    METADATA,
+    sa.Column("slug", sa.String(40), primary_key=True),
+    sa.Column("title", sa.String(100), nullable=False),
+    # The newest one.
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+    sa.Column("changed_at", sa.String(32), nullable=False),
+)
+
+SEGMENT_VERSIONS = sa.Table(
+    "segment_versions",
+    METADATA,
+    sa.Column("slug", sa.String(40), primary_key=True),
+    sa.Column("version", sa.Integer, primary_key=True, autoincrement=False),
+    sa.Column("title", sa.String(100), nullable=False),
+    # A condition; it names no customer.
+    sa.Column("text", sa.Text, nullable=False),
+    # Who wrote it; empty through the open door.
+    sa.Column("key_id", sa.String(32), nullable=False),
+    sa.Column("created_at", sa.String(32), nullable=False),
+)
+
+# Counts alone: who was in a segment is told by the runs that are kept.
+SEGMENT_SIZES = sa.Table(
+    "segment_sizes",
+    METADATA,
+    sa.Column("slug", sa.String(40), primary_key=True),
+    sa.Column("score_run_id", sa.String(64), primary_key=True),
+    sa.Column("as_of", sa.String(10), nullable=False),
+    sa.Column("version", sa.Integer, nullable=False),
+    sa.Column("customer_count", sa.BigInteger, nullable=False),
+    sa.Column("member_count", sa.BigInteger, nullable=False),
+    # Against the run before, by the same words; null where there was none to compare with.
+    sa.Column("joined_count", sa.BigInteger),
+    sa.Column("left_count", sa.BigInteger),
+)
+
+# Every list that left the service. It names no customer: who was on it lies in a file, until it is measured.
+LIST_EXPORTS = sa.Table(
+    "list_exports",
+    METADATA,
+    sa.Column("export_number", _SEQUENCE, primary_key=True, autoincrement=True),
+    sa.Column("export_id", sa.String(40), nullable=False, unique=True),
+    # Who took it; empty through the open door.
+    sa.Column("key_id", sa.String(32), nullable=False),
+    sa.Column("taken_at", sa.String(32), nullable=False),
+    # The job whose file it was; null of a CSV that was streamed.
+    sa.Column("job_id", sa.String(40)),
+    sa.Column("audience", sa.String(64), nullable=False),
+    sa.Column("score_run_id", sa.String(64), nullable=False),
+    sa.Column("as_of", sa.String(10), nullable=False),
+    # JSON: the filter and the form that were asked for.
+    sa.Column("request", sa.Text, nullable=False),
+    sa.Column("control_group_share", sa.Float, nullable=False),
+    sa.Column("control_group_count", sa.Integer),
+    sa.Column("with_identity", sa.Boolean, nullable=False),
+    # How many rows went, and whether all did; null while it goes out, and where the process died meanwhile.
+    sa.Column("row_count", sa.Integer),
+    sa.Column("is_whole", sa.Boolean),
+    # none (nothing to measure), waiting, kept (in a file), gone (with their run), or done (all is measured).
+    sa.Column("members", sa.String(8), nullable=False, index=True),
+    # JSON: what came of it so far.
+    sa.Column("outcome", sa.Text),
+    sqlite_autoincrement=True,
+)

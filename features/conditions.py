@@ -1,0 +1,287 @@
+"""Conditions: a boolean over named attributes, compiled to SQL; in requests, settings and segments.
+
+    in_stock and price < 20 and category not in ["Wine", "Tobacco"] and brand is not null
+    churn_probability_90 > 0.6 AND last_order_at >= days_ago(180) AND NOT bought('SKU1', 180d)
+
+A `Vocabulary` says which attributes and functions there are. Texts stand in quotes; and, or, not, in, is,
+null, true and false may be written in capitals too. Python's own parser reads it (`features.condition_text`),
+nothing of it is ever run, and every node but the few below is refused, each refusal with its place.
+
+Every comparison is true or false: of an unknown value only `is null`, `!=` and `not in` are true. So `not` is
+the exact complement, and `in_stock != false` keeps what is not known to be out of stock.
+
+The SQL means the same to SQLite and to PostgreSQL, where texts compare byte by byte and in_stock is 1 or 0.
+A table of the run is written `@name`.
+"""
+
+import ast
+from collections.abc import Mapping, Sequence
+from datetime import date, timedelta
+from typing import Final, NamedTuple
+
+from features.condition_functions import FUNCTIONS, bought, top
+from features.condition_text import FilterError, Source, Span, near_names
+from features.condition_values import (
+    ANY_DAY,
+    Moment,
+    Standpoint,
+    Value,
+    compare_with_moment,
+    instant_text,
+    is_named_value,
+    literal,
+    moment_of_day,
+    read_day,
+    read_days,
+    read_instant,
+)
+
+TEXT_LENGTH_MAX: Final = 1_000
+DEPTH_MAX: Final = 20
+COMPARISON_COUNT_MAX: Final = 32
+_ORDERED: Final[dict[type[ast.cmpop], str]] = {ast.Lt: "<", ast.LtE: "<=", ast.Gt: ">", ast.GtE: ">="}
+_EQUAL: Final[dict[type[ast.cmpop], str]] = {ast.Eq: "=", ast.NotEq: "<>"}
+_NULL_TEST: Final[dict[type[ast.cmpop], str]] = {ast.Is: "IS", ast.IsNot: "IS NOT"}
+_MEMBER: Final[dict[type[ast.cmpop], str]] = {ast.In: "", ast.NotIn: "NOT "}
+_FLIPPED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "=": "=", "<>": "<>"}
+_TESTED_FOR_NULL: Final = {"=": "IS NULL", "<>": "IS NOT NULL"}
+# What a comparison with an unknown value is: the standard would have it neither true nor false.
+_OF_UNKNOWN: Final = {"<>": "TRUE"}
+_WANTED: Final = {
+    "text": "a text: put it in quotes",
+    "number": "a number",
+    "boolean": "true or false",
+    "date": 'a day: "2026-01-31", days_ago(90) or days_ahead(14)',
+    "instant": 'a day or an instant: "2026-01-31", days_ago(90) or "2026-01-31T10:00:00Z"',
+}
+
+
+class Vocabulary(NamedTuple):
+    """What conditions may speak of: attributes by name (text, number, boolean, date, instant), functions."""
+
+    attributes: Mapping[str, str]
+    example: str
+    functions: frozenset[str] = frozenset()
+
+    @property
+    def syntax(self) -> str:
+        """What to write instead of something that is no condition."""
+        return f"write a condition such as: {self.example}"
+
+
+class Condition(NamedTuple):
+    """A condition on the columns of a table: SQL with question marks, and their values."""
+
+    sql: str
+    values: tuple[str | float | int, ...]
+
+
+def compile_condition(text: str, vocabulary: Vocabulary, at: Standpoint = ANY_DAY) -> Condition:
+    """Compile a condition over some vocabulary, seen from a snapshot; raises `FilterError`.
+
+    Without a snapshot the words are looked at, and days count from any day.
+    """
+    if len(text) > TEXT_LENGTH_MAX:
+        words = f"a filter has at most {TEXT_LENGTH_MAX} characters"
+        raise FilterError("too_long", words, Span(TEXT_LENGTH_MAX, len(text) - TEXT_LENGTH_MAX))
+    if not text.strip():
+        words = f"the filter is empty; leave it out, or {vocabulary.syntax}"
+        raise FilterError("empty", words, Span(0, len(text)))
+    source = Source(text, syntax=vocabulary.syntax)
+    compiler = _Compiler(source, vocabulary, at)
+    sql = compiler.condition(source.tree, depth=1)
+    return Condition(sql, tuple(compiler.values))
+
+
+class _Compiler:
+    """Turns one syntax tree into SQL; `values` are bound in the order of their question marks."""
+
+    def __init__(self, source: Source, vocabulary: Vocabulary, at: Standpoint) -> None:
+        self._source = source
+        self._words = vocabulary
+        self._at = at
+        self.values: list[str | float | int] = []
+        self._comparison_count = 0
+
+    def condition(self, node: ast.expr, *, depth: int) -> str:
+        if depth > DEPTH_MAX:
+            raise self._error("too_deep", f"conditions are nested at most {DEPTH_MAX} deep", node)
+        if isinstance(node, ast.BoolOp):
+            word = " AND " if isinstance(node.op, ast.And) else " OR "
+            return f"({word.join(self.condition(part, depth=depth + 1) for part in node.values)})"
+        if isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not):
+            return f"(NOT {self.condition(node.operand, depth=depth + 1)})"
+        if isinstance(node, ast.Compare):
+            return self._chain(node)
+        if isinstance(node, ast.Name):
+            return self._flag(node)
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
+            return self._test(node, node.func)
+        raise self._error("syntax", self._words.syntax, node)
+
+    def _flag(self, node: ast.Name) -> str:
+        self._count(node)
+        name = self._attribute(node)
+        if self._words.attributes[name] != "boolean":
+            flags = [flag for flag, kind in self._words.attributes.items() if kind == "boolean"]
+            verb = "is" if len(flags) == 1 else "are"
+            words = f"only {', '.join(flags)} {verb} a condition by itself; compare the others with a value"
+            raise self._error("type", words, node)
+        return f"coalesce({name} = 1, FALSE)"
+
+    def _test(self, node: ast.Call, called: ast.Name) -> str:
+        """Compile a function that is a condition."""
+        self._count(node)
+        name = self._function(node, called)
+        if not FUNCTIONS[name].is_condition:
+            words = f"{name} gives a day, which an attribute is compared with: last_order_at >= days_ago(90)"
+            raise self._error("type", words, node)
+        if name == "top":
+            attribute = self._attribute(node.args[0]) if node.args else ""
+            kind = self._words.attributes.get(attribute)
+            sql, values = top(self._source, node, attribute, kind=kind, cuts=self._at.cuts)
+        else:
+            sql, values = bought(self._source, node, name)
+        self.values += values
+        return sql
+
+    def _chain(self, node: ast.Compare) -> str:
+        """Compile `a < b <= c` as both of its comparisons."""
+        sides = [node.left, *node.comparators]
+        pairs = zip(sides, node.ops, sides[1:], strict=False)
+        parts = [self._comparison(left, operator, right) for left, operator, right in pairs]
+        return parts[0] if len(parts) == 1 else f"({' AND '.join(parts)})"
+
+    def _comparison(self, left: ast.expr, operator: ast.cmpop, right: ast.expr) -> str:
+        self._count(left)
+        kind = type(operator)
+        if kind in _MEMBER:
+            return self._membership(self._attribute(left), _MEMBER[kind], right)
+        if kind in _NULL_TEST:
+            return self._null_test(self._attribute(left), _NULL_TEST[kind], right)
+        word = _ORDERED.get(kind) or _EQUAL[kind]
+        if _names_attribute(right) and not _names_attribute(left):
+            left, word, right = right, _FLIPPED[word], left
+        name = self._attribute(left)
+        value = self._value(right)
+        if value is None:
+            if kind in _EQUAL:
+                return f"{name} {_TESTED_FOR_NULL[word]}"
+            raise self._error("type", "null has no order; write `is null` or `is not null`", right)
+        checked = self._checked(name, value, right, is_ordered=kind in _ORDERED)
+        if isinstance(checked, Moment):
+            sql, bounds = compare_with_moment(name, word, checked)
+            self.values += bounds
+            return sql
+        self.values.append(checked)
+        return f"coalesce({name} {word} ?, {_OF_UNKNOWN.get(word, 'FALSE')})"
+
+    def _membership(self, name: str, negation: str, right: ast.expr) -> str:
+        if not isinstance(right, ast.List | ast.Tuple):
+            words = 'after `in` stands a list of values: brand in ["A", "B"]'
+            raise self._error("type", words, right)
+        if self._words.attributes[name] == "instant":
+            raise self._error("type", f"compare {name} with < <= > >= == or !=", right)
+        members: list[str | float | int] = []
+        for member in right.elts:
+            checked = self._checked(name, self._value(member), member, is_ordered=False)
+            members += [] if isinstance(checked, Moment) else [checked]
+        self.values += members
+        held = f"coalesce({name} IN ({_marks(members)}), FALSE)" if members else "FALSE"
+        return f"({negation}{held})"
+
+    def _null_test(self, name: str, word: str, right: ast.expr) -> str:
+        if not isinstance(right, ast.Constant | ast.Name) or literal(self._source, right) is not None:
+            words = "`is` and `is not` test for null only; compare values with == and !="
+            raise self._error("operator", words, right)
+        return f"{name} {word} NULL"
+
+    def _count(self, node: ast.expr) -> None:
+        self._comparison_count += 1
+        if self._comparison_count > COMPARISON_COUNT_MAX:
+            words = f"a filter has at most {COMPARISON_COUNT_MAX} comparisons; `in` takes a whole list"
+            raise self._error("too_many", words, node)
+
+    def _attribute(self, node: ast.expr) -> str:
+        known = self._words.attributes
+        if isinstance(node, ast.Name) and node.id in known and self._source.duration(node) is None:
+            return node.id
+        seen = node.id if isinstance(node, ast.Name) else None
+        near = near_names(seen, known) if seen is not None else []
+        if near:
+            words = f"there is no such attribute; did you mean {' or '.join(near)}?"
+        else:
+            words = f"compare an attribute with a value; attributes: {', '.join(known)}"
+        span = self._source.span(node)
+        raise FilterError("attribute", words, span, seen=seen, suggestions=near)
+
+    def _function(self, node: ast.Call, called: ast.Name) -> str:
+        name, known = called.id, self._words.functions
+        if not known:
+            raise self._error("syntax", self._words.syntax, node)
+        if name not in known:
+            near = near_names(name, known) or sorted(known)
+            words = f"there is no such function; did you mean {' or '.join(near)}?"
+            raise FilterError("function", words, self._source.span(called), suggestions=near)
+        if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
+            raise self._error("arguments", f"write {FUNCTIONS[name].signature}", node)
+        return name
+
+    def _value(self, node: ast.expr) -> Value | date:
+        """Return what an attribute is compared with."""
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and self._words.functions):
+            return literal(self._source, node)
+        name = self._function(node, node.func)
+        if FUNCTIONS[name].is_condition:
+            raise self._error(
+                "type", f"{name} is a condition by itself: not {FUNCTIONS[name].signature}", node
+            )
+        if len(node.args) != 1:
+            raise self._error("arguments", f"write {FUNCTIONS[name].signature}", node)
+        days = read_days(self._source, node.args[0])
+        return self._at.as_of + timedelta(days=days if name == "days_ahead" else -days)
+
+    def _checked(
+        self, name: str, value: Value | date, node: ast.expr, *, is_ordered: bool
+    ) -> str | float | int | Moment:
+        """Return a value as the store takes it, if it may stand beside this attribute."""
+        kind = self._words.attributes[name]
+        if kind in ("date", "instant"):
+            found = _time(value, kind, self._at.time_zone)
+            if found is not None:
+                return found
+        if kind == "text" and isinstance(value, str):
+            return value
+        if kind == "number" and isinstance(value, float):
+            return value
+        if kind == "boolean" and isinstance(value, bool) and not is_ordered:
+            return int(value)
+        if kind == "boolean" and is_ordered:
+            words = f"{name} is true or false and has no order; write == or !="
+            raise self._error("operator", words, node)
+        words = f"{name} is compared with {_WANTED[kind]}; test for null with `is null`"
+        raise self._error("type", words, node)
+
+    def _error(self, code: str, message: str, node: ast.expr) -> FilterError:
+        return FilterError(code, message, self._source.span(node))
+
+
+def _time(value: Value | date, kind: str, time_zone: str) -> str | Moment | None:
+    """Return a day as dates are stored, for an instant its whole length; None for what is no time."""
+    day = read_day(value) if isinstance(value, str) else value
+    if isinstance(day, date):
+        return day.isoformat() if kind == "date" else moment_of_day(day, time_zone)
+    if kind == "date" or not isinstance(value, str):
+        return None
+    instant = read_instant(value)
+    if instant is None:
+        return None
+    return Moment(instant_text(instant), instant_text(instant))
+
+
+def _names_attribute(node: ast.expr) -> bool:
+    return isinstance(node, ast.Name) and not is_named_value(node)
+
+
+def _marks(values: Sequence[object]) -> str:
+    return ",".join("?" * len(values))

@@ -1,0 +1,97 @@
+// What the pages can do beyond what they do without a script: completion and live counts of the segment text
+// box, and the slider of a plan. Nothing is fetched from elsewhere, and every page works without this file.
+"use strict";
+
+function segmentBox(box) {
+  const list = document.getElementById("suggestions");
+  const count = document.getElementById("count");
+  let timer = 0;
+  let asked = 0;
+
+  async function ask(path, body) {
+    const answer = await fetch(path, {
+      method: "POST",
+      headers: { "content-type": "application/json" },
+      body: JSON.stringify(body),
+    });
+    return answer.ok ? answer.json() : null;
+  }
+
+  function take(completion) {
+    const text = box.value;
+    const end = completion.offset + completion.length;
+    box.value = text.slice(0, completion.offset) + completion.text + text.slice(end);
+    const place = completion.offset + completion.text.length;
+    box.setSelectionRange(place, place);
+    box.focus();
+    list.hidden = true;
+    later();
+  }
+
+  function show(found) {
+    list.replaceChildren();
+    for (const completion of found.slice(0, 8)) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = completion.text;
+      button.title = completion.meaning || "";
+      button.addEventListener("click", () => take(completion));
+      list.append(button);
+    }
+    list.hidden = found.length === 0;
+  }
+
+  async function look() {
+    const turn = ++asked;
+    const text = box.value;
+    const places = [...text.slice(0, box.selectionStart)].length;
+    const found = await ask(box.dataset.completes, { text: text, cursor: places });
+    if (turn !== asked) return;
+    show(found && text.trim() ? found.completions : []);
+    const counted = text.trim() ? await ask(box.dataset.counts, { text: text }) : null;
+    if (turn !== asked) return;
+    count.textContent = counted ? sentence(counted) : "";
+  }
+
+  function sentence(counted) {
+    const number = new Intl.NumberFormat(document.documentElement.lang);
+    return box.dataset.says
+      .replace("{count}", number.format(counted.member_count))
+      .replace("{total}", number.format(counted.customer_count))
+      .replace("{share}", number.format(Math.round(1000 * (counted.share || 0)) / 10));
+  }
+
+  function later() {
+    clearTimeout(timer);
+    timer = setTimeout(look, 250);
+  }
+
+  box.addEventListener("input", later);
+  box.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") list.hidden = true;
+    if (event.key === "ArrowDown" && !list.hidden && list.firstChild) {
+      event.preventDefault();
+      list.firstChild.focus();
+    }
+  });
+}
+
+function planSlider(slide) {
+  const rows = [...document.querySelectorAll("[data-curve] tbody tr")];
+  const heads = [...document.querySelectorAll("[data-curve] thead th")].map((each) => each.textContent);
+  const range = slide.querySelector("input");
+  const output = slide.querySelector("output");
+  function show() {
+    const cells = [...rows[range.valueAsNumber].children].map((each) => each.textContent);
+    output.textContent = cells.map((cell, place) => heads[place] + ": " + cell).join(" · ");
+    range.setAttribute("aria-valuetext", output.textContent);
+  }
+  range.addEventListener("input", show);
+  slide.hidden = false;
+  show();
+}
+
+const box = document.querySelector("[data-completes]");
+if (box) segmentBox(box);
+const slide = document.querySelector("[data-slider]");
+if (slide) planSlider(slide);

@@ -1,0 +1,105 @@
+"""The text box for segments: count, members, presets and saved ones."""
+
+from typing import Annotated, Any, Final, NamedTuple
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from features.condition_text import FilterError
+from features.item_filter import TEXT_LENGTH_MAX
+from serving.console.pages import page
+from serving.console.same_origin import check_same_origin, read_form
+from serving.console.tongues import tongue_of
+from serving.context import Context, context_of
+from serving.overlay_run import OverlaidRun
+from serving.problems import ProblemError
+from serving.scopes import ScopedRoute, caller_of, needs
+from serving.segment_desk import compiled
+from serving.segment_schemas import NewSegment, read_body
+from serving.segment_words import SEGMENTS, compile_segment
+from serving.store import SegmentOrder
+
+router = APIRouter(route_class=ScopedRoute, include_in_schema=False)
+
+_ROWS: Final = 25
+
+
+class _Mistake(NamedTuple):
+    """What is wrong with a text: the words, and the text in three parts, the wrong one in the middle."""
+
+    message: str
+    before: str
+    wrong: str
+    after: str
+
+
+@router.get("/segments", openapi_extra=needs("audiences:read"))
+async def show_segments(
+    request: Request, text: Annotated[str, Query(alias="q", max_length=2 * TEXT_LENGTH_MAX)] = ""
+) -> Response:
+    """Show what a condition holds, or what is wrong with it, beside the presets and what was saved."""
+    context = context_of(request)
+    run = context.runs.current()
+    count, customers, mistake = None, list[dict[str, Any]](), None
+    if text.strip():
+        try:
+            condition = compile_segment(text, run.meta)
+        except FilterError as error:
+            offset, length = error.span
+            end = offset + length
+            parts = (text[:offset], text[offset:end], text[end:])
+            mistake = _Mistake(error.message, *parts)
+        else:
+            count = await run.count_segment(condition)
+            order = SegmentOrder("predicted_clv")
+            places = await run.list_segment(condition, after=None, limit=_ROWS, order=order)
+            customers = await _shown(request, run, [place.customer_id for place in places])
+    return page(
+        request,
+        "segments.html",
+        meta=run.meta,
+        text=text,
+        count=count,
+        customers=customers,
+        mistake=mistake,
+        example=SEGMENTS.example,
+        segments=await context.segments.list_all(run),
+    )
+
+
+@router.get("/segments/{slug}", openapi_extra=needs("audiences:read"))
+async def show_segment(request: Request, slug: str) -> Response:
+    """Show a saved segment: its versions, and how many came and went from run to run."""
+    context = context_of(request)
+    segment = await context.segments.find(slug, context.runs.current())
+    history = await context.segments.history(segment)
+    versions = sorted(history["versions"], key=lambda each: -each["version"])
+    sizes = sorted(history["sizes"], key=lambda each: (each["as_of"], each["score_run_id"]), reverse=True)
+    meta = context.runs.current().meta
+    return page(request, "segment.html", meta=meta, segment=segment, versions=versions, sizes=sizes)
+
+
+@router.post("/segments", openapi_extra=needs("segments:write"))
+async def save_segment(request: Request) -> Response:
+    """Save the text under a name, or as the next version of one."""
+    check_same_origin(request)
+    form = await read_form(request)
+    words = {name: str(form.get(name, "")).strip() for name in ("slug", "title", "text")}
+    context, key = context_of(request), caller_of(request)
+    try:
+        wanted = read_body(NewSegment, words)
+        compiled(wanted.text, context.runs.current().meta)
+        await context.segments.save(wanted.slug, wanted.title, wanted.text, key_id=key.key_id if key else "")
+    except ProblemError as problem:
+        if problem.status != 422:
+            raise
+        return RedirectResponse(f"/segments?q={quote(words['text'])}&unsaved=1#save", status_code=303)
+    return RedirectResponse(f"/segments/{quote(wanted.slug)}", status_code=303)
+
+
+async def _shown(request: Request, run: OverlaidRun, customer_ids: list[str]) -> list[dict[str, Any]]:
+    context: Context = context_of(request)
+    rows = await run.get_scores(customer_ids)
+    view, gone = context.view(run, tongue_of(request).code), context.suppressed.people
+    return [view.flat(rows[each]) for each in customer_ids if each in rows and each not in gone]

@@ -1,0 +1,105 @@
+"""Hand-made documents about a shop as a whole, as a scoring run keeps them for the console."""
+
+from typing import Any
+
+HOSTILE = "<script>alert(1)</script>"
+GROUP: dict[str, Any] = {
+    "customer_count": 27,
+    "customer_share": 0.9,
+    "historic_clv": 10_827.0,
+    "money_share": 0.95,
+    "predicted_clv": 3_294.0,
+    "mean_silent_days": 143.0,
+    "consent_share": 1.0,
+}
+DOCUMENTS: dict[str, Any] = {
+    "week": {
+        "days": 7,
+        "new_count": 1,
+        "returned_count": 6,
+        "slipped_count": 41,
+        "slipped_value": 3_100_000.0,
+    },
+    "groups": {
+        "groups": [{"rfm_segment": "PREVIOUSLY_LOYAL", **GROUP}],
+        "cells": [{"rfm_recency": 2, "rfm_frequency": 3, **GROUP}],
+    },
+    "retention": {
+        "churn": [
+            {
+                "days": 90,
+                "churned": {"count": 22, "total": 100, "share": 0.22, "low": 0.15, "high": 0.311},
+                "start_count": 100,
+                "end_count": 80,
+                "new_count": 2,
+                "won_back_count": 0,
+                "retention_rate": 0.78,
+                "reason": None,
+            }
+        ],
+        "repurchases": [
+            {
+                "start_date": "2026-01-01",
+                "end_date": "2026-03-01",
+                "repurchased": {"count": 900, "total": 2000, "share": 0.45, "low": 0.43, "high": 0.47},
+                "new_count": 7,
+            }
+        ],
+        "cohorts": {
+            "cohorts": [
+                {
+                    "month": "2026-08",
+                    "customer_count": 31,
+                    "is_whole": True,
+                    "may_be_older": False,
+                    "cells": [
+                        {
+                            "months_since": 1,
+                            "customer_count": 31,
+                            "ordered_count": 20,
+                            "share": 0.65,
+                            "status": "ok",
+                        },
+                        {
+                            "months_since": 2,
+                            "customer_count": 31,
+                            "ordered_count": 2,
+                            "share": 0.06,
+                            "status": "unfinished",
+                        },
+                    ],
+                }
+            ],
+            "together": None,
+            "customer_count_min": 30,
+        },
+    },
+    "concentration": {
+        "customer_count": 100,
+        "tops": [{"customer_share": 0.2, "customer_count": 20, "revenue_share": 0.57}],
+        "lorenz": [[0.0, 0.0], [0.8, 0.43], [1.0, 1.0]],
+        "gini": 0.41,
+    },
+    "churned": {"span": {"months": 9, "days": 0}, "source": "default", "grounds": "history_too_short"},
+    "clocks": [
+        {
+            "name": "socks",
+            "title": HOSTILE,
+            "gap_count": 1203,
+            "median_days": 94,
+            "quarter_days": 60,
+            "three_quarter_days": 140,
+            "is_replenishable": True,
+        }
+    ],
+    "channels": [
+        {
+            "acquisition_channel": HOSTILE,
+            "customer_count": 27,
+            "historic_clv": 401.0,
+            "predicted_clv": 122.0,
+            "acquisition_cost": 150.0,
+            "costed_count": 20,
+        }
+    ],
+}

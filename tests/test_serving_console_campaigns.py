@@ -1,0 +1,94 @@
+"""Pages that lead to acting: segments, whom it pays to contact, what came of lists that left."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from serving_runs import publish
+from starlette.testclient import TestClient
+from test_serving_api import open_client
+from test_serving_console import read
+
+from serving.databases import open_state
+from serving.environment import Environment
+from serving.state.migrate import make
+
+
+@pytest.fixture(scope="module")
+def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
+    var: Path = tmp_path_factory.mktemp("var")
+    make(open_state(Environment(var=var)))
+    publish(var, [f"c{number}" for number in range(40)])
+    with open_client(var) as opened:
+        yield opened
+
+
+def test_a_condition_is_counted_and_its_members_are_shown(client: TestClient) -> None:
+    page = read(client, "/segments?q=predicted_clv+%3E+100+and+churn_probability_90+%3C+0.6")
+    assert "40 customers (100 %)" in page
+    assert page.count('class="id"><a href="/customers/c') == 25
+    assert "0 customers (0 %)" in read(client, "/segments?q=predicted_clv+%3E+1000")
+
+
+def test_a_mistake_is_shown_at_its_place_and_as_text(client: TestClient) -> None:
+    page = read(client, "/segments?q=lapsed+or+churn_probabilty+%3E+0.3")
+    assert "did you mean churn_probability" in page
+    assert "<bdi>lapsed or <mark>churn_probabilty</mark> &gt; 0.3</bdi>" in page
+    hostile = read(client, "/segments?q=%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "<script>alert" not in hostile
+    assert "<mark>&lt;" in hostile
+
+
+def test_presets_stand_there_to_be_taken(client: TestClient) -> None:
+    page = read(client, "/segments")
+    assert page.count("/segments?q=") == 17
+    assert "Bought in the last three months" in page
+    assert "최근 3개월 안에 구매" in read(client, "/segments", **{"accept-language": "ko"})
+
+
+def test_a_segment_is_saved_in_versions(client: TestClient) -> None:
+    words = {"title": "Worth <b>keeping</b>", "slug": "worth-keeping", "text": "predicted_clv > 100"}
+    first = client.post("/segments", data=words)
+    assert "Worth &lt;b&gt;keeping&lt;/b&gt;" in first.text
+    assert "Nothing yet: the next scoring run counts it." in first.text
+    second = client.post("/segments", data=words | {"text": "predicted_clv > 200"})
+    assert "<code>predicted_clv &gt; 100</code>" in second.text
+    assert "<code>predicted_clv &gt; 200</code>" in second.text
+    wrong = client.post("/segments", data=words | {"slug": "No!"}, follow_redirects=False)
+    assert wrong.headers["location"].startswith("/segments?q=predicted_clv")
+    assert "unsaved" in wrong.headers["location"]
+    foreign = client.post("/segments", data=words, headers={"sec-fetch-site": "cross-site"})
+    assert foreign.status_code == 403
+
+
+def test_the_plan_says_how_many_and_what_fewer_would_bring(client: TestClient) -> None:
+    page = read(client, "/lists/at-risk/plan?offer_cost=1&contact_cost=0.1&margin_share=0.5")
+    heading = re.search(r"<h1>(.*?)</h1>", page)
+    assert heading
+    assert re.match(r"It pays to contact \d+ customers", heading[1]) or "nobody" in heading[1]
+    assert 'value="0.5" placeholder="0.5"' in page
+    assert "The margin is an assumption" not in page
+    rows = page[page.index("data-curve") : page.index("</table>", page.index("data-curve"))]
+    assert rows.count("<tr") > 3
+    assert "The margin is an assumption" in read(client, "/lists/at-risk/plan")
+
+
+def test_where_a_contact_never_pays_nobody_is_the_answer(client: TestClient) -> None:
+    page = read(client, "/lists/at-risk/plan?contact_cost=10000")
+    assert "It pays to contact nobody" in page
+    assert "The first of them" not in page
+
+
+def test_what_is_no_number_is_told_and_left_out(client: TestClient) -> None:
+    page = read(client, "/lists/at-risk/plan?margin_share=7&offer_cost=x")
+    assert "Not taken, because it is no number within its range: margin_share, offer_cost." in page
+    assert client.get("/lists/none/plan").status_code == 404
+
+
+def test_lists_that_left_stand_there_with_who_took_them(client: TestClient) -> None:
+    client.get("/v1/audiences/at-risk/export.csv")
+    page = read(client, "/exports")
+    assert "without a key" in page
+    assert ">40<" in page
+    assert "Nothing to compare with" in page or "Cannot tell yet" in page
