@@ -151,7 +151,12 @@ def test_every_page_is_sound_in_every_language_and_width(
     customer = page.locator("tbody th a").first.get_attribute("href")
     assert customer
     calculator = "/value?clv=100&cac=20&conversion_rate=0.1"
-    paths = [*(path for path, _ in NAVIGATION), customer, "/customers", "/setup", calculator]
+    acting = (
+        "/lists/at-risk/plan?offer_cost=2",
+        "/segments?q=predicted_clv+%3E+50",
+        "/segments?q=predicted+1",
+    )
+    paths = [*(path for path, _ in NAVIGATION), customer, "/customers", "/setup", calculator, *acting]
     for path in paths:
         answer = page.goto(f"{scored}{path}")
         assert answer is not None
@@ -160,6 +165,37 @@ def test_every_page_is_sound_in_every_language_and_width(
         assert violations(page) == [], path
         assert page.evaluate("document.documentElement.scrollWidth") <= width, path
     assert complaints == []
+    page.close()
+
+
+def test_a_condition_completes_and_counts_while_it_is_typed(scored: str, browser: Browser) -> None:
+    page = browser.new_page(locale="en-GB")
+    complaints = watched(page, scored)
+    page.goto(f"{scored}/segments")
+    page.click("textarea")
+    page.keyboard.type("churn_probability_90 > 0.1 and histor")
+    page.click("#suggestions button >> text=historic_clv")
+    page.keyboard.type(" > 10")
+    page.wait_for_selector("#count:has-text('of 250 customers')")
+    page.click("text=Count and show")
+    assert page.locator("tbody th.id").count() > 0
+    page.fill("[name=title]", "Likely to leave")
+    page.fill("[name=slug]", "likely-to-leave")
+    page.click("#save button")
+    assert page.text_content("h1") == "Likely to leave"
+    assert violations(page) == []
+    assert complaints == []
+    page.close()
+
+
+def test_the_slider_tells_what_fewer_would_bring(scored: str, browser: Browser) -> None:
+    page = browser.new_page(locale="en-GB")
+    page.goto(f"{scored}/lists/at-risk/plan?offer_cost=1&margin_share=0.5")
+    page.focus("#how-many")
+    page.keyboard.press("Home")
+    assert (page.text_content("output") or "").startswith("Contacted: 0 · Expected profit: €0")
+    page.keyboard.press("ArrowRight")
+    assert not (page.text_content("output") or "").startswith("Contacted: 0 ")
     page.close()
 
 

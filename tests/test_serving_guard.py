@@ -108,7 +108,7 @@ def call(client: TestClient, method: str, path: str, **headers: str) -> tuple[in
         filled += "?product_id=p1"
     body = EXAMPLES.get(path) if method == "POST" else None
     answer = client.request(method, filled, headers=headers, json=body, follow_redirects=False)
-    is_problem = answer.headers["content-type"] == "application/problem+json"
+    is_problem = answer.headers.get("content-type") == "application/problem+json"
     return answer.status_code, Problem.model_validate(answer.json()) if is_problem else None
 
 
