@@ -20,11 +20,12 @@ from serving import wording
 from serving.audience_rules import compile_audiences
 from serving.console import catalogue
 from serving.console.tongues import DEFAULT, tongue
-from serving.console.words import BASES, GROUPS, METHODS, STAGES
+from serving.console.words import BASES, GROUPS, METHODS, SEGMENTS, STAGES
 from serving.csv_export import HEADER
 from serving.environment import Environment
 from serving.export_request import ExportRequest
 from serving.lifecycle import EVENTS
+from serving.outcomes import HORIZONS_DAYS
 from serving.rows import COLUMNS, NULL_REASONS
 from serving.scope_names import SCOPES
 from serving.scopes import ScopedRoute
@@ -262,7 +263,7 @@ def test_the_korean_guide_calls_stages_as_the_console_does() -> None:
 
 def test_both_guides_name_the_same_things() -> None:
     assert set(codes_of(KOREAN)) == set(codes_of(ENGLISH))
-    assert len(headings_of(TEXTS[KOREAN])) == len(headings_of(TEXTS[ENGLISH])) == 10
+    assert len(headings_of(TEXTS[KOREAN])) == len(headings_of(TEXTS[ENGLISH])) == 11
     for sign in ("\n1. ", "\n5. ", "\n- ", "\n|"):
         assert TEXTS[KOREAN].count(sign) == TEXTS[ENGLISH].count(sign)
 
@@ -299,6 +300,14 @@ def test_every_question_is_in_the_list_at_the_top() -> None:
 
 def test_numbers_in_the_pages_are_those_of_the_program() -> None:
     assert f"fewer than {FEW_CUSTOMERS} customers" in TEXTS[FAQ]
+    days = [str(horizon) for horizon in HORIZONS_DAYS]
+    assert f"After {days[0]}, {days[1]} and {days[2]} days" in TEXTS[ENGLISH]
+    assert f"{days[0]}일, {days[1]}일, {days[2]}일이 지나면" in TEXTS[KOREAN]
+    assert "seventeen are there to copy" in TEXTS[ENGLISH]
+    assert "기본 세그먼트가 열일곱 개" in TEXTS[KOREAN]
+    assert len(SEGMENTS) == 17
+    assert "All ten stages" in TEXTS[FAQ]
+    assert len(STAGE_RULES) == 10
     assert Environment.model_fields["stale_after_days"].default == 14
     assert "older than a fortnight" in TEXTS[ENGLISH]
     assert "2주가 넘은" in TEXTS[KOREAN]
