@@ -26,8 +26,6 @@ PICTURES: Final = {
     "groups": "/rfm",
     "retention": "/retention",
     "value": "/value?clv=100&cac=20&conversion_rate=0.1",
-    "offers": "/recommendations?id={id}",
-    "scorecard": "/scorecard",
 }
 """The page of each picture; `{id}` is whoever comes first on the list at risk."""
 
@@ -39,7 +37,7 @@ class NoBrowserError(UserError):
 def _command(
     *, base: Annotated[str, typer.Option(help="where the demo serves")] = "http://127.0.0.1:8000"
 ) -> None:
-    """Write the pictures into docs/images, in English, and the list at risk in Korean and in the dark."""
+    """Write the pictures into docs/images, in English, and the list at risk in Korean."""
     from playwright.sync_api import sync_playwright  # noqa: PLC0415 - for development only
 
     path = shutil.which("chromium") or shutil.which("google-chrome")
@@ -53,7 +51,6 @@ def _command(
         size = {"width": _WIDTH, "height": _HEIGHT}
         shots = [(name, address, "en-GB", "light") for name, address in PICTURES.items()]
         shots += [("at-risk-ko", PICTURES["at-risk"], "ko-KR", "light")]
-        shots += [("overview-dark", PICTURES["overview"], "en-GB", "dark")]
         for name, address, locale, scheme in shots:
             page = browser.new_page(viewport=size, locale=locale, color_scheme=scheme)  # type: ignore[arg-type]
             page.goto(base + address.format(id=first))

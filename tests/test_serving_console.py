@@ -237,6 +237,7 @@ def test_money_and_dates_are_written_as_people_do() -> None:
     assert english.day("2026-07-02T10:11:00Z") == "2 Jul 2026"
     assert korean.day("2026-07-02T10:11:00Z") == "2026. 7. 2."
     assert english.percent(0.184) == "18 %"
+    assert korean.percent(0.184) == "18%"
     assert english.count(12345) == "12,345"
     assert english.number(3.14159, 2) == "3.14"
 

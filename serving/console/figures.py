@@ -28,7 +28,8 @@ class Figures:
             return NOTHING
         value = share * 100
         digits = "0" if abs(value) >= 1 or value == 0 else "0.0"
-        return f"{format_decimal(value, digits, locale=self.locale)} %"
+        between = "" if self.locale.startswith("ko") else " "
+        return f"{format_decimal(value, digits, locale=self.locale)}{between}%"
 
     def ratio(self, value: float | None, usual: float | None) -> str:
         """Write how many times the usual a value is; nothing where either is unknown or 0.
