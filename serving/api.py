@@ -32,7 +32,7 @@ from serving import (
 from serving.calls import Calls
 from serving.campaigns import Planner
 from serving.console import routes as console_routes
-from serving.console import routes_campaigns, routes_offers, routes_setup
+from serving.console import routes_campaigns, routes_lists, routes_offers, routes_setup
 from serving.console import routes_segments as segment_pages
 from serving.context import Context
 from serving.control_group import ControlGroup
@@ -99,6 +99,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_economics,
         routes_metrics,
         console_routes,
+        routes_lists,
         routes_offers,
         routes_setup,
         segment_pages,

@@ -153,6 +153,7 @@ def test_every_page_is_sound_in_every_language_and_width(
     calculator = "/value?clv=100&cac=20&conversion_rate=0.1"
     acting = (
         "/lists/at-risk/plan?offer_cost=2",
+        "/lists/at-risk?sort=predicted_clv",
         "/segments?q=predicted_clv+%3E+50",
         "/segments?q=predicted+1",
     )

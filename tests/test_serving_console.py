@@ -13,7 +13,7 @@ from test_serving_api import open_client
 
 from serving.console.figures import Figures
 from serving.console.pages import NAVIGATION
-from serving.console.routes import PAGE_ROWS
+from serving.console.routes_lists import PAGE_ROWS
 from serving.store import AudienceCounts
 
 KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
@@ -161,6 +161,14 @@ def test_hostile_names_are_shown_as_text(client: TestClient) -> None:
         assert "&lt;script&gt;" in client.get(address).text
 
 
+def test_names_that_turn_the_direction_of_text_stay_in_their_place(tmp_path: Path) -> None:
+    publish(tmp_path, ["\u202eabc", "=1+1"])
+    with open_client(tmp_path) as client:
+        page = client.get("/lists/at-risk").text
+    assert "<bdi>\u202eabc</bdi>" in page
+    assert "<bdi>=1+1</bdi>" in page
+
+
 def test_reasons_money_and_dates_are_korean_for_koreans(client: TestClient) -> None:
     page = read(client, "/lists/at-risk", **KOREAN)
     assert "마지막 주문 후 143일 경과, 평소 간격은 41일" in page
@@ -200,9 +208,17 @@ def test_pages_follow_each_other(client: TestClient) -> None:
     assert client.get("/lists/none").status_code == 404
 
 
-def test_a_list_of_those_with_most_to_spend(client: TestClient) -> None:
-    assert "Nobody is on this list" in client.get("/lists/at-risk?min_clv=1000").text
-    assert "export.csv?min_clv=100.0" in client.get("/lists/at-risk?min_clv=100").text
+def test_a_list_is_narrowed_by_a_condition_and_sorted(client: TestClient) -> None:
+    assert "Nobody is on this list" in client.get("/lists/at-risk?where=predicted_clv+%3E+1000").text
+    page = read(client, "/lists/at-risk?where=predicted_clv+%3E+100&sort=predicted_clv")
+    assert "27 customers. <span" in page
+    following = re.search(r'rel="next" href="([^"]+)"', page)
+    assert following
+    second = client.get(following[1].replace("&amp;", "&")).text
+    assert second.count('<th scope="row" class="id">') == 2
+    assert 'rel="next"' not in second
+    assert "There is no such attribute" in read(client, "/lists/at-risk?where=predicted_clw+%3E+1")
+    assert client.get("/lists/at-risk?where=predicted_clv+%3E+1&cursor=forged").status_code == 422
 
 
 def test_the_style_is_served_from_here(client: TestClient) -> None:

@@ -10,23 +10,22 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from features.winback import FULLY_CHURNED_DEFAULT, Span, WinbackSchedule, winback_schedule
-from serving.audiences import AT_RISK, find_audience
+from serving.audiences import AT_RISK
 from serving.console.calculator import CalculatorAsked, calculate, channel_economics
+from serving.console.lines import customer_line
 from serving.console.models import model_lines
 from serving.console.pages import PageRoute, page
 from serving.console.tongues import COOKIE, LOCALES, tongue_of
-from serving.context import Context, context_of
-from serving.cursor import Cursor
+from serving.context import context_of
 from serving.ids import id_in_path, read_id
 from serving.present import item_numbers
 from serving.problems import FieldError, malformed
 from serving.scopes import needs
 from serving.slot_choice import choose_lists
-from serving.store import AudienceCounts, RunGoneError, ScoreRun
+from serving.store import AudienceCounts, ScoreRun
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
-PAGE_ROWS: Final = 25
 _OVERVIEW_ROWS: Final = 5
 _PLACES: Final = 6
 _ACTIVE_STAGES: Final = frozenset({"new", "onboarding", "active", "loyal", "won_back"})
@@ -51,63 +50,8 @@ async def show_overview(request: Request) -> Response:
         week=week,
         is_stale=view.is_stale,
         counts=run.meta.audiences.get(AT_RISK, AudienceCounts(member_count=0)),
-        customers=[_line(flat) for flat in customers],
+        customers=[customer_line(flat) for flat in customers],
         models=model_lines(run.meta),
-    )
-
-
-@router.get("/lists", openapi_extra=needs("audiences:read"))
-async def show_lists(request: Request) -> Response:
-    """Show the named lists with their sizes and rules."""
-    run = context_of(request).runs.current()
-    return page(request, "lists.html", meta=run.meta)
-
-
-@router.get("/lists/{slug}", openapi_extra=needs("audiences:read"))
-async def show_list(
-    request: Request,
-    slug: str,
-    cursor: Annotated[str | None, Query(max_length=2048)] = None,
-    clv_min: Annotated[float | None, Query(alias="min_clv", allow_inf_nan=False)] = None,
-) -> Response:
-    """Show the members of a list, a page at a time, those of its control group marked."""
-    context = context_of(request)
-    find_audience(context.runs.current(), slug, context.control_group, context.suppressed.people)
-    try:
-        run, place = await _place(context, slug, cursor, clv_min)
-    except RunGoneError:
-        run, place = await _place(context, slug, None, clv_min)
-    members = await run.list_members(slug, after=place.position, limit=PAGE_ROWS + 1, clv_min=place.clv_min)
-    people = context.suppressed.people
-    shown = [member for member in members[:PAGE_ROWS] if member.row[0] not in people]
-    view = context.view(run, tongue_of(request).code)
-    flats = [view.flat(member.row) for member in shown]
-    tops = await run.list_top_products([flat["customer_id"] for flat in flats])
-    following = None
-    if len(members) > PAGE_ROWS:
-        following = context.cursors.write(place._replace(position=members[PAGE_ROWS - 1].position))
-    counts = run.meta.audiences[slug]
-    return page(
-        request,
-        "list.html",
-        meta=run.meta,
-        slug=slug,
-        counts=counts,
-        clv_min=place.clv_min,
-        customers=[
-            _line(flat)
-            | {
-                "offer": _name_of(tops.get(flat["customer_id"])),
-                "in_control": context.control_group.holds(
-                    slug, flat["customer_id"], share=counts.control_group_share
-                ),
-            }
-            for flat in flats
-        ],
-        first_position=shown[0].position if shown else 0,
-        last_position=shown[-1].position if shown else 0,
-        is_first_page=place.position == 0,
-        next_cursor=following,
     )
 
 
@@ -138,7 +82,7 @@ async def show_customer(request: Request, customer_id: str) -> Response:
         request,
         "customer.html",
         meta=run.meta,
-        c=_line(view.flat(row)),
+        c=customer_line(view.flat(row)),
         lists=view.lists(chosen.lists, items, limit=_PLACES, with_product=True),
         winback=await _winback(run, view.flat(row)),
         timeline=_parsed(await run.get_timeline(exact)) or {"orders": [], "scores": []},
@@ -204,17 +148,6 @@ async def pick_language(
     return answer
 
 
-async def _place(
-    context: Context, slug: str, cursor: str | None, clv_min: float | None
-) -> tuple[ScoreRun, Cursor]:
-    if cursor is None:
-        run = context.runs.current()
-        place = Cursor(slug, run.meta.score_run_id, 0, clv_min, overlay_sequence=run.through)
-    else:
-        place = context.cursors.read(cursor, audience=slug)
-    return await context.runs.pinned(place.score_run_id, place.overlay_sequence), place
-
-
 async def _winback(run: ScoreRun, flat: dict[str, Any]) -> WinbackSchedule | None:
     """Return when to write to a customer who fell silent; None for whoever is active, or refused contact."""
     last = flat["last_order_at"]
@@ -236,17 +169,3 @@ async def _document(run: ScoreRun, name: str) -> Any:  # noqa: ANN401 - as JSON 
 
 def _parsed(text: str | None) -> Any:  # noqa: ANN401 - as JSON has it
     return None if text is None else orjson.loads(text)
-
-
-def _line(flat: dict[str, Any]) -> dict[str, Any]:
-    """Return a flat score with its reasons sorted by what they speak for."""
-    reasons = flat["reasons"] or []
-    return {
-        **flat,
-        "worrying": [reason for reason in reasons if reason["direction"] == "up"],
-        "calming": [reason for reason in reasons if reason["direction"] != "up"],
-    }
-
-
-def _name_of(item: Any) -> str | None:  # noqa: ANN401 - an item or None
-    return (item.name or item.product_id) if item else None
