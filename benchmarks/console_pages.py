@@ -27,6 +27,9 @@ _PATHS: Final = (
     "/customers/c77",
     "/value?clv=100&cac=20",
     "/recommendations?id=c77",
+    "/lists/at-risk/plan",
+    "/lists/at-risk?sort=predicted_clv",
+    "/segments?q=predicted_clv+%3E+100",
 )
 
 

@@ -2,6 +2,7 @@
 
     groups   the RFM groups and the grid of recency by frequency: how many, their share of customers and money
     channels acquisition channels: how many customers, what they brought and are expected to bring, their cost
+    formula  the formula CLV of every RFM group, and where its lifespan comes from
     retention, concentration, churned, clocks
              what `make retention` says: rates and cohorts, who makes the sales, after how long a customer has
              left for good, when categories are bought again
@@ -22,6 +23,7 @@ from features.fully_churned import read_fully_churned
 from features.history import MONEY_SCALE, History
 from features.retention import read_retention
 from features.settings import Settings
+from features.shop_rfm import ShopRfm, read_rfm
 from features.snapshot import Snapshot
 from serving.store import RunMeta
 
@@ -47,12 +49,35 @@ def knowledge_documents(history: History, snapshot: Snapshot, settings: Settings
     found = {
         "retention": asdict(read_retention(history, snapshot, settings=settings)),
         "concentration": asdict(read_concentration(history, snapshot, settings=settings)),
+        "formula": formula_document(read_rfm(history, snapshot, settings=settings)),
         "churned": asdict(read_fully_churned(history, snapshot)),
         "clocks": [
             asdict(clock) for clock in read_clocks(history, snapshot, kind="category", settings=settings)
         ],
     }
     return {name: orjson.dumps(document).decode() for name, document in found.items()}
+
+
+def formula_document(found: ShopRfm) -> dict[str, Any]:
+    """Return average order value x frequency x lifespan of every group, all customers last."""
+    names = (
+        "segment",
+        "customer_count",
+        "buyer_count",
+        "order_count",
+        "revenue",
+        "average_order_value",
+        "purchase_frequency",
+        "customer_value",
+        "clv",
+    )
+    last = found.values[-1]
+    return {
+        "window_days": last.window_days,
+        "lifespan_years": last.lifespan.years,
+        "lifespan_source": last.lifespan.source,
+        "rows": [{name: getattr(row, name) for name in names} for row in found.values],
+    }
 
 
 def groups_document(rows: pl.DataFrame, meta: RunMeta) -> dict[str, Any]:

@@ -24,6 +24,24 @@ DOCUMENTS: dict[str, Any] = {
         "groups": [{"rfm_segment": "PREVIOUSLY_LOYAL", **GROUP}],
         "cells": [{"rfm_recency": 2, "rfm_frequency": 3, **GROUP}],
     },
+    "formula": {
+        "window_days": 365,
+        "lifespan_years": 3.0,
+        "lifespan_source": "default",
+        "rows": [
+            {
+                "segment": "all customers",
+                "customer_count": 2,
+                "buyer_count": 2,
+                "order_count": 12,
+                "revenue": 480.0,
+                "average_order_value": 40.0,
+                "purchase_frequency": 6.0,
+                "customer_value": 240.0,
+                "clv": 720.0,
+            }
+        ],
+    },
     "retention": {
         "churn": [
             {

@@ -97,6 +97,12 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     assert re.search(r"heat-4\"><strong>27</strong><span class=\"unit\">95 % · 143 d", page)
 
 
+def test_groups_show_the_formula_of_the_trade(client: TestClient) -> None:
+    page = read(client, "/rfm")
+    for words in ("€40.00", "€240", "€720", "a lifespan of 3 years, the usual figure"):
+        assert words in page, words
+
+
 def test_retention_shows_rates_cohorts_concentration_and_clocks(client: TestClient) -> None:
     page = read(client, "/retention")
     for words in (

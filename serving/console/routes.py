@@ -98,7 +98,13 @@ async def show_groups(request: Request) -> Response:
     cells = {(cell["rfm_recency"], cell["rfm_frequency"]): cell for cell in found["cells"]}
     scores = range(1, max([5, *(score for place in cells for score in place)]) + 1)
     return page(
-        request, "groups.html", meta=run.meta, groups=found["groups"], cells=cells, scores=list(scores)
+        request,
+        "groups.html",
+        meta=run.meta,
+        groups=found["groups"],
+        cells=cells,
+        scores=list(scores),
+        formula=await _document(run, "formula"),
     )
 
 
