@@ -45,6 +45,7 @@ def wait_for_run(address: str, key: str, score_run_id: str) -> None:
     raise AssertionError(f"{score_run_id} did not go live")
 
 
+@pytest.mark.slow
 def test_the_braze_script_keeps_profiles_as_the_lists_are(tmp_path: Path, httpserver: HTTPServer) -> None:
     braze = FakeBraze(httpserver, key="b")
     bench = open_bench(tmp_path)
@@ -73,6 +74,7 @@ def test_the_braze_script_keeps_profiles_as_the_lists_are(tmp_path: Path, httpse
     assert (braze.users["c7"][LIST], braze.users["c7"]["regulars_risk_band"]) == (False, "low")
 
 
+@pytest.mark.slow
 def test_the_klaviyo_script_keeps_profiles_as_the_lists_are(tmp_path: Path, httpserver: HTTPServer) -> None:
     klaviyo = FakeKlaviyo(httpserver, key="k")
     bench = open_bench(tmp_path)
@@ -94,6 +96,7 @@ def test_the_klaviyo_script_keeps_profiles_as_the_lists_are(tmp_path: Path, http
         assert klaviyo.profiles["c7"]["regulars_churn_probability"] == 0.49
 
 
+@pytest.mark.slow
 def test_a_script_stops_where_the_platform_refuses(tmp_path: Path, httpserver: HTTPServer) -> None:
     FakeBraze(httpserver, key="another")
     bench = open_bench(tmp_path)

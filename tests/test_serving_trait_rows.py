@@ -113,6 +113,7 @@ def scored(root: Path, lines: list[Any], champions: Any) -> ScoreRun:
     ],
     ids=["one customer", "one-time buyers", "negative money"],
 )
+@pytest.mark.slow
 def test_a_shop_that_records_next_to_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, champions: Any, lines: list[Any]
 ) -> None:

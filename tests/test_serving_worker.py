@@ -187,6 +187,7 @@ def test_scores_are_those_of_a_run_after_the_messages_were_folded(shop: Path) ->
             assert own[name] == pytest.approx(other[name], rel=0.05)
 
 
+@pytest.mark.slow
 def test_streams_that_are_shuffled_doubled_and_in_parts_give_the_clean_scores(
     shop: Path, tmp_path: Path
 ) -> None:

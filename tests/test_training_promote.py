@@ -286,6 +286,7 @@ def test_a_standing_champion_gives_way_only_to_the_winner_of_a_back_test(own_cli
     assert promote(client, absent) == []
 
 
+@pytest.mark.slow
 def test_a_grade_below_the_least_one_promotes_nothing_where_a_champion_stands(
     own_client: MlflowClient,
 ) -> None:
