@@ -7,7 +7,6 @@ whose order is not known, another currency than the shop's.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Final
 
 from features.accept import NO_CURRENCY, future_from
 from features.console import Announce
@@ -15,12 +14,10 @@ from features.history import History
 from features.loading import Material, Told, store
 from features.messages import Event, OrderWord, currency_of, happened_at
 from features.received import read_received
-from features.report import DataError, Report
+from features.report import RECEIVED_REPORT, DataError, Report
 from features.settings import Layout
 from features.upsert import open_previous
 
-REPORT: Final = "received"
-"""The name of the report of a fold, under `reports/`; that of files is `usability`."""
 FUTURE, OTHER_CURRENCY, UNKNOWN_ORDER = "future", "other_currency", "unknown_order"
 
 
@@ -66,10 +63,10 @@ def fold(
         if len(unknown) < len(rest):
             store(material, layout, previous=previous, now=at, told=Told(report, announce))
     except DataError:
-        report.write(layout.reports, REPORT)
+        report.write(layout.reports, RECEIVED_REPORT)
         raise
     _note_aside(aside, report)
-    report.write(layout.reports, REPORT)
+    report.write(layout.reports, RECEIVED_REPORT)
     return Folded(report, aside)
 
 

@@ -7,7 +7,7 @@ address or a phone number is masked.
 import json
 import re
 from pathlib import Path
-from typing import Literal, TypedDict, Unpack
+from typing import Final, Literal, TypedDict, Unpack
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict, Field
@@ -15,6 +15,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from features.errors import UserError
 from features.history import MONEY_SCALE
 
+FILES_REPORT: Final = "usability"
+RECEIVED_REPORT: Final = "received"
+"""The names of the reports, under `reports/`: of files, and of what the API received."""
 Severity = Literal["error", "warning", "advice"]
 _SEVERITIES: tuple[Severity, ...] = ("error", "warning", "advice")
 _EXAMPLE_COUNT = 5
@@ -182,7 +185,7 @@ class Report(BaseModel):
                 lines += [f"    {example}" for example in finding.examples]
         return lines
 
-    def write(self, folder: Path, name: str = "usability") -> None:
+    def write(self, folder: Path, name: str = FILES_REPORT) -> None:
         """Write `usability.json` and `usability.txt` (or what `name` says), each replaced whole."""
         folder.mkdir(parents=True, exist_ok=True)
         for file_name, text in ((f"{name}.json", self.to_json()), (f"{name}.txt", self.to_text())):

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from features import ledger
 from features.forget import forget_identities, forget_in_history, forget_in_tables
 from features.loading import IngestError, only_one
+from features.report import FILES_REPORT, RECEIVED_REPORT
 from features.settings import Layout
 from serving.address_index import write_index
 from serving.control_group import ControlGroup
@@ -116,6 +117,7 @@ def erase_files(places: Places, customer_ids: Collection[str]) -> list[Touched]:
             _remove_partial(layout)
             # A file of orders as it was uploaded; what it held is in the history by now, or was refused.
             shutil.rmtree(layout.setup, ignore_errors=True)
+            _remove_reports(layout)
     except IngestError:
         raise BusyError from None
     return [
@@ -139,6 +141,16 @@ def other_tables(layout: Layout) -> Iterator[Path]:
     for path in sorted(layout.root.rglob("*.parquet")):
         if path.is_file() and not path.is_symlink() and not any(path.is_relative_to(each) for each in own):
             yield path
+
+
+def _remove_reports(layout: Layout) -> None:
+    """Remove what was found in the last file and messages: it quotes cells, and any may be a person's.
+
+    The next load writes it anew.
+    """
+    for name in (FILES_REPORT, RECEIVED_REPORT):
+        for path in layout.reports.glob(f"{name}.*"):
+            path.unlink(missing_ok=True)
 
 
 def _remove_partial(layout: Layout) -> None:

@@ -17,9 +17,10 @@ import polars as pl
 import typer
 
 from features.console import progress, run_command
-from features.fold import REPORT, Folded, Heard, fold
+from features.fold import Folded, Heard, fold
 from features.identity import IDENTITY_SCHEMA, merge_identities
 from features.loading import only_one
+from features.report import RECEIVED_REPORT
 from features.settings import load_settings
 from features.suppression import Suppressed, read_suppressed
 from serving.address_index import write_index
@@ -87,7 +88,9 @@ def _command(
     Inbox(open_state(environment)).prune(
         received_before=datetime.now(UTC) - timedelta(days=settings.inbox.keep_days)
     )
-    sys.stdout.write(folded.report.to_text() + f"report: {environment.layout.reports / f'{REPORT}.json'}\n")
+    sys.stdout.write(
+        folded.report.to_text() + f"report: {environment.layout.reports / f'{RECEIVED_REPORT}.json'}\n"
+    )
 
 
 if __name__ == "__main__":

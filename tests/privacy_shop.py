@@ -171,6 +171,8 @@ def _fill_files(var: Path) -> None:
     )
     numbers = ["churn_probability_90", "predicted_clv_365", "predicted_clv_low", "predicted_clv_high"]
     write_run(layout.ledger, run, people.select("customer_id", *(pl.lit(0.5).alias(n) for n in numbers)))
+    layout.reports.mkdir(exist_ok=True)
+    (layout.reports / "usability.txt").write_text(f"cannot be read (row 2: {CANARY})\n", encoding="utf-8")
     layout.backtest.mkdir()
     people.select("customer_id", pl.lit(0.5).alias("p")).write_parquet(
         layout.backtest / "predictions.parquet"
