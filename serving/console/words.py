@@ -21,6 +21,18 @@ STAGES: Final = {
     "lost": marked("lost"),
     "won_back": marked("won back"),
 }
+ACTIONS: Final = {
+    "new": marked("welcome, and show what goes with the first order"),
+    "onboarding": marked("make the second order easy"),
+    "active": marked("leave alone, or show what is new"),
+    "loyal": marked("thank, and ask for an opinion; no discount is needed"),
+    "slipping": marked("remind of what they buy; no discount yet"),
+    "at_risk": marked("write now, with a reason to come back"),
+    "lapsed": marked("win back, by the dates on the customer’s page"),
+    "lost": marked("let rest"),
+    "won_back": marked("welcome back, and make the next order easy"),
+}
+"""What usually helps at a stage: the craft's advice, not a prediction."""
 GROUPS: Final = {
     "CHAMPIONS": marked("Champions"),
     "LOYAL": marked("Loyal"),
