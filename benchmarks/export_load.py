@@ -25,12 +25,12 @@ from benchmarks.api_server import PORT, service
 from benchmarks.published import gates_text
 from features.settings import Layout
 from features.slots import Slot, item_number, pack_slots
-from serving.csv_export import STORED_CELLS, MemberCells
-from serving.csv_lines import plain_lines
+from serving.exports.csv_lines import plain_lines
+from serving.exports.member_csv import STORED_CELLS, MemberCells
 from serving.present import RunView
 from serving.rows import STORED_NAMES
-from serving.sqlite_store import SqliteStore
-from serving.store import AudienceCounts, Item
+from serving.store.records import AudienceCounts, Item
+from serving.store.sqlite_store import SqliteStore
 from serving.wording import Wording
 
 _ITEMS = 500

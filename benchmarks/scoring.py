@@ -35,8 +35,8 @@ from models.churn import HorizonChurn
 from models.contract import ChurnModel
 from models.explanations import churn_effects
 from models.horizon import as_matrix, with_horizon
-from serving.bucket_scores import Predictors, score_bucket
-from serving.facts import read_facts
+from serving.scoring.bucket_scores import Predictors, score_bucket
+from serving.scoring.facts import read_facts
 
 TRAINING_ROWS_MAX = 200_000
 HORIZON_DAYS = 90

@@ -25,9 +25,10 @@ from benchmarks.published import gates_text
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.rows import STORED, Column
-from serving.segment_words import compile_segment
-from serving.store import RunMeta, ScoreRun, ScoreStore, SegmentOrder
-from serving.traits import ATTRIBUTES
+from serving.segments.traits import ATTRIBUTES
+from serving.segments.words import compile_segment
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.records import RunMeta, SegmentOrder
 
 _AS_OF: Final = date(2026, 11, 22)
 _PRODUCTS: Final = 5_000

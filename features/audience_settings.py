@@ -2,7 +2,7 @@
 
 What a shop writes is laid over the audiences that are built in: a key that is left out keeps its default,
 `enabled = false` takes a list away, another slug adds one. The words of a rule are checked where the columns
-of a score are known (`serving.audience_rules`).
+of a score are known (`serving.scoring.audience_rules`).
 """
 
 from typing import Annotated, Any, Final

@@ -17,7 +17,7 @@ from serving.environment import Environment
 from serving.server import prepare_metrics, server_options
 from serving.state.keys import Keys
 from serving.state.migrate import make
-from serving.store import NoRunError
+from serving.store.errors import NoRunError
 
 
 class ServeError(UserError):

@@ -11,49 +11,39 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from features.settings import load_settings
-from serving import (
-    openapi,
-    routes_audiences,
-    routes_batch,
-    routes_changes,
-    routes_customers,
-    routes_economics,
-    routes_events,
-    routes_exports,
-    routes_hooks,
-    routes_items,
-    routes_metrics,
-    routes_models,
-    routes_plans,
-    routes_privacy,
-    routes_recommendations,
-    routes_segments,
-)
-from serving.calls import Calls
-from serving.campaigns import Planner
+from serving import openapi
+from serving.audiences.campaigns import Planner
+from serving.audiences.control_group import ControlGroup
 from serving.console import routes as console_routes
 from serving.console import routes_campaigns, routes_lists, routes_offers, routes_setup
 from serving.console import routes_segments as segment_pages
-from serving.context import Context
-from serving.control_group import ControlGroup
-from serving.cursor import CursorSigner, load_secret
 from serving.databases import open_state, open_store
-from serving.edge import Edge
 from serving.environment import Environment
-from serving.export_book import ExportBook
-from serving.guard import Guard
-from serving.hook_sources import HookSources
+from serving.exports.book import ExportBook
+from serving.inbound.hook_sources import HookSources
 from serving.inbound.people import People
+from serving.inbound.receiver import Receiver
 from serving.job_desk import JobDesk
-from serving.limiter import Limiter
-from serving.live import LiveRuns
-from serving.logs import RequestLog, json_logging
-from serving.metrics import Metrics
-from serving.privacy_desk import PrivacyDesk
-from serving.problems import install_problem_handlers
-from serving.receiver import Receiver
-from serving.scopes import Guarded
-from serving.segment_desk import SegmentDesk
+from serving.people.desk import PrivacyDesk
+from serving.people.suppressed import SuppressedPeople
+from serving.routes import (
+    audiences,
+    batch,
+    changes,
+    customers,
+    economics,
+    events,
+    exports,
+    hooks,
+    items,
+    metrics,
+    models,
+    plans,
+    privacy,
+    recommendations,
+    segments,
+)
+from serving.segments.desk import SegmentDesk
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.jobs import Jobs
@@ -62,8 +52,18 @@ from serving.state.leases import Leases
 from serving.state.overlays import Overlays
 from serving.state.segments import Segments
 from serving.state.suppressions import Suppressions
-from serving.suppressed import SuppressedPeople
-from serving.turns import Turns
+from serving.web.calls import Calls
+from serving.web.context import Context
+from serving.web.cursor import CursorSigner, load_secret
+from serving.web.edge import Edge
+from serving.web.guard import Guard
+from serving.web.limiter import Limiter
+from serving.web.live import LiveRuns
+from serving.web.logs import RequestLog, json_logging
+from serving.web.metrics import Metrics
+from serving.web.problems import install_problem_handlers
+from serving.web.scopes import Guarded
+from serving.web.turns import Turns
 
 _ASSETS = Path(__file__).parent / "assets"
 
@@ -83,21 +83,21 @@ def create_app(environment: Environment | None = None) -> FastAPI:
     )
     app.state.environment = settings
     for module in (
-        routes_customers,
-        routes_batch,
-        routes_events,
-        routes_hooks,
-        routes_items,
-        routes_recommendations,
-        routes_audiences,
-        routes_plans,
-        routes_segments,
-        routes_changes,
-        routes_exports,
-        routes_privacy,
-        routes_models,
-        routes_economics,
-        routes_metrics,
+        customers,
+        batch,
+        events,
+        hooks,
+        items,
+        recommendations,
+        audiences,
+        plans,
+        segments,
+        changes,
+        exports,
+        privacy,
+        models,
+        economics,
+        metrics,
         console_routes,
         routes_lists,
         routes_offers,

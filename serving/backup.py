@@ -24,13 +24,13 @@ import typer
 from features import suppression
 from features.console import run_command
 from features.settings import Layout
-from serving.backup_files import FILES, BackupError, BackupWriter, Manifest, verified
-from serving.backup_list import listed
+from serving.backups.files import FILES, BackupError, BackupWriter, Manifest, verified
+from serving.backups.list import listed
 from serving.databases import open_copied_store, open_state
 from serving.environment import Environment
 from serving.state.migrate import migrate
 from serving.state.suppressions import Suppressions
-from serving.store import NoRunError
+from serving.store.errors import NoRunError
 
 _TRIES: Final = 50
 _TREES: Final = ("ledger", "reports", "backtest", "bundles", "outcomes")

@@ -4,11 +4,11 @@ from pathlib import Path
 
 from features.settings import Layout
 from serving.environment import Environment
-from serving.pg_address import PgAddress
-from serving.pg_store import PgStore
-from serving.sqlite_store import SqliteStore
 from serving.state.database import State
-from serving.store import ScoreStore
+from serving.store.contract import ScoreStore
+from serving.store.pg_address import PgAddress
+from serving.store.pg_store import PgStore
+from serving.store.sqlite_store import SqliteStore
 
 
 def open_state(environment: Environment) -> State:

@@ -13,9 +13,9 @@ import typer
 
 from features.console import run_command
 from features.settings import ChangeSettings, Layout, load_settings
-from serving.courier import Courier, Tally, deliver_due
 from serving.databases import open_state
 from serving.environment import Environment
+from serving.outbound.courier import Courier, Tally, deliver_due
 from serving.state.database import State, StateError
 from serving.state.migrate import migrate
 

@@ -20,7 +20,7 @@ from features.whole import write_whole
 from serving.__main__ import check_port, serve
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.freshness import NEVER
+from serving.web.freshness import NEVER
 
 _MARK: Final = "demo.hash"
 

@@ -21,12 +21,12 @@ from features.snapshot import Snapshot
 from serving.console.figures import ENGLISH
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.overlay_run import OverlaidRun
+from serving.offers.slot_choice import choose_lists
 from serving.present import RunView, item_numbers
 from serving.rows import HORIZONS_DAYS
-from serving.slot_choice import choose_lists
 from serving.state.overlays import Overlays
-from serving.store import RunMeta
+from serving.store.overlay_run import OverlaidRun
+from serving.store.records import RunMeta
 from serving.wording import Wording
 
 _BLOCKS: Final = "▁▂▃▄▅▆▇█"

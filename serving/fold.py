@@ -23,10 +23,10 @@ from features.loading import only_one
 from features.report import RECEIVED_REPORT
 from features.settings import load_settings
 from features.suppression import Suppressed, read_suppressed
-from serving.address_index import write_index
 from serving.databases import open_state
 from serving.environment import Environment
 from serving.inbound.people import TAKEN, locked_journal
+from serving.people.address_index import write_index
 from serving.state.inbox import ASIDE, FOLDED, Inbox
 from serving.state.suppressions import Suppressions
 

@@ -15,7 +15,7 @@ import typer
 
 from features.console import run_command
 from features.settings import Layout
-from serving.hook_sources import PLATFORMS, HookError, HookSources, Platform
+from serving.inbound.hook_sources import PLATFORMS, HookError, HookSources, Platform
 
 
 def _command(

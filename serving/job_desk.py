@@ -6,11 +6,11 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from typing import Final, NamedTuple, TypeVar
 
-from serving.known_addresses import AddressesError
-from serving.problems import ProblemError
+from serving.people.known_addresses import AddressesError
 from serving.state.database import StateBusyError, StateError
 from serving.state.idempotency import OtherBodyError, Repeatable
 from serving.state.jobs import Job, Jobs, Order, TooManyJobsError
+from serving.web.problems import ProblemError
 
 _LOG = logging.getLogger(__name__)
 _RETRY_SECONDS: Final = "5"

@@ -23,21 +23,22 @@ import typer
 
 from features.console import run_command
 from features.settings import Layout, Settings, load_settings
-from serving.audiences import Audience, find_audience
-from serving.control_group import ControlGroup
+from serving.audiences.control_group import ControlGroup
+from serving.audiences.named import Audience, find_audience
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.export_files import describe_file
-from serving.export_lists import People, Task, Written, write_changes, write_rows
-from serving.export_request import ExportRequest
+from serving.exports.files import describe_file
+from serving.exports.lists import People, Task, Written, write_changes, write_rows
 from serving.present import RunView
-from serving.problems import ProblemError
+from serving.schemas.export_request import ExportRequest
 from serving.state.database import State
 from serving.state.jobs import LEASE_SECONDS, Job, Jobs, LostJobError
 from serving.state.last_sent import LastSent
 from serving.state.migrate import make
 from serving.state.suppressions import Suppressions
-from serving.store import NoRunError, ScoreRun, ScoreStore, StoreError
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.errors import NoRunError, StoreError
+from serving.web.problems import ProblemError
 from serving.wording import Wording
 
 _LOG = logging.getLogger(__name__)

@@ -19,10 +19,10 @@ from features.console import run_command
 from features.errors import UserError
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.scope_names import SCOPES
 from serving.state.database import State
 from serving.state.keys import CALLS_PER_MINUTE, Key, Keys
 from serving.state.migrate import make, migrate
+from serving.web.scope_names import SCOPES
 
 _NAME_LENGTH_MAX = 100
 

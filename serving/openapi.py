@@ -11,9 +11,9 @@ from typing import Any, Final
 from fastapi import APIRouter, FastAPI, Request, Response
 from pydantic import BaseModel
 
-from serving.problems import MEDIA_TYPE
-from serving.schemas import Problem
-from serving.scopes import SECURITY_SCHEMES, SIGNATURE_SCHEME, ScopedRoute, needs
+from serving.schemas.base import Problem
+from serving.web.problems import MEDIA_TYPE
+from serving.web.scopes import SECURITY_SCHEMES, SIGNATURE_SCHEME, ScopedRoute, needs
 
 _WHEN: Final = {
     401: "no key, or none that counts",

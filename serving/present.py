@@ -7,9 +7,9 @@ from typing import Any
 import orjson
 
 from features.slots import REASON_NUMBERS, REASONS, SHOP_KINDS, Slot
-from serving.freshness import NEVER, Freshness
 from serving.rows import BY_NAME, COLUMNS, NAMES, NULLABLE_NAMES, RUN_NAMES, STORED_NAMES
-from serving.store import Item, RunMeta, StoredRow
+from serving.store.records import Item, RunMeta, StoredRow
+from serving.web.freshness import NEVER, Freshness
 from serving.wording import Wording
 
 _ORDER = itemgetter(*((*STORED_NAMES, *RUN_NAMES).index(name) for name in NAMES))

@@ -22,15 +22,15 @@ from features.errors import UserError
 from features.person_keys import customer_key, normal_email, read_pepper
 from features.settings import load_settings
 from features.suppression import read_marker
-from serving.backup_list import take_off
+from serving.backups.list import take_off
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.ids import ID_LENGTH_MAX, is_id
-from serving.known_addresses import KnownAddresses
-from serving.privacy_runner import Office, run_next_request
+from serving.people.known_addresses import KnownAddresses
+from serving.people.runner import Office, run_next_request
 from serving.state.migrate import make
 from serving.state.privacy import Asked, Kind, PrivacyRequest, Subject
 from serving.state.suppressions import marks_of
+from serving.web.ids import ID_LENGTH_MAX, is_id
 
 _TRIES: Final = 12
 _WAIT_SECONDS: Final = 5.0

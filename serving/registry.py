@@ -29,7 +29,7 @@ from features.families import FEATURE_NAMES
 from features.settings import Layout
 from models import registry_names as names
 from models.bundle import MANIFEST_FILE, Bundle, check_bundle, read_bundle, verify_manifest
-from serving.store import ChampionCard
+from serving.store.records import ChampionCard
 
 _CANARY_LIBRARIES = ("numpy", "lightgbm", "implicit", "polars", "pandas", "scipy")
 

@@ -4,7 +4,7 @@
 
 Nothing dated on or after the date is read. The date defaults to the day after the newest order; an earlier
 one writes files and never replaces the live run. Nor does one whose scores are far from the live run's, until
-somebody looked (`serving.publish_gate`).
+somebody looked (`serving.scoring.publish_gate`).
 """
 
 import sys
@@ -26,30 +26,31 @@ from features.history import History
 from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
-from serving.address_index import is_current, write_index
-from serving.audience_rules import AudienceList, build_audiences, compile_audiences
-from serving.audiences import AT_RISK
-from serving.change_report import report_changes
-from serving.control_group import ControlGroup
+from serving.audiences.control_group import ControlGroup
+from serving.audiences.named import AT_RISK
+from serving.changes.due import Due
+from serving.changes.report import report_changes
 from serving.databases import open_state, open_store
-from serving.due import Due
 from serving.environment import Environment
-from serving.exports import MailFile, RecommendationFile, write_bundles, write_scores
-from serving.ledger import keep_run
-from serving.member_lines import LineMaker, TopProducts
+from serving.exports.member_lines import LineMaker, TopProducts
+from serving.exports.run_files import MailFile, RecommendationFile, write_bundles, write_scores
+from serving.people.address_index import is_current, write_index
 from serving.present import RunView
-from serving.publish_gate import check_like_the_last, check_numbers
 from serving.registry import RegistryError, load_champions
-from serving.rescore_queue import RescoreQueue
-from serving.scoring import ScoredRun, Scorers, score_shop
-from serving.segment_history import keep_sizes, live_run_before
-from serving.shop_pages import knowledge_documents, shop_documents
+from serving.scoring.audience_rules import AudienceList, build_audiences, compile_audiences
+from serving.scoring.ledger import keep_run
+from serving.scoring.publish_gate import check_like_the_last, check_numbers
+from serving.scoring.rescore_queue import RescoreQueue
+from serving.scoring.shop import ScoredRun, Scorers, score_shop
+from serving.scoring.shop_pages import knowledge_documents, shop_documents
+from serving.scoring.timelines import build_timelines, read_said
+from serving.segments.history import keep_sizes, live_run_before
+from serving.segments.trait_rows import TraitTable, write_traits
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.suppressions import Suppressions
-from serving.store import RunMeta, RunWriter, ScoreStore
-from serving.timelines import build_timelines, read_said
-from serving.trait_rows import TraitTable, write_traits
+from serving.store.contract import RunWriter, ScoreStore
+from serving.store.records import RunMeta
 from serving.wording import Wording
 
 

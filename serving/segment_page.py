@@ -12,9 +12,9 @@ import typer
 from features.condition_functions import FUNCTIONS
 from features.console import run_command
 from serving.rows import Column
-from serving.segment_presets import PRESETS
-from serving.segment_words import KINDS
-from serving.traits import SCORES, TRAITS
+from serving.segments.presets import PRESETS
+from serving.segments.traits import SCORES, TRAITS
+from serving.segments.words import KINDS
 
 _BEGIN: Final = "## Functions\n"
 """From here on the page is generated."""

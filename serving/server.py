@@ -8,7 +8,7 @@ from granian.constants import HTTPModes
 from granian.http import HTTP1Settings
 
 from serving.environment import Environment
-from serving.logs import SERVER_LOGGING
+from serving.web.logs import SERVER_LOGGING
 
 HEADER_SECONDS: Final = 10
 """A caller has so long for the head of a request, and between two requests on one connection."""

@@ -22,16 +22,16 @@ import typer
 from features.console import run_command
 from features.errors import UserError
 from features.settings import Layout, load_settings
-from serving.courier import MASTER_FILE
-from serving.cursor import load_secret
+from serving.changes.lifecycle import EVENTS
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.lifecycle import EVENTS
+from serving.outbound.courier import MASTER_FILE
+from serving.outbound.webhook_address import Rules, Target, check_address, read_url
+from serving.outbound.webhook_sender import resolver, signing_secret
 from serving.state.database import State
 from serving.state.migrate import make, migrate
 from serving.state.webhooks import Endpoint, Webhooks
-from serving.webhook_address import Rules, Target, check_address, read_url
-from serving.webhook_sender import resolver, signing_secret
+from serving.web.cursor import load_secret
 
 KINDS: Final = {"scores": "the scores of somebody changed", "removed": "somebody is in no run any more"}
 _ALL: Final = "all"

@@ -25,20 +25,21 @@ import typer
 from features.console import run_command
 from features.errors import UserError
 from features.settings import Layout, Settings, load_settings
-from serving.change_log import ChangeLog
-from serving.courier import deliver_due
+from serving.audiences.outcomes import keep_members, measure
+from serving.changes.log import ChangeLog
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.jobs import Bench, run_next_job
-from serving.logs import json_logging
-from serving.outcomes import keep_members, measure
-from serving.privacy_runner import Office, run_next_request
-from serving.rescore_queue import RescoreQueue
+from serving.outbound.courier import deliver_due
+from serving.people.runner import Office, run_next_request
+from serving.scoring.rescore_queue import RescoreQueue
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.migrate import make
 from serving.state.overlays import Overlays
-from serving.store import NoRunError, ScoreStore
+from serving.store.contract import ScoreStore
+from serving.store.errors import NoRunError
+from serving.web.logs import json_logging
 
 _POLL_SECONDS: Final = 0.2
 _SIDE_SECONDS: Final = 1.0

@@ -10,14 +10,14 @@ import sqlalchemy as sa
 from serving_runs import meta, stored_row
 
 from features.settings import ChangeSettings
-from serving.change_log import ChangeLog
+from serving.changes.lifecycle import Facts, Moment
+from serving.changes.log import ChangeLog
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.lifecycle import Facts, Moment
 from serving.state.database import State
 from serving.state.migrate import make
 from serving.state.tables import CHANGES
-from serving.store import RunMeta, StoredRow
+from serving.store.records import RunMeta, StoredRow
 
 DAY = date(2026, 11, 22)
 

@@ -25,7 +25,7 @@ from serving.jobs import Bench, run_next_job
 from serving.state.jobs import Job
 from serving.state.keys import Keys
 from serving.state.migrate import make
-from serving.store import AudienceCounts
+from serving.store.records import AudienceCounts
 
 ROOT = Path(__file__).parents[1]
 Customers = Mapping[str, Mapping[str, Any]]

@@ -19,11 +19,11 @@ from features.suppression import NOBODY
 from serving.environment import Environment
 from serving.fold import fold_inbox, take_journal
 from serving.inbound.people import People, Person
-from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.inbox import Inbox, Incoming
 from serving.state.keys import Keys
 from serving.state.migrate import make, migrate
+from serving.store.sqlite_store import SqliteStore
 
 AT = datetime(2026, 6, 30, 10, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from features.settings import Layout
 from features.sources import Request
 from serving.environment import Environment
 from serving.score import open_request, run_scoring
-from serving.store import RunMeta
+from serving.store.records import RunMeta
 
 AS_OF = date(2026, 7, 1)
 CHOICE = {"churn": "recency", "clv": "formula", "recommender": "popular"}

@@ -22,14 +22,14 @@ from features.ledger import LedgerRun, write_run
 from features.messages import Line, Order
 from features.settings import Layout, Settings
 from serving.api import create_app
-from serving.change_log import ChangeLog
+from serving.audiences.outcomes import keep_members
+from serving.changes.log import ChangeLog
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.export_request import ExportRequest
 from serving.jobs import Bench
-from serving.outcomes import keep_members
+from serving.people.runner import Office, run_next_request
 from serving.privacy import open_office
-from serving.privacy_runner import Office, run_next_request
+from serving.schemas.export_request import ExportRequest
 from serving.state.database import State
 from serving.state.deliveries import Deliveries
 from serving.state.inbox import Inbox, Incoming

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 from serving.rows import Column
-from serving.traits import ATTRIBUTES
+from serving.segments.traits import ATTRIBUTES
 
 AS_OF = date(2026, 11, 22)
 CUT = 5.0

@@ -9,8 +9,8 @@ from serving_runs import meta, stored_row
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.rows import STORED_NAMES
-from serving.store import RunMeta
-from serving.traits import ATTRIBUTE_NAMES, ATTRIBUTES
+from serving.segments.traits import ATTRIBUTE_NAMES, ATTRIBUTES
+from serving.store.records import RunMeta
 
 NUMBERS = [column.name for column in ATTRIBUTES if column.kind in ("integer", "number")]
 

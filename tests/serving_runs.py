@@ -10,8 +10,8 @@ from features.slots import Slot, pack_slots
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
-from serving.store import AudienceCounts, ChampionCard, Item, RunMeta
-from serving.traits import ATTRIBUTE_NAMES
+from serving.segments.traits import ATTRIBUTE_NAMES
+from serving.store.records import AudienceCounts, ChampionCard, Item, RunMeta
 
 NASTY_IDS = (
     "00123",

@@ -22,8 +22,9 @@ from models.recommender.catalogue import REPURCHASE_RATE_MIN
 from models.recommender.material import build_material
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.lists import ListMaker, MadeLists, make_lists
-from serving.store import AudienceCounts, ScoreRun, ScoreStore
+from serving.scoring.lists import ListMaker, MadeLists, make_lists
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.records import AudienceCounts
 
 DEPTH = 12
 END_DAY = 200

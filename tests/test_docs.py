@@ -93,7 +93,7 @@ COMMANDS = (
     "serving.score",
     "serving.explain",
     "serving.jobs",
-    "serving.outcomes",
+    "serving.audiences.outcomes",
     "serving.hooks",
     "serving.fold",
     "serving.backup",

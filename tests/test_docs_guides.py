@@ -17,20 +17,20 @@ from features.settings import Settings
 from features.tables import TABLES
 from features.winback import FULLY_CHURNED_DEFAULT, WinbackRule, winback_schedule
 from serving import wording
-from serving.audience_rules import compile_audiences
+from serving.audiences.outcomes import HORIZONS_DAYS
+from serving.changes.lifecycle import EVENTS
 from serving.console import catalogue
 from serving.console.tongues import DEFAULT, tongue
 from serving.console.words import BASES, GROUPS, METHODS, SEGMENTS, STAGES
-from serving.csv_export import HEADER
 from serving.environment import Environment
-from serving.export_request import ExportRequest
-from serving.lifecycle import EVENTS
-from serving.outcomes import HORIZONS_DAYS
+from serving.exports.member_csv import HEADER
 from serving.rows import COLUMNS, NULL_REASONS
-from serving.scope_names import SCOPES
-from serving.scopes import ScopedRoute
-from serving.stages import STAGES as STAGE_RULES
-from serving.warnings import FEW_CUSTOMERS
+from serving.schemas.export_request import ExportRequest
+from serving.scoring.audience_rules import compile_audiences
+from serving.scoring.stages import STAGES as STAGE_RULES
+from serving.scoring.warnings import FEW_CUSTOMERS
+from serving.web.scope_names import SCOPES
+from serving.web.scopes import ScopedRoute
 
 FAQ, ENGLISH, KOREAN = "docs/faq.md", "docs/marketer.md", "docs/marketer.ko.md"
 GUIDES = {FAQ: "en", ENGLISH: "en", KOREAN: "ko", "README.ko.md": "ko"}

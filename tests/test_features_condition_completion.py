@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from features.condition_completion import Completion, complete
 from features.conditions import compile_condition
-from serving.segment_words import MEANINGS, SEGMENTS
+from serving.segments.words import MEANINGS, SEGMENTS
 
 VALUES = {"risk_band": ["high", "low"], "country": ["KR", 'O"Neil'], "category": ["Tea", "Teapots"]}
 

@@ -10,7 +10,7 @@ from nasty_filters import NASTY_FILTERS
 from features.condition_text import FilterError
 from features.condition_values import Standpoint
 from features.conditions import Vocabulary, compile_condition
-from serving.segment_words import SEGMENTS
+from serving.segments.words import SEGMENTS
 
 AT = Standpoint(date(2026, 11, 22), "Asia/Seoul", {"predicted_clv": list(range(1, 20))})
 

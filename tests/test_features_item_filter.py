@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from nasty_filters import NASTY_FILTERS
 
 from features.item_filter import ATTRIBUTES, FilterError, compile_filter
-from serving.sqlite_run import SCHEMA
+from serving.store.sqlite_run import SCHEMA
 
 ROWS = (
     # product_id, name, category, subcategory, brand, price, in_stock

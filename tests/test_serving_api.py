@@ -11,15 +11,11 @@ from starlette.testclient import TestClient
 from serving.api import create_app
 from serving.environment import Environment
 from serving.rows import NAMES
-from serving.schemas import (
-    AudienceSummary,
-    CurrentModels,
-    Health,
-    Members,
-    Prediction,
-    Problem,
-    Recommendations,
-)
+from serving.schemas.base import Problem
+from serving.schemas.customers import Prediction
+from serving.schemas.lists import AudienceSummary, Members
+from serving.schemas.offers import Recommendations
+from serving.schemas.system import CurrentModels, Health
 
 
 @pytest.fixture(scope="module")

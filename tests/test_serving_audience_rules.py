@@ -12,15 +12,15 @@ from serving_runs import COMPLETE
 from features.audience_settings import DEFAULT_AUDIENCES
 from features.item_filter import compile_filter
 from features.settings import ControlSettings, Settings
-from serving.audience_rules import (
+from serving.audiences.control_group import ControlGroup
+from serving.rows import STORED
+from serving.scoring.audience_rules import (
     AudienceError,
     AudienceList,
     build_audiences,
     compile_audiences,
     days_until_due,
 )
-from serving.control_group import ControlGroup
-from serving.rows import STORED
 
 GROUP = ControlGroup(b"k" * 32)
 _TYPES: dict[str, Any] = {

@@ -11,8 +11,8 @@ from serving_runs import publish
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving.control_group import ControlGroup
-from serving.schemas import Audiences, Members
+from serving.audiences.control_group import ControlGroup
+from serving.schemas.lists import Audiences, Members
 
 IDS = [f"c{number}" for number in range(700)]
 MEMBERS = "/v1/audiences/at-risk/members"

@@ -20,7 +20,7 @@ from features.history import History
 from features.settings import Layout
 from serving.api import create_app
 from serving.backup import back_up, restore
-from serving.backup_files import BackupError, verified
+from serving.backups.files import BackupError, verified
 from serving.environment import Environment
 from serving.state.database import State
 from serving.state.keys import Keys

@@ -13,11 +13,12 @@ from serving_runs import NASTY_IDS, publish
 from starlette.testclient import TestClient
 
 from serving.api import create_app
-from serving.bodies import read_json
 from serving.environment import Environment
-from serving.problems import ProblemError
-from serving.routes_batch import BODY_BYTES_MAX, IDS_MAX
-from serving.schemas import PredictionBatch, Problem
+from serving.routes.batch import BODY_BYTES_MAX, IDS_MAX
+from serving.schemas.base import Problem
+from serving.schemas.customers import PredictionBatch
+from serving.web.bodies import read_json
+from serving.web.problems import ProblemError
 
 PATH = "/v1/predictions/batch"
 JSON = {"content-type": "application/json"}

@@ -11,9 +11,9 @@ import sqlalchemy as sa
 from change_runs import DAY, at, documents, log_of, made_state, row, run, told, with_baseline
 
 from serving import change_log
-from serving.change_batch import Counts
-from serving.lifecycle import DueItem
-from serving.signals import Signals
+from serving.changes.batch import Counts
+from serving.changes.lifecycle import DueItem
+from serving.changes.signals import Signals
 from serving.state.database import State
 from serving.state.tables import CHANGES, OCCURRENCES, SAID
 

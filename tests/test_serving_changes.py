@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 from test_serving_api import open_client
 from test_serving_guard import bearer, lose
 
-from serving.change_schemas import Changes
-from serving.schemas import Problem
+from serving.schemas.base import Problem
+from serving.schemas.changes import Changes
 from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.tables import CHANGE_LOG

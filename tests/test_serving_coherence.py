@@ -17,9 +17,9 @@ from models.candidates import churn_candidates, clv_candidates
 from models.churn import BlendedChurn, HorizonChurn
 from models.clv import HurdleClv
 from models.explanations import churn_effects
-from serving.bucket_scores import Predictors, score_bucket
-from serving.horizons import clv_horizons
 from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
+from serving.scoring.bucket_scores import Predictors, score_bucket
+from serving.scoring.horizons import clv_horizons
 
 AS_OF = date(2026, 1, 1)
 QUICK = Recipe(

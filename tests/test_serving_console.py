@@ -14,7 +14,7 @@ from test_serving_api import open_client
 from serving.console.figures import Figures
 from serving.console.pages import NAVIGATION
 from serving.console.routes_lists import PAGE_ROWS
-from serving.store import AudienceCounts
+from serving.store.records import AudienceCounts
 
 KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
 TIMELINES: dict[str, Any] = {

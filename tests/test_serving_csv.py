@@ -13,13 +13,13 @@ from starlette.testclient import TestClient
 from test_serving_api import open_client
 
 from features.spreadsheet import excel_cell
-from serving.csv_export import HEADER
-from serving.csv_lines import CHUNK_ROWS
 from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.exports.csv_lines import CHUNK_ROWS
+from serving.exports.member_csv import HEADER
 from serving.state.migrate import make
 from serving.state.overlays import Overlays, Rescored
-from serving.store import AudienceCounts
+from serving.store.records import AudienceCounts
 
 URL = "/v1/audiences/at-risk/export.csv"
 

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.cursor import Cursor, CursorSigner, load_secret
-from serving.problems import ProblemError
+from serving.web.cursor import Cursor, CursorSigner, load_secret
+from serving.web.problems import ProblemError
 
 SIGNER = CursorSigner(b"k" * 32)
 PLACE = Cursor("at-risk", "s_0001", 41, 12.5)

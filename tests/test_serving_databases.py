@@ -23,10 +23,11 @@ from features.item_filter import compile_filter
 from features.settings import Layout
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.pg_address import PgAddress
-from serving.pg_store import PgStore
-from serving.sqlite_store import SqliteStore
-from serving.store import Item, ScoreStore
+from serving.store.contract import ScoreStore
+from serving.store.pg_address import PgAddress
+from serving.store.pg_store import PgStore
+from serving.store.records import Item
+from serving.store.sqlite_store import SqliteStore
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,12 +20,12 @@ from test_serving_main import ROOT, free_port, status, wait_until
 from test_serving_server import children, serving
 
 from features.settings import Layout
-from serving.problems import MEDIA_TYPE
-from serving.schemas import Problem
+from serving.schemas.base import Problem
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.keys import Keys
 from serving.state.migrate import make
+from serving.web.problems import MEDIA_TYPE
 
 JSON = [("content-type", "application/json")]
 EXPORT = orjson.dumps({"audience": "at-risk", "format": "csv"})

@@ -21,8 +21,8 @@ from serving.databases import open_state
 from serving.environment import Environment
 from serving.fold import fold_inbox, take_journal
 from serving.inbound.people import JOURNAL
-from serving.routes_events import BODY_BYTES_MAX, EVENTS_MAX
-from serving.schemas import EventReceipt
+from serving.routes.events import BODY_BYTES_MAX, EVENTS_MAX
+from serving.schemas.received import EventReceipt
 from serving.state.inbox import Inbox
 from serving.state.migrate import make
 

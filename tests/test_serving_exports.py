@@ -16,13 +16,14 @@ from export_shop import bearer, export, fetched, follow, know_people, open_api, 
 from serving_runs import NASTY_IDS, publish
 from starlette.testclient import TestClient
 
-from serving.control_group import ControlGroup
-from serving.csv_export import HEADER
+from serving.audiences.control_group import ControlGroup
+from serving.exports.member_csv import HEADER
 from serving.jobs import Bench
-from serving.problems import ProblemError
-from serving.schemas import JobShape, Problem
+from serving.schemas.base import Problem
+from serving.schemas.jobs import JobShape
 from serving.state.idempotency import Repeatable
 from serving.state.jobs import UNFINISHED_MAX, Order
+from serving.web.problems import ProblemError
 
 CSV = "/v1/audiences/at-risk/export.csv"
 

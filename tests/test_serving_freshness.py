@@ -10,7 +10,7 @@ from starlette.testclient import TestClient
 
 from serving.api import create_app
 from serving.environment import Environment
-from serving.freshness import Freshness
+from serving.web.freshness import Freshness
 
 TODAY = datetime.now(UTC).date()
 OLD = TODAY - timedelta(days=20)

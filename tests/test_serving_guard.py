@@ -17,14 +17,14 @@ from starlette.testclient import TestClient
 from serving.api import create_app
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.guard import Guard
 from serving.openapi import describe
-from serving.schemas import Problem
-from serving.scope_names import SCOPES
-from serving.scopes import PUBLIC, SIGNED, Guarded, ScopedRoute, needs
+from serving.schemas.base import Problem
 from serving.state.database import State, StateBusyError
 from serving.state.keys import KEY_PREFIX, Key, Keys
 from serving.state.migrate import make
+from serving.web.guard import Guard
+from serving.web.scope_names import SCOPES
+from serving.web.scopes import PUBLIC, SIGNED, Guarded, ScopedRoute, needs
 
 IN_PATHS = {
     "customer_id": "c1",

@@ -17,7 +17,7 @@ from serving import hooks as command
 from serving.api import create_app
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.hook_sources import HookError, HookSources
+from serving.inbound.hook_sources import HookError, HookSources
 from serving.state.inbox import Inbox
 from serving.state.migrate import make
 

@@ -9,11 +9,12 @@ from starlette.testclient import TestClient
 
 from features.slots import Slot, pack_slots
 from serving.api import create_app
-from serving.baskets import merge_bundles
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.schemas import Bundle, ItemList, Problem, Recommendations
-from serving.store import Item, ItemLists
+from serving.offers.baskets import merge_bundles
+from serving.schemas.base import Problem
+from serving.schemas.offers import Bundle, ItemList, Recommendations
+from serving.store.records import Item, ItemLists
 
 NASTY = ("a/b", "00123", "김철수", "x/similar", "%2f", "a b", "a+b")
 BEANS, FILTER, CUP, MUG, SPARE, FIRST_NASTY = range(6)

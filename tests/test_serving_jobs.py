@@ -20,8 +20,8 @@ from serving_runs import publish
 from features.console import run_command
 from features.settings import Settings
 from serving import jobs as command
-from serving.export_request import ExportRequest
 from serving.jobs import Bench, run_next_job
+from serving.schemas.export_request import ExportRequest
 from serving.state.jobs import ATTEMPTS_MAX, Job, LostJobError, Order
 
 
@@ -51,7 +51,7 @@ def interrupted(error: BaseException) -> Iterator[None]:
         raise error
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("serving.export_files.replace_durably", fail)
+        patched.setattr("serving.exports.files.replace_durably", fail)
         yield
 
 

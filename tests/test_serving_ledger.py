@@ -12,9 +12,9 @@ from features.ledger import list_files, read_rows, read_run
 from features.settings import Layout, Settings
 from features.snapshot import days_since_epoch
 from serving.environment import Environment
-from serving.ledger import keep_run
 from serving.score import open_request, run_scoring
-from serving.sqlite_store import SqliteStore
+from serving.scoring.ledger import keep_run
+from serving.store.sqlite_store import SqliteStore
 from training.context import open_context
 from training.ledger import ledger_report
 from training.ledger_report import churn_line

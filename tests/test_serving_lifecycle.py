@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from features.settings import ChangeSettings
-from serving.change_schemas import EventName
-from serving.lifecycle import EVENTS, DueItem, Said, begin, changed_names, follow, settle_band
+from serving.changes.lifecycle import EVENTS, DueItem, Said, begin, changed_names, follow, settle_band
+from serving.schemas.changes import EventName
 
 CUTS = (0.16, 0.24)
 

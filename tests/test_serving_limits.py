@@ -16,14 +16,14 @@ from serving_runs import publish
 from starlette.testclient import TestClient
 
 from serving.api import create_app
-from serving.buckets import BURST_SECONDS, Bucket, Rate, full
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.limiter import Limiter
 from serving.state.database import State, StateBusyError
 from serving.state.keys import Key, Keys
 from serving.state.leases import Lease, Leases
 from serving.state.migrate import make
+from serving.web.buckets import BURST_SECONDS, Bucket, Rate, full
+from serving.web.limiter import Limiter
 
 
 @pytest.fixture

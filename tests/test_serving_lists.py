@@ -13,7 +13,7 @@ from features.slots import KINDS, Slot, pack_slots, unpack_slots
 from features.snapshot import Snapshot
 from models.recommender.baselines import Popular
 from models.recommender.material import build_material
-from serving.lists import (
+from serving.scoring.lists import (
     ListMaker,
     build_item_cards,
     denied_ids,
@@ -22,7 +22,7 @@ from serving.lists import (
     pack_purchases,
     unnamed,
 )
-from serving.store import Item
+from serving.store.records import Item
 
 TABLE = pd.DataFrame(
     [

@@ -15,13 +15,13 @@ from test_serving_api import open_client
 
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.live import LiveRuns
-from serving.overlay_run import OverlaidRun
-from serving.problems import ProblemError
 from serving.state.database import State
 from serving.state.migrate import make
 from serving.state.overlays import Laid, Overlays, Rescored
-from serving.store import RunGoneError
+from serving.store.errors import RunGoneError
+from serving.store.overlay_run import OverlaidRun
+from serving.web.live import LiveRuns
+from serving.web.problems import ProblemError
 
 
 @asynccontextmanager

@@ -14,12 +14,12 @@ from starlette.testclient import TestClient
 
 from features.settings import Layout
 from serving.api import create_app
-from serving.calls import Call
 from serving.environment import Environment
-from serving.logs import JsonFormatter, RequestLog, json_logging
 from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.migrate import make
+from serving.web.calls import Call
+from serving.web.logs import JsonFormatter, RequestLog, json_logging
 from serving.worker import Tally
 
 CANARY = "canary-3141"
@@ -150,15 +150,15 @@ def test_warnings_have_the_same_form(monkeypatch: pytest.MonkeyPatch) -> None:
     written = io.BytesIO()
     monkeypatch.setattr(sys, "stderr", io.TextIOWrapper(written, write_through=True))
     with json_logging():
-        logging.getLogger("serving.guard").warning("keys: %s", "one\ntwo\x1b[31m\x7f\x9b")
-        logging.getLogger("serving.guard").info("too little to tell")
+        logging.getLogger("serving.web.guard").warning("keys: %s", "one\ntwo\x1b[31m\x7f\x9b")
+        logging.getLogger("serving.web.guard").info("too little to tell")
     assert written.getvalue().count(b"\n") == 1
     assert written.getvalue().isascii()
     assert b"\x7f" not in written.getvalue()
     (line,) = lines(written)
-    assert (line["level"], line["logger"]) == ("warning", "serving.guard")
+    assert (line["level"], line["logger"]) == ("warning", "serving.web.guard")
     assert line["event"] == "keys: one\ntwo\x1b[31m\x7f\x9b"
-    logging.getLogger("serving.guard").warning("outside of the block")
+    logging.getLogger("serving.web.guard").warning("outside of the block")
     assert written.getvalue() == b""
 
 

@@ -21,7 +21,7 @@ from serving.environment import Environment, EnvironmentSettingError
 from serving.state.database import State, StateGoneError
 from serving.state.keys import Keys
 from serving.state.migrate import make
-from serving.store import StoreError
+from serving.store.errors import StoreError
 
 ROOT = Path(__file__).parents[1]
 

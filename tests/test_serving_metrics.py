@@ -15,14 +15,14 @@ from serving_runs import publish
 from starlette.testclient import TestClient
 
 from serving.api import create_app
-from serving.calls import Call
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.metrics import FOLDER_VARIABLE, Metrics
 from serving.server import prepare_metrics
 from serving.state.migrate import make
 from serving.state.tables import DELIVERIES, ENDPOINTS, INBOX
 from serving.state.webhooks import Webhooks
+from serving.web.calls import Call
+from serving.web.metrics import FOLDER_VARIABLE, Metrics
 
 ROOT = Path(__file__).parents[1]
 
@@ -109,9 +109,9 @@ def test_without_a_run_there_are_metrics_too(tmp_path: Path) -> None:
 
 COUNTING = """
 import sys, time
-from serving.calls import Call
+from serving.web.calls import Call
 from serving.databases import open_state
-from serving.metrics import Metrics
+from serving.web.metrics import Metrics
 metrics = Metrics()
 for _ in range(int(sys.argv[1])):
     metrics.note(Call("r", "GET", "/x", 200, 0.002, None))

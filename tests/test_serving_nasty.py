@@ -16,12 +16,12 @@ from serving_runs import publish
 from test_serving_server import children, serving
 
 from features.settings import Layout
-from serving.hook_sources import HookSources
-from serving.problems import MEDIA_TYPE
-from serving.schemas import Problem
+from serving.inbound.hook_sources import HookSources
+from serving.schemas.base import Problem
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.migrate import make
+from serving.web.problems import MEDIA_TYPE
 
 CALLS_MIN = 1_900
 

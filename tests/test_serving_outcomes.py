@@ -10,10 +10,10 @@ from serving_shop import make_orders, write_history
 
 from features.difference import share_difference, share_interval
 from features.settings import Settings
+from serving.audiences.outcomes import keep_members, measure
 from serving.environment import Environment
 from serving.jobs import Bench
-from serving.outcome_schemas import ListExports as ListExportsShape
-from serving.outcomes import keep_members, measure
+from serving.schemas.outcomes import ListExports as ListExportsShape
 from serving.state.list_exports import ListExport, ListExports
 from serving.worker import Worker
 

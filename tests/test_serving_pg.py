@@ -23,12 +23,13 @@ from test_serving_main import free_port, read, status
 from serving.api import create_app
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.pg_address import PgAddress
-from serving.pg_engine import open_engine
-from serving.pg_store import PgStore
 from serving.state.keys import Keys
 from serving.state.migrate import make
-from serving.store import Item, PublishError, RunGoneError, StoreError
+from serving.store.errors import PublishError, RunGoneError, StoreError
+from serving.store.pg_address import PgAddress
+from serving.store.pg_engine import open_engine
+from serving.store.pg_store import PgStore
+from serving.store.records import Item
 
 ROOT = Path(__file__).parents[1]
 

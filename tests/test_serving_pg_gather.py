@@ -5,8 +5,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from serving.pg_gather import Gatherer
-from serving.store import StoredRow, StoreError
+from serving.store.errors import StoreError
+from serving.store.pg_gather import Gatherer
+from serving.store.records import StoredRow
 
 
 class Source:

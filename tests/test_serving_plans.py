@@ -10,9 +10,9 @@ from serving_runs import COMPLETE
 from starlette.testclient import TestClient
 
 from features.settings import CampaignSettings, Settings, ShopSettings
-from serving.campaigns import usual_margin
-from serving.plan_request import PlanShape
-from serving.schemas import Problem
+from serving.audiences.campaigns import usual_margin
+from serving.schemas.base import Problem
+from serving.schemas.plan_request import PlanShape
 
 # As in tests/test_features_profit.py: value_at_risk is churn x spend, so spends are 200, 200, 10 and 420.
 FOUR: dict[str, dict[str, Any]] = {

@@ -10,8 +10,8 @@ from export_shop import bearer, export, fetched, know_people, open_api, open_ben
 from serving_runs import COMPLETE, stored_row
 from starlette.testclient import TestClient
 
+from serving.exports.platforms import PLATFORMS, Bodies, changes_to_send, score_attributes
 from serving.jobs import Bench
-from serving.platforms import PLATFORMS, Bodies, changes_to_send, score_attributes
 from serving.state.jobs import Order
 from serving.state.last_sent import LastSent
 
@@ -124,7 +124,7 @@ def test_a_job_that_failed_or_was_stopped_told_nothing(
 
     bench.jobs.add(Order("", {"audience": "at-risk", "profile": "braze"}, False, "braze:at-risk"))
     with monkeypatch.context() as broken:
-        broken.setattr("serving.export_files.replace_durably", fail)
+        broken.setattr("serving.exports.files.replace_durably", fail)
         assert [job.status for job in run_jobs(bench)] == ["failed"]
     assert LastSent(bench.state, "braze:at-risk").read(["a", "b"]) == {}
     assert set(sent(client, bench)) == {"a", "b"}

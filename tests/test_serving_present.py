@@ -7,7 +7,7 @@ from serving_runs import meta
 
 from features.slots import Slot
 from serving.present import RunView
-from serving.store import Item, RunMeta
+from serving.store.records import Item, RunMeta
 from serving.wording import Wording
 
 ITEMS = {0: Item(item_no=0, product_id="beans")}

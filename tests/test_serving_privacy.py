@@ -31,17 +31,17 @@ from starlette.testclient import TestClient
 from features.console import run_command
 from features.history import History
 from features.suppression import read_suppressed
+from serving.audiences.control_group import ControlGroup
 from serving.backup import back_up
-from serving.backup_files import BackupError, verified
-from serving.control_group import ControlGroup
+from serving.backups.files import BackupError, verified
 from serving.environment import Environment
 from serving.fold import fold_inbox
+from serving.people.runner import Office, run_next_request
 from serving.privacy import _command
-from serving.privacy_runner import Office, run_next_request
-from serving.privacy_schemas import PrivacyRequestShape
+from serving.schemas.privacy import PrivacyRequestShape
 from serving.state.inbox import Inbox, Incoming
 from serving.state.privacy import PrivacyRequests
-from serving.store import Member, RunMeta
+from serving.store.records import Member, RunMeta
 
 PATH = "/v1/privacy/requests"
 SECRETS = (CANARY, json.dumps(CANARY)[1:-1], "canary@example.com", "491701234567")
@@ -340,7 +340,7 @@ def test_killed_at_any_step_it_is_run_again(
     steps = ("erase_exports", "forget_in_history", "forget_identities", "forget_in_tables", "write_index")
     for name in steps:
         with monkeypatch.context() as patched:
-            patched.setattr(f"serving.erasure.{name}", _stop)
+            patched.setattr(f"serving.people.erasure.{name}", _stop)
             with pytest.raises(SystemExit):
                 _tried(office)
     with monkeypatch.context() as patched:

@@ -11,12 +11,12 @@ from serving_runs import meta, stored_row
 from serving_shop import AS_OF, HEADLINE_DAYS, fit_champions, make_orders, register, write_history
 
 from models.baselines import RecencyChurn
-from serving.bucket_scores import NoNumberError
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.publish_gate import GateError, check_like_the_last, check_numbers
 from serving.score import open_request, run_scoring
-from serving.sqlite_store import SqliteStore
+from serving.scoring.bucket_scores import NoNumberError
+from serving.scoring.publish_gate import GateError, check_like_the_last, check_numbers
+from serving.store.sqlite_store import SqliteStore
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")

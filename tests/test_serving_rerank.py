@@ -3,8 +3,8 @@
 import pytest
 
 from features.slots import Slot
-from serving.rerank import Objective, reorder
-from serving.store import Item
+from serving.offers.rerank import Objective, reorder
+from serving.store.records import Item
 
 
 def item(number: int, category: str | None, subcategory: str | None, **figures: float) -> Item:

@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from features.rfm import RfmScheme, shopify_2021
 from features.settings import RiskSettings
-from serving.horizons import churn_horizons, days_until
-from serving.risk import risk_cuts
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
-from serving.run_scores import RunLabels, complete_scores
+from serving.scoring.horizons import churn_horizons, days_until
+from serving.scoring.risk import risk_cuts
+from serving.scoring.run_scores import RunLabels, complete_scores
 
 LABELS = RunLabels(
     as_of=date(2026, 7, 1),

@@ -8,12 +8,12 @@ from pathlib import Path
 from serving_runs import COMPLETE
 
 from serving.api import create_app
-from serving.csv_export import SCORE_NAMES
 from serving.environment import Environment
+from serving.exports.member_csv import SCORE_NAMES
 from serving.openapi import describe
 from serving.rows import CLV_HORIZONS_DAYS, COLUMNS, HORIZONS_DAYS, NAMES, NULL_REASONS, STORED_NAMES
-from serving.run_scores import NULL_REASON_OF
-from serving.schemas import Score
+from serving.schemas.customers import Score
+from serving.scoring.run_scores import NULL_REASON_OF
 
 ROOT = Path(__file__).parents[1]
 FORBIDDEN = {

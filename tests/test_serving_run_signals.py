@@ -11,8 +11,8 @@ from features.history import STORED_SCHEMAS, GenerationWriter, History
 from features.owned import Purchase, pack_owned
 from features.settings import Layout
 from features.snapshot import Snapshot, days_since_epoch
-from serving.lifecycle import DueItem
-from serving.run_signals import due_items, read_clicks
+from serving.changes.lifecycle import DueItem
+from serving.changes.run_signals import due_items, read_clicks
 
 AS_OF = date(2026, 11, 22)
 CLICKS = [

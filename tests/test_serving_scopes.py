@@ -9,7 +9,7 @@ from serving_runs import publish
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving.scopes import PUBLIC, ScopedRoute, needs
+from serving.web.scopes import PUBLIC, ScopedRoute, needs
 
 
 @pytest.fixture(scope="module")

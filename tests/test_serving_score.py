@@ -25,21 +25,23 @@ from features.snapshot import Snapshot, days_since_epoch
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe
 from models.recommender.contract import LIST_COLUMNS
 from serving.api import create_app
-from serving.csv_export import STORED_CELLS, MemberCells
-from serving.csv_lines import plain_lines
+from serving.changes.lifecycle import EVENTS
 from serving.databases import open_store
 from serving.demo import example_calls
 from serving.environment import Environment
 from serving.explain import UnknownCustomerError, explain
-from serving.lifecycle import EVENTS
+from serving.exports.csv_lines import plain_lines
+from serving.exports.member_csv import STORED_CELLS, MemberCells
 from serving.present import RunView
 from serving.registry import RegistryError
 from serving.rows import NAMES
 from serving.score import ScoreError, open_request, run_scoring, summary
-from serving.sqlite_store import SqliteStore
 from serving.state.database import State
 from serving.state.tables import CHANGES
-from serving.store import LINE, PublishError, ScoreRun, ScoreStore
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.errors import PublishError
+from serving.store.records import LINE
+from serving.store.sqlite_store import SqliteStore
 from serving.wording import Wording
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.

@@ -10,7 +10,7 @@ from segment_shop import publish_customers
 from features.settings import Layout
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.segment_history import keep_sizes, live_run_before
+from serving.segments.history import keep_sizes, live_run_before
 from serving.state.database import State
 from serving.state.migrate import make
 from serving.state.segments import Segments

@@ -9,8 +9,8 @@ from serving_runs import meta
 
 from features.condition_text import FilterError
 from serving.segment_page import generated, written_anew
-from serving.segment_presets import PRESETS
-from serving.segment_words import SEGMENTS, compile_segment
+from serving.segments.presets import PRESETS
+from serving.segments.words import SEGMENTS, compile_segment
 
 PAGE = (Path(__file__).parents[1] / "docs/segments.md").read_text(encoding="utf-8")
 EXAMPLES = re.findall(r"```segment\n(.+?)\n```", PAGE)

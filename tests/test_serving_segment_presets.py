@@ -12,10 +12,10 @@ from features.build import build_features, build_shop_facts, read_parts
 from features.history import History
 from features.settings import Layout, Settings
 from features.snapshot import Snapshot
-from serving.segment_presets import BY_SLUG, PRESETS, preset_text
-from serving.segment_words import compile_segment
-from serving.sqlite_store import SqliteStore
-from serving.store import ScoreRun
+from serving.segments.presets import BY_SLUG, PRESETS, preset_text
+from serving.segments.words import compile_segment
+from serving.store.contract import ScoreRun
+from serving.store.sqlite_store import SqliteStore
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")

@@ -14,16 +14,17 @@ from random_segments import CUT, PRODUCTS, random_customer, random_segment
 from segment_shop import NUMBERS, publish_customers
 
 from features.settings import Layout
-from serving.control_group import ControlGroup
+from serving.audiences.control_group import ControlGroup
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.erasure import Places
-from serving.segment_words import SEGMENTS, compile_segment
+from serving.people.erasure import Places
+from serving.people.subject_access import write_access
+from serving.segments.traits import TRAIT_NAMES
+from serving.segments.words import SEGMENTS, compile_segment
 from serving.state.database import State
 from serving.state.migrate import make
-from serving.store import ScoreRun, ScoreStore, SegmentOrder, SegmentPlace
-from serving.subject_access import write_access
-from serving.traits import TRAIT_NAMES
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.records import SegmentOrder, SegmentPlace
 
 Ask = Callable[[Coroutine[Any, Any, Any]], Any]
 CUTS = {name: [CUT] * 19 for name in NUMBERS}

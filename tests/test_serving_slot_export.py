@@ -12,8 +12,8 @@ from slot_shop import CUSTOMERS, SlotShop, make_slot_shop
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving.csv_lines import CHUNK_ROWS
-from serving.slot_columns import ITEM_COLUMNS, ITEMS_MAX, item_header
+from serving.exports.csv_lines import CHUNK_ROWS
+from serving.offers.slot_columns import ITEM_COLUMNS, ITEMS_MAX, item_header
 
 URL = "/v1/recommendations/export.csv"
 

@@ -9,7 +9,8 @@ from slot_shop import SlotShop, make_slot_shop
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from serving.schemas import Problem, Recommendations
+from serving.schemas.base import Problem
+from serving.schemas.offers import Recommendations
 
 
 @pytest.fixture(scope="module")

@@ -16,8 +16,8 @@ from features.owned import Purchase, pack_owned
 from features.slots import CUSTOMER_KINDS, SHOWN_KINDS, Slot, pack_slots
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.slot_choice import FILLED_KINDS, Choice, Rules, choose_lists
-from serving.store import Item
+from serving.offers.slot_choice import FILLED_KINDS, Choice, Rules, choose_lists
+from serving.store.records import Item
 
 NOBODY = "nobody"
 

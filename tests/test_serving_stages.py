@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.shop_cuts import ShopCuts
-from serving.stages import STAGES, StageCuts, lifecycle_stage, loyal_from_orders
+from serving.scoring.shop_cuts import ShopCuts
+from serving.scoring.stages import STAGES, StageCuts, lifecycle_stage, loyal_from_orders
 
 # Half of the shop's gaps fit into 20 days, 95 % into 60; after 200 days nobody comes back; 8 orders are many.
 CUTS = StageCuts(usual_gap_days=20.0, fully_churned_days=200.0, loyal_from_orders=8)

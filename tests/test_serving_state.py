@@ -16,12 +16,12 @@ from features.errors import UserError
 from features.settings import Layout
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.pg_address import AddressError, PgAddress
 from serving.state.database import State, StateBusyError, StateError
 from serving.state.keys import Keys
 from serving.state.migrate import make, migrate
 from serving.state.overlays import Overlays
 from serving.state.tables import METADATA
+from serving.store.pg_address import AddressError, PgAddress
 
 MIGRATIONS = Path(serving.state.migrate.__file__).with_name("migrations")
 REVISIONS = sorted(script.revision for script in ScriptDirectory(str(MIGRATIONS)).walk_revisions())

@@ -22,20 +22,11 @@ from features.slots import pack_slots
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.rows import STORED_NAMES
-from serving.sqlite_run import SqliteRun
-from serving.sqlite_store import SqliteStore
-from serving.store import (
-    LINE,
-    AudienceCounts,
-    Item,
-    MatchingItems,
-    NoRunError,
-    PublishError,
-    RunGoneError,
-    ScoreRun,
-    ScoreStore,
-    StoreError,
-)
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.errors import NoRunError, PublishError, RunGoneError, StoreError
+from serving.store.records import LINE, AudienceCounts, Item, MatchingItems
+from serving.store.sqlite_run import SqliteRun
+from serving.store.sqlite_store import SqliteStore
 
 Ask = Callable[[Coroutine[Any, Any, Any]], Any]
 

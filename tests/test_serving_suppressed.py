@@ -20,10 +20,10 @@ from features.person_keys import customer_key, read_pepper
 from features.report import Report
 from features.settings import Layout
 from features.sources import Request
-from serving.address_index import write_index
-from serving.hook_sources import HookSources
-from serving.privacy_runner import Office
-from serving.schemas import Prediction
+from serving.inbound.hook_sources import HookSources
+from serving.people.address_index import write_index
+from serving.people.runner import Office
+from serving.schemas.customers import Prediction
 from serving.state.tables import KEYS
 
 PATH = "/v1/privacy/requests"

@@ -12,12 +12,12 @@ from serving_shop import fit_champions, make_orders, register, write_history
 
 from features.settings import Layout
 from features.snapshot import Snapshot, days_since_epoch
-from serving.segment_presets import PRESETS, preset_text
-from serving.segment_words import compile_segment
-from serving.sqlite_store import SqliteStore
-from serving.store import ScoreRun
-from serving.trait_rows import TraitTable, read_purchases, read_sold_products
-from serving.traits import ATTRIBUTES
+from serving.segments.presets import PRESETS, preset_text
+from serving.segments.trait_rows import TraitTable, read_purchases, read_sold_products
+from serving.segments.traits import ATTRIBUTES
+from serving.segments.words import compile_segment
+from serving.store.contract import ScoreRun
+from serving.store.sqlite_store import SqliteStore
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")

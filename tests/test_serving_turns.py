@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 
-from serving.turns import Turns
+from serving.web.turns import Turns
 
 
 async def parts(name: bytes, made: list[bytes], *, count: int = 3) -> AsyncIterator[bytes]:

@@ -9,8 +9,8 @@ from serving_runs import meta
 
 from features.holes import Hole
 from features.settle import BasisNote
-from serving.store import ChampionCard, RunMeta
-from serving.warnings import FEW_CUSTOMERS, run_warnings
+from serving.scoring.warnings import FEW_CUSTOMERS, run_warnings
+from serving.store.records import ChampionCard, RunMeta
 
 GOOD = {"lapsed": [False] * FEW_CUSTOMERS}
 

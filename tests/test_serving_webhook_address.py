@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serving.webhook_address import AddressError, Rules, check_address, is_public, read_url
+from serving.outbound.webhook_address import AddressError, Rules, check_address, is_public, read_url
 
 HOSTILE = [
     # not https, or no URL

@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from serving.lifecycle import EVENTS
+from serving.changes.lifecycle import EVENTS
+from serving.outbound.webhook_sender import signed_headers, signing_secret
 from serving.state.deliveries import Delivery
 from serving.state.webhooks import Endpoint
-from serving.webhook_sender import signed_headers, signing_secret
 from serving.webhooks import KINDS
 
 PAGE = (Path(__file__).parent.parent / "docs/webhooks.md").read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ from webhook_shop import Receiver, Shop
 from werkzeug import Response
 
 from features.settings import ChangeSettings
-from serving.courier import Courier, Tally
+from serving.outbound.courier import Courier, Tally
 
 
 @pytest.fixture

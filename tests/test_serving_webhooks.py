@@ -15,10 +15,10 @@ from webhook_shop import Receiver, Shop
 from werkzeug import Request, Response
 
 from features.settings import ChangeSettings
-from serving.courier import Courier, Tally
+from serving.changes.lifecycle import EVENTS
 from serving.databases import open_state
 from serving.environment import Environment
-from serving.lifecycle import EVENTS
+from serving.outbound.courier import Courier, Tally
 from serving.state.deliveries import GIVE_UP_AFTER, WAITS_SECONDS, Deliveries
 from serving.state.webhooks import WebhookError
 

@@ -22,15 +22,15 @@ from serving.explain import explain
 from serving.fold import fold_inbox
 from serving.inbound.people import People
 from serving.inbound.segment import SOURCE, read_track
-from serving.overlay_run import OverlaidRun
 from serving.registry import RegistryError
-from serving.rescore_queue import RescoreQueue
 from serving.rows import STORED_NAMES
 from serving.score import open_request, run_scoring
+from serving.scoring.rescore_queue import RescoreQueue
 from serving.state.inbox import Inbox, Incoming
 from serving.state.overlays import Overlays
 from serving.state.tables import CHANGES
-from serving.store import RunMeta
+from serving.store.overlay_run import OverlaidRun
+from serving.store.records import RunMeta
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -309,7 +309,7 @@ def test_a_run_is_published_with_what_was_heard_while_it_was_made(
 def test_one_customer_who_cannot_be_scored_does_not_hold_up_the_others(
     shop: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    from serving.rescoring import Rescorer
+    from serving.scoring.rescoring import Rescorer
 
     scored = Rescorer.score
 

@@ -14,7 +14,7 @@ from features.settings import Layout
 from serving.environment import Environment
 from serving.rows import CLV_HORIZONS_DAYS
 from serving.score import open_request, run_scoring, summary
-from serving.worth import present_values, undiscounted
+from serving.scoring.worth import present_values, undiscounted
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")

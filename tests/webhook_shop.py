@@ -13,11 +13,11 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from features.settings import ChangeSettings, Layout
-from serving.courier import MASTER_FILE, Courier, Tally
-from serving.cursor import load_secret
+from serving.outbound.courier import MASTER_FILE, Courier, Tally
+from serving.outbound.webhook_sender import signing_secret
 from serving.state.tables import DELIVERIES
 from serving.state.webhooks import Endpoint, Webhooks
-from serving.webhook_sender import signing_secret
+from serving.web.cursor import load_secret
 
 
 class Clock:

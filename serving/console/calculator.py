@@ -7,8 +7,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from features.economics import GOOD_RATIO, Economics, economics
 from serving.console.numbers_typed import number_typed
 from serving.console.words import marked
-from serving.economics_request import Channel
-from serving.store import RunMeta
+from serving.schemas.economics_request import Channel
+from serving.store.records import RunMeta
 
 _TYPED: Final = ("clv", "cac", "spend", "new_customer_count", "conversion_rate")
 MISTAKES: Final = {

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from serving.console.figures import NOTHING
 from serving.console.words import METHODS, METRICS, TASKS
-from serving.store import RunMeta
+from serving.store.records import RunMeta
 
 _SIGNED: Final = "total_bias"
 

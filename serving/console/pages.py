@@ -12,9 +12,9 @@ from serving.console import charts, words
 from serving.console.figures import Figures
 from serving.console.tongues import LOCALES, NAMES, Tongue, tongue, tongue_of
 from serving.console.words import marked
-from serving.problems import NO_SCORES, ProblemError
 from serving.rows import HORIZONS_DAYS
-from serving.scopes import ScopedRoute
+from serving.web.problems import NO_SCORES, ProblemError
+from serving.web.scopes import ScopedRoute
 
 _HEADERS: Final = {
     "cache-control": "no-store",

@@ -10,19 +10,20 @@ from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
 from features.winback import FULLY_CHURNED_DEFAULT, Span, WinbackSchedule, winback_schedule
-from serving.audiences import AT_RISK
+from serving.audiences.named import AT_RISK
 from serving.console.calculator import CalculatorAsked, calculate, channel_economics
 from serving.console.lines import customer_line
 from serving.console.models import model_lines
 from serving.console.pages import PageRoute, page
 from serving.console.tongues import COOKIE, LOCALES, tongue_of
-from serving.context import context_of
-from serving.ids import id_in_path, read_id
+from serving.offers.slot_choice import choose_lists
 from serving.present import item_numbers
-from serving.problems import FieldError, malformed
-from serving.scopes import needs
-from serving.slot_choice import choose_lists
-from serving.store import AudienceCounts, ScoreRun
+from serving.store.contract import ScoreRun
+from serving.store.records import AudienceCounts
+from serving.web.context import context_of
+from serving.web.ids import id_in_path, read_id
+from serving.web.problems import FieldError, malformed
+from serving.web.scopes import needs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -6,14 +6,14 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from serving.audiences import find_audience
+from serving.audiences.named import find_audience
 from serving.console.numbers_typed import number_typed
 from serving.console.pages import PageRoute, page
 from serving.console.words import marked
-from serving.context import context_of
-from serving.plan_request import PlanRequest, campaign_of, read_plan_request
-from serving.problems import ProblemError
-from serving.scopes import caller_of, needs
+from serving.schemas.plan_request import PlanRequest, campaign_of, read_plan_request
+from serving.web.context import context_of
+from serving.web.problems import ProblemError
+from serving.web.scopes import caller_of, needs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

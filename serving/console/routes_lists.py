@@ -6,17 +6,18 @@ from fastapi import APIRouter, Query, Request, Response
 
 from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
-from serving.audiences import find_audience
+from serving.audiences.named import find_audience
 from serving.console.lines import customer_line
 from serving.console.pages import PageRoute, page
 from serving.console.tongues import tongue_of
 from serving.console.words import marked
-from serving.context import Context, context_of
-from serving.cursor import Cursor, refused
-from serving.overlay_run import OverlaidRun
-from serving.scopes import needs
-from serving.segment_words import compile_segment
-from serving.store import RunGoneError, SegmentOrder, SegmentPlace, StoredRow
+from serving.segments.words import compile_segment
+from serving.store.errors import RunGoneError
+from serving.store.overlay_run import OverlaidRun
+from serving.store.records import SegmentOrder, SegmentPlace, StoredRow
+from serving.web.context import Context, context_of
+from serving.web.cursor import Cursor, refused
+from serving.web.scopes import needs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -6,16 +6,16 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
 from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
-from serving.baskets import BUNDLE
 from serving.console.pages import PageRoute, page
 from serving.console.tongues import tongue_of
-from serving.context import Context, context_of
-from serving.ids import is_id
-from serving.overlay_run import OverlaidRun
+from serving.offers.baskets import BUNDLE
+from serving.offers.rerank import DEPTH, STORED_ORDER, Order, reorder_lists
+from serving.offers.slot_choice import NO_RULES, Rules, choose_lists, filter_slots
 from serving.present import item_numbers
-from serving.rerank import DEPTH, STORED_ORDER, Order, reorder_lists
-from serving.scopes import needs
-from serving.slot_choice import NO_RULES, Rules, choose_lists, filter_slots
+from serving.store.overlay_run import OverlaidRun
+from serving.web.context import Context, context_of
+from serving.web.ids import is_id
+from serving.web.scopes import needs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -9,19 +9,19 @@ from fastapi.responses import RedirectResponse
 from features.condition_completion import complete, values_wanted
 from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
-from serving.answers import json_answer
-from serving.bodies import read_json
 from serving.console.pages import PageRoute, page
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.tongues import tongue_of
-from serving.context import Context, context_of
-from serving.overlay_run import OverlaidRun
-from serving.problems import ProblemError
-from serving.scopes import caller_of, needs
-from serving.segment_desk import compiled
-from serving.segment_schemas import BegunText, NewSegment, read_body
-from serving.segment_words import MEANINGS, SEGMENTS, compile_segment
-from serving.store import SegmentOrder
+from serving.schemas.segments import BegunText, NewSegment, read_body
+from serving.segments.desk import compiled
+from serving.segments.words import MEANINGS, SEGMENTS, compile_segment
+from serving.store.overlay_run import OverlaidRun
+from serving.store.records import SegmentOrder
+from serving.web.answers import json_answer
+from serving.web.bodies import read_json
+from serving.web.context import Context, context_of
+from serving.web.problems import ProblemError
+from serving.web.scopes import caller_of, needs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

@@ -12,9 +12,9 @@ from serving.console.pages import PageRoute, page
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.setup_desk import SUFFIXES, SetupDesk, SetupError, can_train
 from serving.console.words import marked
-from serving.context import context_of
-from serving.scopes import needs
 from serving.setup_run import STEPS
+from serving.web.context import context_of
+from serving.web.scopes import needs
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
 

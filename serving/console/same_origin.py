@@ -7,7 +7,7 @@ from fastapi import Request
 from starlette.datastructures import FormData
 from starlette.exceptions import HTTPException
 
-from serving.problems import ProblemError
+from serving.web.problems import ProblemError
 
 _PARTS_MAX: Final = 2_000
 

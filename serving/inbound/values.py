@@ -9,7 +9,7 @@ from decimal import Decimal, InvalidOperation
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from serving.ids import CONTROL_CHARACTERS, ID_LENGTH_MAX
+from serving.web.ids import CONTROL_CHARACTERS, ID_LENGTH_MAX
 
 MONEY_SCALE: Final = 10_000
 QUANTITY_SCALE: Final = 1_000

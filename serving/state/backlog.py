@@ -11,7 +11,7 @@ from serving.state.inbox import ASIDE, WAITING
 from serving.state.jobs import UNFINISHED
 from serving.state.overlays import read_position, rescored_position
 from serving.state.tables import DELIVERIES, ENDPOINTS, INBOX, JOBS, PRIVACY_REQUESTS
-from serving.store import RunMeta
+from serving.store.records import RunMeta
 
 COUNTED_MAX: Final = 10_000
 

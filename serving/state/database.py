@@ -16,9 +16,9 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from features.errors import UserError
 from features.settings import Layout
-from serving.pg_address import PgAddress
-from serving.pg_engine import first_line
 from serving.state.places import WAIT_MS, PgPlace, Place, SqlitePlace
+from serving.store.pg_address import PgAddress
+from serving.store.pg_engine import first_line
 
 _FILE = "state.sqlite"
 _MARK = "keys-were-made"

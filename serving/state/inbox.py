@@ -14,10 +14,10 @@ import sqlalchemy as sa
 from pydantic import TypeAdapter
 
 from features.messages import Event, Message, Order, OrderWord
-from serving.parts import in_parts
 from serving.state.database import State
 from serving.state.suppressions import Suppressions
 from serving.state.tables import INBOX, INBOX_PURCHASES
+from serving.store.parts import in_parts
 
 WAITING, FOLDED, ASIDE = "waiting", "folded", "aside"
 # Databases bound the values of one statement.

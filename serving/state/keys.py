@@ -9,9 +9,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from serving.scope_names import GRANTED_BY_ADMIN
 from serving.state.database import State, StateError
 from serving.state.tables import KEYS
+from serving.web.scope_names import GRANTED_BY_ADMIN
 
 KEY_PREFIX = "regulars_"
 CALLS_PER_MINUTE = 60_000

@@ -10,9 +10,9 @@ from typing import Any, Final
 
 import sqlalchemy as sa
 
-from serving.parts import in_parts
 from serving.state.database import State
 from serving.state.tables import JOBS, LAST_SENT
+from serving.store.parts import in_parts
 
 Attributes = dict[str, Any]
 _ROWS_AT_ONCE: Final = 5_000

@@ -4,9 +4,9 @@ from typing import NamedTuple
 
 import sqlalchemy as sa
 
-from serving.buckets import Bucket, Rate, full
 from serving.state.database import State
 from serving.state.tables import BUCKETS
+from serving.web.buckets import Bucket, Rate, full
 
 # Who waits here holds up the calls of a key.
 _WAIT_MS = 500

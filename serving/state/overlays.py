@@ -16,7 +16,7 @@ import sqlalchemy as sa
 
 from serving.state.database import State
 from serving.state.tables import OVERLAYS, POSITIONS
-from serving.store import StoredRow
+from serving.store.records import StoredRow
 
 _COUNTER = "overlays"
 _SUPERSEDED_KEPT = timedelta(hours=1)

@@ -13,8 +13,8 @@ import sqlalchemy as sa
 from sqlalchemy import event
 from sqlalchemy.pool import NullPool
 
-from serving.pg_address import PgAddress
-from serving.pg_engine import LOCKS, STATE_LOCK, open_engine
+from serving.store.pg_address import PgAddress
+from serving.store.pg_engine import LOCKS, STATE_LOCK, open_engine
 
 WAIT_MS = "regulars_wait_ms"
 _READS = "regulars_reads"

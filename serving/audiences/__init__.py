@@ -1,0 +1,1 @@
+"""Named lists: their members, control groups, plans and outcomes."""

@@ -1,0 +1,119 @@
+"""The plan of a campaign to a named list: its members as `features.profit` takes them, kept for a run."""
+
+import asyncio
+import weakref
+from collections import OrderedDict
+from collections.abc import Sequence
+from typing import Final, Literal, NamedTuple
+
+from features.profit import Campaign, Plan, Prospect, plan_contacts
+from features.settings import Settings
+from features.suppression import Suppressed
+from serving.audiences.named import Audience, Listed
+from serving.store.overlay_run import OverlaidRun
+from serving.store.records import RunMeta
+
+MarginSource = Literal["call", "basis", "shop", "campaign"]
+_NAMES: Final = (
+    "customer_id",
+    "churn_probability",
+    "value_at_risk",
+    "spend_if_order_low",
+    "spend_if_order_high",
+    "email_consent",
+)
+_ROWS_AT_ONCE: Final = 500
+_KEPT_MAX: Final = 2
+
+
+class Reached(NamedTuple):
+    """The members of a list who may be contacted, and how many of it may not or have no score.
+
+    `unknown_consent_count` of the prospects have not said whether they may be mailed: they are kept.
+    """
+
+    prospects: Sequence[Prospect]
+    control_group_count: int
+    unknown_consent_count: int
+    unscored_count: int
+
+
+class _Kept(NamedTuple):
+    run: "weakref.ref[OverlaidRun]"
+    through: int
+    suppressed: Suppressed
+    reached: Reached
+
+
+class Planner:
+    """Plans campaigns, one at a time, in a thread: nobody else waits for one.
+
+    What a plan needs of a list is read once a run, and again when somebody was scored or suppressed since.
+    """
+
+    def __init__(self) -> None:
+        self._kept: OrderedDict[str, _Kept] = OrderedDict()
+        self._turn = asyncio.Lock()
+
+    async def plan(self, audience: Audience, run: OverlaidRun, campaign: Campaign) -> tuple[Reached, Plan]:
+        """Return who can be contacted and whom it pays to; `audience` is a list of `run`."""
+        async with self._turn:
+            reached = await self._reached(audience, run)
+            return reached, await asyncio.to_thread(plan_contacts, reached.prospects, campaign)
+
+    async def _reached(self, audience: Audience, run: OverlaidRun) -> Reached:
+        kept = self._kept.pop(audience.slug, None)
+        through = run.through
+        if (
+            kept is None
+            or kept.run() is not run
+            or (kept.through, kept.suppressed) != (through, audience.suppressed)
+        ):
+            kept = _Kept(weakref.ref(run), through, audience.suppressed, await _read(audience))
+        self._kept[audience.slug] = kept
+        while len(self._kept) > _KEPT_MAX:
+            self._kept.popitem(last=False)
+        return kept.reached
+
+
+async def _read(audience: Audience) -> Reached:
+    prospects, held, unscored, unknown = list[Prospect](), 0, 0, 0
+    async for members in audience._replace(control="include").chunks(size=_ROWS_AT_ONCE, names=_NAMES):
+        for member in members:
+            if member.control_group:
+                held += 1
+                continue
+            prospect = _prospect(member)
+            if prospect is None:
+                unscored += 1
+                continue
+            prospects.append(prospect)
+            unknown += member.row[5] is None
+    prospects.sort()
+    return Reached(prospects, held, unknown, unscored)
+
+
+def _prospect(member: Listed) -> Prospect | None:
+    """Return a member as a prospect; None without a churn probability or an expected spend.
+
+    `value_at_risk` is churn probability x spend if they order, within the headline horizon. The interval
+    of that spend is the one of the CLV horizon, as shares of its middle.
+    """
+    customer_id, churn, at_stake, low, high, _ = member.row
+    if churn is None or at_stake is None:
+        return None
+    # Who is sure to come is no reason to contact, whatever they spend.
+    spend = at_stake / churn if churn > 0.0 else 0.0
+    if low is None or high is None or low + high <= 0.0:
+        return Prospect(customer_id, churn, spend, spend, spend)
+    scale = 2.0 * spend / (low + high)
+    return Prospect(customer_id, churn, spend, low * scale, high * scale)
+
+
+def usual_margin(meta: RunMeta, settings: Settings) -> tuple[float, MarginSource]:
+    """Return the margin share of a run's money where a call names none, and whose word that is."""
+    if meta.clv_basis == "margin":
+        return 1.0, "basis"
+    if settings.shop.margin_share > 0.0:
+        return settings.shop.margin_share, "shop"
+    return settings.campaign.margin_share, "campaign"

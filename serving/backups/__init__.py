@@ -1,0 +1,1 @@
+"""Back-ups as folders, and the list of where they lie."""

@@ -1,0 +1,1 @@
+"""What changed between what was last said of a customer and what is known now."""

@@ -1,0 +1,1 @@
+"""Lists as files: CSV, Parquet and the bodies of platforms' calls."""

@@ -1,0 +1,1 @@
+"""Recommendations as a call asks for them: chosen, ordered, written in rows."""

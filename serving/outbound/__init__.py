@@ -1,0 +1,1 @@
+"""Webhooks on their way to receivers."""

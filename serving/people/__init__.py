@@ -1,0 +1,1 @@
+"""Persons and their rights: who is known, suppressed, given their data, erased."""

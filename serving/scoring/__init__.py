@@ -1,0 +1,1 @@
+"""Scoring: champions and a snapshot in, the rows of a run out."""

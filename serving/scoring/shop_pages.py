@@ -1,0 +1,192 @@
+"""What the console shows of a shop as a whole, made once a run and kept with it as JSON documents.
+
+    groups   the RFM groups and the grid of recency by frequency: how many, their share of customers and money
+    channels acquisition channels: how many customers, what they brought and are expected to bring, their cost
+    formula  the formula CLV of every RFM group, and where its lifespan comes from
+    retention, concentration, churned, clocks
+             what `make retention` says: rates and cohorts, who makes the sales, after how long a customer has
+             left for good, when categories are bought again
+    week     what the last seven days brought: who slipped, who came back, who is new
+
+Nobody's id stands in them.
+"""
+
+from dataclasses import asdict
+from typing import Any, Final
+
+import orjson
+import polars as pl
+
+from features.category_clocks import read_clocks
+from features.concentration import read_concentration
+from features.fully_churned import read_fully_churned
+from features.history import MONEY_SCALE, History
+from features.retention import read_retention
+from features.settings import Settings
+from features.shop_rfm import ShopRfm, read_rfm
+from features.snapshot import Snapshot
+from serving.store.records import RunMeta
+
+WEEK_DAYS: Final = 7
+_LAST: Final = 2
+_CHANNELS_SHOWN: Final = 50
+
+
+def shop_documents(
+    rows: pl.DataFrame, meta: RunMeta, *, history: History, snapshot: Snapshot, said: pl.DataFrame
+) -> dict[str, str]:
+    """Return the documents of a run by name; `rows` are its scores, `said` is `timelines.read_said`'s."""
+    documents = {
+        "groups": groups_document(rows, meta),
+        "channels": channels_document(rows, history.read("customers")),
+        "week": week_document(rows, meta, gaps=_last_gaps(history, snapshot), said=said),
+    }
+    return {name: orjson.dumps(document).decode() for name, document in documents.items()}
+
+
+def knowledge_documents(history: History, snapshot: Snapshot, settings: Settings) -> dict[str, str]:
+    """Return what a shop knows without a model, by name; the clocks are those of categories."""
+    found = {
+        "retention": asdict(read_retention(history, snapshot, settings=settings)),
+        "concentration": asdict(read_concentration(history, snapshot, settings=settings)),
+        "formula": formula_document(read_rfm(history, snapshot, settings=settings)),
+        "churned": asdict(read_fully_churned(history, snapshot)),
+        "clocks": [
+            asdict(clock) for clock in read_clocks(history, snapshot, kind="category", settings=settings)
+        ],
+    }
+    return {name: orjson.dumps(document).decode() for name, document in found.items()}
+
+
+def formula_document(found: ShopRfm) -> dict[str, Any]:
+    """Return average order value x frequency x lifespan of every group, all customers last."""
+    names = (
+        "segment",
+        "customer_count",
+        "buyer_count",
+        "order_count",
+        "revenue",
+        "average_order_value",
+        "purchase_frequency",
+        "customer_value",
+        "clv",
+    )
+    last = found.values[-1]
+    return {
+        "window_days": last.window_days,
+        "lifespan_years": last.lifespan.years,
+        "lifespan_source": last.lifespan.source,
+        "rows": [{name: getattr(row, name) for name in names} for row in found.values],
+    }
+
+
+def groups_document(rows: pl.DataFrame, meta: RunMeta) -> dict[str, Any]:
+    """Return every RFM group and every cell of the grid, the largest first; shares are of the whole shop."""
+    known = rows.filter(pl.col("rfm_segment").is_not_null())
+    days = (pl.lit(meta.as_of) - pl.col("last_order_at").dt.convert_time_zone(meta.time_zone).dt.date()).dt
+    money = float(known["historic_clv"].clip(0.0).sum())
+    described = [
+        pl.len().alias("customer_count"),
+        (pl.len() / known.height).round(6).alias("customer_share"),
+        pl.col("historic_clv").sum().round(2).alias("historic_clv"),
+        (pl.col("historic_clv").clip(0.0).sum() / money if money else pl.lit(None, pl.Float64))
+        .round(6)
+        .alias("money_share"),
+        pl.col("predicted_clv").sum().round(2).alias("predicted_clv"),
+        days.total_days().mean().round(1).alias("mean_silent_days"),
+        pl.col("email_consent").mean().round(6).alias("consent_share"),
+    ]
+    cell = ["rfm_recency", "rfm_frequency"]
+    return {
+        "groups": _listed(known.group_by("rfm_segment").agg(described), "rfm_segment"),
+        "cells": _listed(known.group_by(cell).agg(described), *cell),
+    }
+
+
+def channels_document(rows: pl.DataFrame, customers: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return acquisition channels, the largest first, unknown ones as null; money is a mean a customer."""
+    told = customers.select(
+        "customer_id",
+        "acquisition_channel",
+        (pl.col("acquisition_cost_minor") / MONEY_SCALE).alias("acquisition_cost"),
+    )
+    joined = rows.select("customer_id", "predicted_clv", "historic_clv").join(
+        told, on="customer_id", how="left"
+    )
+    found = joined.group_by("acquisition_channel").agg(
+        pl.len().alias("customer_count"),
+        pl.col("historic_clv").mean().round(2).alias("historic_clv"),
+        pl.col("predicted_clv").mean().round(2).alias("predicted_clv"),
+        pl.col("acquisition_cost").mean().round(2).alias("acquisition_cost"),
+        pl.col("acquisition_cost").count().alias("costed_count"),
+    )
+    largest = found.sort("customer_count", "acquisition_channel", descending=[True, False], nulls_last=True)
+    return largest.head(_CHANNELS_SHOWN).to_dicts()
+
+
+def _listed(table: pl.DataFrame, *names: str) -> list[dict[str, Any]]:
+    return table.sort("customer_count", *names, descending=[True, *(False for _ in names)]).to_dicts()
+
+
+def week_document(
+    rows: pl.DataFrame, meta: RunMeta, *, gaps: pl.DataFrame, said: pl.DataFrame
+) -> dict[str, Any]:
+    """Return what the seven days before the run brought.
+
+    `gaps` has `customer_id`, `silent_days` since the last order and `gap_days` before it (null after a single
+    order). Who slipped is at risk now and was not by what a run said a week or more ago; without such a run
+    the count is null.
+    """
+    new = gaps.filter(pl.col("silent_days") <= WEEK_DAYS)
+    lapsed = meta.lapsed_after_days
+    came_back = new.filter(pl.col("gap_days") > lapsed) if lapsed is not None else new.clear()
+    slipped = _slipped(rows, meta, said)
+    return {
+        "days": WEEK_DAYS,
+        "new_count": new["gap_days"].null_count(),
+        "returned_count": came_back.height,
+        "slipped_count": None if slipped is None else slipped.height,
+        "slipped_value": None if slipped is None else round(float(slipped["value_at_risk"].sum()), 2),
+    }
+
+
+def _slipped(rows: pl.DataFrame, meta: RunMeta, said: pl.DataFrame) -> pl.DataFrame | None:
+    """Return who is at risk now and was below the same cut at the newest run of a week or more ago."""
+    before = (
+        said.explode("scores", empty_as_null=False)
+        .unnest("scores")
+        .filter((pl.lit(meta.as_of) - pl.col("as_of")).dt.total_days() >= WEEK_DAYS)
+    )
+    if before.is_empty() or meta.high_from_probability is None:
+        return None
+    newest = before.filter(pl.col("as_of") == pl.col("as_of").max())
+    was_low = newest.filter(pl.col("churn_probability") < meta.high_from_probability)
+    at_risk = rows.filter(
+        pl.col("risk_band") == "high",
+        ~pl.col("lapsed").fill_null(value=False),
+        pl.col("email_consent").fill_null(value=True),
+    )
+    return at_risk.join(was_low, on="customer_id", how="semi")
+
+
+def _last_gaps(history: History, snapshot: Snapshot) -> pl.DataFrame:
+    parts = []
+    for bucket in range(history.manifest.bucket_count):
+        lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket])).filter(
+            ~pl.col("is_return"), pl.col("ordered_days") < snapshot.end_days
+        )
+        orders = lines.group_by("customer_id", "order_id").agg(pl.col("ordered_days").min())
+        last = pl.col("ordered_days").top_k(_LAST).sort(descending=True)
+        parts.append(
+            orders.group_by("customer_id")
+            .agg(last)
+            .select(
+                "customer_id",
+                (snapshot.end_days - pl.col("ordered_days").list.first()).alias("silent_days"),
+                (
+                    pl.col("ordered_days").list.first() - pl.col("ordered_days").list.get(1, null_on_oob=True)
+                ).alias("gap_days"),
+            )
+            .collect()
+        )
+    return pl.concat(parts)

@@ -1,0 +1,1 @@
+"""Where scores are kept: runs that are published whole, in SQLite or PostgreSQL."""
