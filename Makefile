@@ -65,8 +65,8 @@ grade: .venv/.training ## what published runs said, beside what came: [AS_OF=…
 churn-window: .venv/.training ## after how many silent days a customer is gone, and what 30, 60, 90, 180 would mean: [AS_OF=…]
 	@$(RUN) training.churn_window $(call given,as-of,$(AS_OF))
 
-rfm: .venv/.training ## RFM scores with their edges, the groups, and the formula CLV of each: [AS_OF=…] [PRESET=shopify_2021]
-	@$(RUN) features.rfm_report $(call given,as-of,$(AS_OF)) $(call given,preset,$(PRESET))
+rfm: .venv/.training ## RFM scores with their edges, the groups, the formula CLV of each: [AS_OF=…] [PRESET=…] [EVENT=…]
+	@$(RUN) features.rfm_report $(call given,as-of,$(AS_OF)) $(call given,preset,$(PRESET)) $(call given,event,$(EVENT))
 
 retention: .venv/.training ## churn, retention, monthly cohorts, who makes the sales, when things are bought again: [AS_OF=…]
 	@$(RUN) features.retention_report $(call given,as-of,$(AS_OF))

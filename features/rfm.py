@@ -1,11 +1,15 @@
 """RFM: scores for recency, frequency and money, and the names of what they make together.
 
-A scheme says what is scored, how (`features.rfm_scales`) and how the scores are named. Two are ready:
+A scheme says what is scored, how (`features.scales`) and how the scores are named. Two are ready:
 
 `quintile_11`   scores 1 to 5 by fifths over all history, and the eleven group names that Shopify uses
 `shopify_2021`  scores 1 to 3 over a window of a year: recency by parts of equal width of the window (0-4
                 months 3, 4-8 months 2, 8-12 months 1), frequency and money by thirds of the customers; their
                 sum, 3 to 9, makes three tiers
+`own`           as `[rfm.own]` of `regulars.toml` says; named by the eleven groups where each of the three has
+                five scores, else by three tiers of their sum
+
+Any event can be scored in an order's place (`scheme_of_event`): since when, how often, and its value.
 
 The eleven groups come from R and FM = (F + M) / 2:
 
@@ -23,12 +27,13 @@ scores: counted among the others, a shop's many sleepers would lift everybody el
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import narwhals as nw
 
-from features.rfm_scales import Axis, Edges, EqualWidth, Quantile, RfmError, find_edges, score_by
+from features.rfm_scales import Edges, find_edges, score_by
+from features.scales import Axis, EqualWidth, Quantile, RfmError, read_method, tier_cuts
 from features.settings import RfmSettings
 
 GROUPS: Final = (
@@ -45,9 +50,15 @@ GROUPS: Final = (
     "PROSPECTS",
 )
 TIERS: Final = ("top", "middle", "bottom")
-TIER_CUTS: Final = (5, 8)
 SCORES: Final = ("rfm_recency", "rfm_frequency", "rfm_monetary")
 _DIGITS_BIN_COUNT_MAX = 9
+_GROUP_SCORES: Final = 5
+_EVENT_COLUMNS: Final = {
+    "order_count": "event_count",
+    "spend_total": "value_total",
+    "order_count_in_window": "event_count_in_window",
+    "spend_in_window": "value_in_window",
+}
 
 Frame = nw.LazyFrame[Any]
 
@@ -60,16 +71,18 @@ class RfmScheme:
     `window_days`  24-hour days before the snapshot that the scores look at; None is all history
     `tier_cuts`    the least sums of scores of the tiers `middle` and `top`; None gives the eleven groups,
                    which need five scores on every axis
+    `subject`      what is counted: orders, or events of one type
     """
 
     name: str
     axes: tuple[Axis, Axis, Axis]
     window_days: int | None = None
     tier_cuts: tuple[int, int] | None = None
+    subject: str = "order"
 
     def __post_init__(self) -> None:
         counts = [axis.method.bin_count for axis in self.axes]
-        if self.tier_cuts is None and counts != [5, 5, 5]:
+        if self.tier_cuts is None and counts != [_GROUP_SCORES] * 3:
             raise RfmError(f"the eleven groups need five scores each, not {counts}; name tier_cuts instead")
 
     @property
@@ -89,8 +102,8 @@ class RfmScheme:
         return max(axis.method.bin_count for axis in self.axes)
 
 
-def quintile_11(_: int = 365) -> RfmScheme:
-    """Return the scheme of fifths and eleven groups, over all history; a window does not change it."""
+def quintile_11() -> RfmScheme:
+    """Return the scheme of fifths and eleven groups, over all history."""
     recency = Axis("recency_days", "rfm_recency", Quantile(5), low_is_best=True)
     frequency = Axis("order_count", "rfm_frequency", Quantile(5))
     return RfmScheme("quintile_11", (recency, frequency, Axis("spend_total", "rfm_monetary", Quantile(5))))
@@ -104,14 +117,33 @@ def shopify_2021(window_days: int = 365) -> RfmScheme:
         Axis("order_count_in_window", "rfm_frequency", Quantile(3)),
         Axis("spend_in_window", "rfm_monetary", Quantile(3)),
     )
-    return RfmScheme("shopify_2021", axes, window_days, TIER_CUTS)
+    return RfmScheme("shopify_2021", axes, window_days, tier_cuts([axis.method for axis in axes]))
 
 
-PRESETS: Final[dict[str, Callable[[int], RfmScheme]]] = {
-    "quintile_11": quintile_11,
-    "shopify_2021": shopify_2021,
+def own_scheme(settings: RfmSettings) -> RfmScheme:
+    """Return the scheme that a shop wrote for itself, over all history or the window of its settings."""
+    own = settings.own
+    methods = [read_method(text) for text in (own.recency, own.frequency, own.monetary)]
+    counted = (
+        ("order_count", "spend_total") if own.all_history else ("order_count_in_window", "spend_in_window")
+    )
+    columns = ("recency_days", *counted)
+    recency, frequency, monetary = (
+        Axis(column, score, method, low_is_best=column == "recency_days")
+        for column, score, method in zip(columns, SCORES, methods, strict=True)
+    )
+    has_groups = all(method.bin_count == _GROUP_SCORES for method in methods)
+    cuts = None if has_groups else tier_cuts(methods)
+    window_days = None if own.all_history else settings.window_days
+    return RfmScheme("own", (recency, frequency, monetary), window_days, cuts)
+
+
+PRESETS: Final[dict[str, Callable[[RfmSettings], RfmScheme]]] = {
+    "quintile_11": lambda _: quintile_11(),
+    "shopify_2021": lambda settings: shopify_2021(settings.window_days),
+    "own": own_scheme,
 }
-"""The schemes that `rfm.preset` names, each made for a number of window days."""
+"""The schemes that `rfm.preset` names."""
 
 
 def scheme_of(settings: RfmSettings, preset: str | None = None) -> RfmScheme:
@@ -119,7 +151,22 @@ def scheme_of(settings: RfmSettings, preset: str | None = None) -> RfmScheme:
     name = settings.preset if preset is None else preset
     if name not in PRESETS:
         raise RfmError(f"there is no RFM preset {name!r}; choose one of {', '.join(PRESETS)}")
-    return PRESETS[name](settings.window_days)
+    return PRESETS[name](settings)
+
+
+def scheme_of_event(scheme: RfmScheme, event_type: str, *, has_value: bool) -> RfmScheme:
+    """Return a scheme that scores events of a type (`features.event_totals`) in place of orders.
+
+    Where such events carry no value, the money axis scores how often they came as well.
+    """
+    recency, frequency, monetary = scheme.axes
+    counted = replace(frequency, value=_EVENT_COLUMNS[frequency.value])
+    valued = replace(monetary, value=_EVENT_COLUMNS[monetary.value])
+    if not has_value:
+        valued = replace(counted, score=monetary.score)
+    axes = (recency, counted, valued)
+    cuts = None if scheme.tier_cuts is None else tier_cuts([axis.method for axis in axes])
+    return replace(scheme, axes=axes, subject=event_type, tier_cuts=cuts)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
 """`make rfm`: how a shop's customers score for recency, frequency and money, and what each group is worth.
 
-    python -m features.rfm_report [--as-of 2011-09-10] [--preset shopify_2021] [--var var]
+    python -m features.rfm_report [--as-of 2011-09-10] [--preset shopify_2021] [--event product_viewed]
 
 Prints the bins of every score with their edges and true shares, how ties are settled, the sizes of the
-groups, the formula CLV of each, and how many customers are of high value in both usual definitions.
+groups, the formula CLV of each, and how many customers are of high value in both usual definitions. With an
+event, customers are scored by that in place of orders: since when, how often, and its value.
 """
 
 import sys
@@ -17,6 +18,7 @@ import typer
 
 from features.cohort import AsOfError, read_as_of
 from features.console import run_command
+from features.event_totals import find_event_type, read_event_types
 from features.formula_clv import YEAR_DAYS, FormulaClv
 from features.high_value import CUSTOMER_SHARE, REVENUE_SHARE, flag_high_value
 from features.history import History
@@ -24,7 +26,7 @@ from features.rfm import PRESETS
 from features.rfm_table import rfm_text
 from features.settings import Layout, Settings, load_settings
 from features.settle import settle_basis
-from features.shop_rfm import read_rfm
+from features.shop_rfm import read_event_rfm, read_rfm
 from features.snapshot import Snapshot
 
 _CLV_WIDTHS = {
@@ -98,6 +100,9 @@ def _command(
     preset: Annotated[
         str | None, typer.Option(help=f"{' or '.join(PRESETS)}; default: rfm.preset of regulars.toml")
     ] = None,
+    event: Annotated[
+        str | None, typer.Option(help="score events of this type, such as product_viewed, in place of orders")
+    ] = None,
     var: Annotated[Path, typer.Option(envvar="VAR", help="where everything that is written lies")] = Path(
         "var"
     ),
@@ -107,6 +112,11 @@ def _command(
     snapshot = _snapshot(history, settings, as_of)
     settled = settle_basis(settings, history, snapshot)
     settings = settled.settings
+    if event is not None:
+        chosen = find_event_type(read_event_types(history, snapshot), event)
+        scored = read_event_rfm(history, snapshot, chosen, settings=settings, preset=preset)
+        sys.stdout.write(f"as of {snapshot.date}\n{rfm_text(scored.table)}")
+        return
     found = read_rfm(history, snapshot, settings=settings, preset=preset)
     if not found.customers.height:
         raise AsOfError(f"nobody had ordered before {snapshot.date}; name a later date")

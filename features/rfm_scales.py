@@ -1,4 +1,4 @@
-"""Scores from values: where one score ends and the next begins, by quantiles, equal width or given cuts.
+"""Scores from values: where one score ends and the next begins (`features.scales`).
 
 A scale of n scores has n - 1 edges. Edge s is the worst value that still earns score s, so a value on an edge
 gets the better score, and equal values always get equal scores: no order of the rows decides between them.
@@ -13,98 +13,16 @@ Edges are found once, in the engine that holds the customers, and are plain numb
 of Polars and DuckDB cannot differ.
 """
 
-from dataclasses import dataclass
-from math import isfinite
 from typing import Any, Final
 
 import narwhals as nw
 
-from features.errors import UserError
+from features.scales import Axis, Cuts, EqualWidth, Quantile
 
 Frame = nw.LazyFrame[Any]
 Edges = tuple[float | None, ...]
 
 TIE_RULE: Final = "equal values get equal scores; a value on an edge gets the better one"
-
-
-class RfmError(UserError):
-    """Scores cannot be made as asked."""
-
-
-@dataclass(frozen=True, slots=True)
-class Quantile:
-    """As many customers in each bin as ties allow."""
-
-    bin_count: int
-
-    def __post_init__(self) -> None:
-        _check_bin_count(self.bin_count)
-
-    @property
-    def words(self) -> str:
-        """The rule, in words."""
-        return f"1 + floor({self.bin_count} × share of customers with a strictly worse value)"
-
-
-@dataclass(frozen=True, slots=True)
-class EqualWidth:
-    """The range from `low` to `high` in parts of one width; None stands for the least or largest value seen.
-
-    Values outside get the nearest score. A range without width has no edges: everybody gets a 1, as in
-    `Quantile`.
-    """
-
-    bin_count: int
-    low: float | None = None
-    high: float | None = None
-
-    def __post_init__(self) -> None:
-        _check_bin_count(self.bin_count)
-        known = [bound for bound in (self.low, self.high) if bound is not None]
-        if not all(map(isfinite, known)) or (len(known) == 2 and known[0] >= known[1]):
-            raise RfmError(f"a range from {self.low} to {self.high} has no width; low must lie below high")
-
-    @property
-    def words(self) -> str:
-        """The rule, in words."""
-        low = "the least value" if self.low is None else f"{self.low:g}"
-        high = "the largest" if self.high is None else f"{self.high:g}"
-        return f"the range from {low} to {high} in {self.bin_count} parts of equal width"
-
-
-@dataclass(frozen=True, slots=True)
-class Cuts:
-    """Edges as they are given, each larger than the one before: n cuts make n + 1 scores."""
-
-    points: tuple[float, ...]
-
-    def __post_init__(self) -> None:
-        is_rising = all(a < b for a, b in zip(self.points, self.points[1:], strict=False))
-        if not self.points or not all(map(isfinite, self.points)) or not is_rising:
-            raise RfmError(f"cuts are {list(self.points)}; name one or more numbers, each above the last")
-
-    @property
-    def bin_count(self) -> int:
-        """One more than there are cuts."""
-        return len(self.points) + 1
-
-    @property
-    def words(self) -> str:
-        """The rule, in words."""
-        return f"cut at {', '.join(f'{point:g}' for point in self.points)}"
-
-
-Method = Quantile | EqualWidth | Cuts
-
-
-@dataclass(frozen=True, slots=True)
-class Axis:
-    """One thing that is scored: the column it is read from, the column it is written to, and how."""
-
-    value: str
-    score: str
-    method: Method
-    low_is_best: bool = False
 
 
 def find_edges(customers: Frame, axis: Axis) -> Edges:
@@ -169,8 +87,3 @@ def _width_edges(customers: Frame, axis: Axis, method: EqualWidth) -> Edges:
 def _row(rows: Frame) -> Edges:
     values = rows.collect("polars").to_native().row(0)
     return tuple(None if value is None else float(value) for value in values)
-
-
-def _check_bin_count(bin_count: int) -> None:
-    if bin_count < 2:
-        raise RfmError(f"{bin_count} bins tell nobody apart; ask for two or more")

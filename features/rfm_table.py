@@ -6,7 +6,8 @@ from typing import Any
 import narwhals as nw
 
 from features.rfm import RfmCuts, RfmScheme, has_ordered
-from features.rfm_scales import TIE_RULE, Axis, Edges
+from features.rfm_scales import TIE_RULE, Edges
+from features.scales import Axis
 
 Frame = nw.LazyFrame[Any]
 
@@ -88,7 +89,7 @@ def rfm_text(table: RfmTable) -> str:
     lines += ["", f"ties: {table.tie_rule}"]
     if table.silent_count:
         lines.append(
-            f"without an order within the window, hence with the lowest scores: {table.silent_count:,}"
+            f"without {scheme.subject!r} within the window, hence lowest of all: {table.silent_count:,}"
         )
     lines += ["", f"{'segment':<18}{'customers':>12}{'share':>9}   {_segment_rule(scheme)}"]
     lines += [

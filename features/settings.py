@@ -17,6 +17,7 @@ from features.audience_settings import DEFAULT_AUDIENCES, AudienceSettings, Slug
 from features.basis import Basis, BasisName
 from features.errors import UserError
 from features.item_filter import FilterError, compile_filter
+from features.scales import RfmError, read_method
 
 Horizon = Annotated[int, Field(ge=1, le=1825)]
 ShopText = Annotated[str, Field(min_length=1, max_length=256)]
@@ -94,11 +95,30 @@ class ClvSettings(_Section):
     boosting: BoostingSettings = BoostingSettings()
 
 
+class OwnRfmSettings(_Section):
+    """RFM scores of the shop's own: how each of the three is made (`features.scales`)."""
+
+    recency: str = "quantile 5"
+    frequency: str = "quantile 5"
+    monetary: str = "quantile 5"
+    all_history: bool = True
+
+    @field_validator("recency", "frequency", "monetary")
+    @classmethod
+    def _known_method(cls, value: str) -> str:
+        try:
+            read_method(value)
+        except RfmError as error:
+            raise ValueError(str(error)) from error
+        return value
+
+
 class RfmSettings(_Section):
     """RFM and the formula CLV."""
 
-    preset: Literal["quintile_11", "shopify_2021"] = "quintile_11"
+    preset: Literal["quintile_11", "shopify_2021", "own"] = "quintile_11"
     window_days: Annotated[int, Field(ge=1, le=3650)] = 365
+    own: OwnRfmSettings = OwnRfmSettings()
 
 
 class RecommenderSettings(_Section):

@@ -6,9 +6,10 @@ import narwhals as nw
 import polars as pl
 
 from features.customer_totals import CustomerTotals, read_customer_totals
+from features.event_totals import EventType, read_event_totals
 from features.formula_clv import FormulaClv, estimate_lifespan, formula_clv
 from features.history import History
-from features.rfm import RfmScheme, find_cuts, scheme_of
+from features.rfm import RfmScheme, find_cuts, scheme_of, scheme_of_event
 from features.rfm_table import RfmTable, describe_rfm
 from features.settings import Settings
 from features.snapshot import Snapshot
@@ -37,6 +38,21 @@ def read_rfm(
     """
     scheme = scheme_of(settings.rfm, preset)
     return score_totals(read_customer_totals(history, snapshot, settings=settings), scheme, settings=settings)
+
+
+def read_event_rfm(
+    history: History, snapshot: Snapshot, event: EventType, *, settings: Settings, preset: str | None = None
+) -> ShopRfm:
+    """Score the same customers by what they did in an order's place; there is no value of groups.
+
+    Raises `RfmError` for an unknown preset.
+    """
+    scheme = scheme_of_event(scheme_of(settings.rfm, preset), event.name, has_value=event.has_value)
+    totals = read_event_totals(history, snapshot, event.name, settings=settings)
+    cuts = find_cuts(nw.from_native(totals.lazy()), scheme)
+    scored = cuts.score(nw.from_native(totals.lazy()))
+    customers: pl.DataFrame = scored.collect("polars").to_native().sort("customer_id")
+    return ShopRfm(customers, describe_rfm(nw.from_native(customers.lazy()), cuts), [])
 
 
 def score_totals(totals: CustomerTotals, scheme: RfmScheme, *, settings: Settings) -> ShopRfm:

@@ -24,6 +24,61 @@ DOCUMENTS: dict[str, Any] = {
         "groups": [{"rfm_segment": "PREVIOUSLY_LOYAL", **GROUP}],
         "cells": [{"rfm_recency": 2, "rfm_frequency": 3, **GROUP}],
     },
+    "scales": {
+        "window_days": None,
+        "customer_count": 30,
+        "silent_count": 2,
+        "tier_cuts": None,
+        "scales": [
+            {
+                "score": "rfm_recency",
+                "value": "recency_days",
+                "low_is_best": True,
+                "method": {"kind": "quantile", "bin_count": 5},
+                "bins": [
+                    {
+                        "score": 2,
+                        "edge": 145.5,
+                        "lowest": 94.0,
+                        "highest": 145.0,
+                        "customer_count": 12,
+                        "customer_share": 0.4,
+                    },
+                    {
+                        "score": 1,
+                        "edge": None,
+                        "lowest": None,
+                        "highest": None,
+                        "customer_count": 18,
+                        "customer_share": 0.6,
+                    },
+                ],
+            }
+        ],
+    },
+    "event_groups": [
+        {
+            "event_type": HOSTILE,
+            "has_value": False,
+            "groups": [{"name": "PROSPECTS", "customer_count": 9, "customer_share": 0.3}],
+            "cells": [
+                {
+                    "rfm_recency": 5,
+                    "rfm_frequency": 1,
+                    "customer_count": 21,
+                    "mean_silent_days": 4.0,
+                    "customer_share": 0.7,
+                }
+            ],
+            "scales": {
+                "window_days": None,
+                "customer_count": 30,
+                "silent_count": 9,
+                "tier_cuts": None,
+                "scales": [],
+            },
+        }
+    ],
     "formula": {
         "window_days": 365,
         "lifespan_years": 3.0,

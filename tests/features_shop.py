@@ -29,9 +29,10 @@ def line(customer: str, order: str, at: str, amount: float, **more: Any) -> dict
     }
 
 
-def event(customer: str, kind: str, at: str) -> dict[str, Any]:
+def event(customer: str, kind: str, at: str, value: float | None = None) -> dict[str, Any]:
     """Lay out one event; `at` is ISO text in UTC."""
     return {
+        "value": value,
         "customer_id": customer,
         "event_type": kind,
         "occurred_at": datetime.fromisoformat(at).replace(tzinfo=UTC),
@@ -95,7 +96,6 @@ def _events(events: Sequence[dict[str, Any]]) -> pl.DataFrame:
         | {
             "occurred_days": days_since_epoch(row["occurred_at"]),
             "product_id": None,
-            "value": None,
             "campaign_id": None,
             "loaded_at": LOADED_AT,
         }

@@ -10,6 +10,7 @@ import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from features.rfm import (
     GROUPS,
@@ -20,11 +21,12 @@ from features.rfm import (
     find_cuts,
     quintile_11,
     scheme_of,
+    scheme_of_event,
     shopify_2021,
 )
-from features.rfm_scales import Axis, Cuts, EqualWidth, Quantile, RfmError
 from features.rfm_table import describe_rfm, rfm_text
-from features.settings import RfmSettings
+from features.scales import Axis, Cuts, EqualWidth, Quantile, RfmError, read_method, tier_cuts
+from features.settings import OwnRfmSettings, RfmSettings
 
 ENGINES = ("polars", "duckdb")
 # id, recency_days, order_count, spend_total -> R, F, M, segment
@@ -140,7 +142,7 @@ def test_the_table_is_printed_with_edges_shares_ties_and_cuts() -> None:
     assert "3 ≤ 121.67 10.00 121.66 4 40.0%" in lines
     assert "2 ≥ 2.00 2.00 4.00 3 30.0%" in lines
     assert "ties: equal values get equal scores; a value on an edge gets the better one" in lines
-    assert "without an order within the window, hence with the lowest scores: 1" in lines
+    assert "without 'order' within the window, hence lowest of all: 1" in lines
     assert "segment customers share R + F + M: top from 8, middle from 5, bottom below" in lines
 
 
@@ -179,7 +181,7 @@ def test_somebody_without_an_order_is_a_prospect_with_the_lowest_scores() -> Non
 @pytest.mark.parametrize("engine", ENGINES)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_a_shop_without_customers_has_no_scores_and_an_empty_table(preset: str, engine: str) -> None:
-    scheme = PRESETS[preset](365)
+    scheme = PRESETS[preset](RfmSettings())
     schema = dict.fromkeys(scheme.columns, pl.Float64)
     rows = frame(pl.DataFrame(schema={"customer_id": pl.String, **schema}), engine)
     cuts = find_cuts(rows, scheme)
@@ -224,7 +226,14 @@ def test_equal_width_of_spend_puts_nearly_everybody_into_the_lowest_third() -> N
 @pytest.mark.parametrize(
     ("make", "said"),
     [
-        (lambda: Quantile(1), "two or more"),
+        (lambda: Quantile(1), "ask for 2 to 20"),
+        (lambda: Quantile(21), "ask for 2 to 20"),
+        (lambda: read_method("quantile"), "write quantile 5"),
+        (lambda: read_method("quantile 2.5"), "write quantile 5"),
+        (lambda: read_method("equal_width 3 0"), "write quantile 5"),
+        (lambda: read_method("cuts 30 30"), "each above the last"),
+        (lambda: read_method("thirds"), "write quantile 5"),
+        (lambda: read_method(""), "write quantile 5"),
         (lambda: EqualWidth(3, low=5.0, high=5.0), "low must lie below high"),
         (lambda: EqualWidth(3, low=float("nan")), "no width"),
         (lambda: Cuts(()), "one or more"),
@@ -273,3 +282,47 @@ def test_a_quantile_score_is_its_formula(numbers: list[int], bin_count: int, low
 def test_groups_and_tiers_are_in_the_order_in_which_they_are_shown() -> None:
     assert quintile_11().segments == GROUPS
     assert shopify_2021().segments == TIERS == ("top", "middle", "bottom")
+
+
+def test_a_method_is_read_from_its_text() -> None:
+    assert read_method("quantile 5") == Quantile(5)
+    assert read_method(" equal_width  3 ") == EqualWidth(3)
+    assert read_method("equal_width 3 0 365") == EqualWidth(3, low=0.0, high=365.0)
+    assert read_method("cuts 30 90.5 180") == Cuts((30.0, 90.5, 180.0))
+
+
+def test_tiers_are_cut_at_a_quarter_and_three_quarters_of_the_way() -> None:
+    """Scores of 1 to 3 make sums of 3 to 9, whose quarters are 4.5 and 7.5; 1 to 5 make 3 to 15: 6 and 12."""
+    assert tier_cuts([Quantile(3)] * 3) == (5, 8)
+    assert tier_cuts([Quantile(5)] * 3) == (6, 12)
+    assert tier_cuts([Cuts((1.0,)), Quantile(2), Quantile(2)]) == (4, 6)
+
+
+def test_a_shop_sets_scales_of_its_own() -> None:
+    """The hand table: recency cut at 5 and 90 days, halves of orders, money in tenths of 1,000."""
+    own = OwnRfmSettings(recency="cuts 5 90", frequency="quantile 2", monetary="equal_width 10 0 1000")
+    scheme = scheme_of(RfmSettings(preset="own", own=own))
+    customers = pl.DataFrame([row[:4] for row in HAND], schema=NAMES, orient="row")
+    result = scored(customers, scheme=scheme)
+    assert result["rfm_cell"].to_list()[:4] == ["3-2-6", "3-1-1", "3-2-4", "2-1-1"]
+    # Sums go from 3 to 15: middle from 6, top from 12.
+    assert result["rfm_segment"].to_list()[:4] == ["middle", "bottom", "middle", "bottom"]
+    assert scheme_of(RfmSettings(preset="own")).segments == GROUPS
+    inside = scheme_of(RfmSettings(preset="own", window_days=90, own=OwnRfmSettings(all_history=False)))
+    assert inside.columns == ("recency_days", "order_count_in_window", "spend_in_window")
+    assert inside.window_days == 90
+
+
+def test_scales_that_cannot_be_read_are_refused_by_their_key() -> None:
+    with pytest.raises(ValidationError, match=r"own.recency\n  .*write quantile 5"):
+        RfmSettings.model_validate({"own": {"recency": "often"}})
+
+
+def test_a_scheme_can_score_an_event() -> None:
+    valued = scheme_of_event(quintile_11(), "rated", has_value=True)
+    assert valued.columns == ("recency_days", "event_count", "value_total")
+    assert valued.subject == "rated"
+    counted = scheme_of_event(shopify_2021(), "viewed", has_value=False)
+    assert counted.columns == ("recency_days", "event_count_in_window", "event_count_in_window")
+    assert counted.axes[2].score == "rfm_monetary"
+    assert counted.tier_cuts == (5, 8)

@@ -95,7 +95,27 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     page = read(client, "/rfm")
     assert "Previously loyal" in page
     assert "€10,827" in page
-    assert re.search(r"heat-4\"><strong>27</strong><span class=\"unit\">95 % · 143 d", page)
+    cell = re.search(r"heat-4\">(<a href=\"[^\"]*\"><strong>27</strong></a><span[^>]*>[^<]*)", page)
+    assert cell is not None
+    assert "/segments?q=rfm_recency%20%3D%3D%202%20and%20rfm_frequency%20%3D%3D%203" in cell[1]
+    assert cell[1].endswith("90 % · money 95 % · e-mail 100 % · 143 d")
+    assert "/segments?q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22" in page
+
+
+def test_groups_say_how_their_scores_were_made(client: TestClient) -> None:
+    page = read(client, "/rfm")
+    assert "As many customers in each of 5 parts as ties allow." in page
+    assert "≤ 145.5" in page
+    assert "2 customers did nothing in the window and have the lowest scores." in page
+
+
+def test_groups_can_be_of_an_event(client: TestClient) -> None:
+    page = read(client, "/rfm?event=%3Cscript%3Ealert(1)%3C/script%3E")
+    assert "Groups by the event &lt;script&gt;alert(1)&lt;/script&gt; in place of orders" in page
+    assert 'Never did it</th><td class="number" data-label="Customers">9</td>' in page
+    assert '<strong>21</strong><span class="unit">70 % · 4 d' in page
+    assert "Formula CLV of the groups" not in page
+    assert "Previously loyal" in read(client, "/rfm?event=unknown")
 
 
 def test_groups_show_the_formula_of_the_trade(client: TestClient) -> None:

@@ -92,16 +92,23 @@ async def show_customer(request: Request, customer_id: str) -> Response:
 
 
 @router.get("/rfm", openapi_extra=needs("audiences:read"))
-async def show_groups(request: Request) -> Response:
-    """Show the RFM groups, and the grid of recency by frequency."""
+async def show_groups(
+    request: Request, event_type: Annotated[str, Query(alias="event", max_length=256)] = ""
+) -> Response:
+    """Show the RFM groups and the grid of recency by frequency, of orders or of a type of event."""
     run = context_of(request).runs.current()
-    found = await _document(run, "groups") or {"groups": [], "cells": []}
+    events = await _document(run, "event_groups") or []
+    event = next((each for each in events if each["event_type"] == event_type), None)
+    found = event or await _document(run, "groups") or {"groups": [], "cells": []}
     cells = {(cell["rfm_recency"], cell["rfm_frequency"]): cell for cell in found["cells"]}
     scores = range(1, max([5, *(score for place in cells for score in place)]) + 1)
     return page(
         request,
         "groups.html",
         meta=run.meta,
+        event=event,
+        event_types=[each["event_type"] for each in events],
+        scales=event["scales"] if event else await _document(run, "scales"),
         groups=found["groups"],
         cells=cells,
         scores=list(scores),

@@ -49,6 +49,11 @@ GROUPS: Final = {
     "middle": marked("Middle"),
     "bottom": marked("Bottom"),
 }
+SCORES: Final = {
+    "rfm_recency": marked("Recency"),
+    "rfm_frequency": marked("Frequency"),
+    "rfm_monetary": marked("Money"),
+}
 AUDIENCES: Final = {
     "at-risk": marked("At risk"),
     "win-back": marked("Win back"),

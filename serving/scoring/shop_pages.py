@@ -2,6 +2,8 @@
 
     groups   the RFM groups and the grid of recency by frequency: how many, their share of customers and money
     channels acquisition channels: how many customers, what they brought and are expected to bring, their cost
+    scales, event_groups
+             how RFM scores were made, and RFM over events (`serving.scoring.score_pages`)
     formula  the formula CLV of every RFM group, and where its lifespan comes from
     retention, concentration, churned, clocks
              what `make retention` says: rates and cohorts, who makes the sales, after how long a customer has
@@ -25,6 +27,7 @@ from features.retention import read_retention
 from features.settings import Settings
 from features.shop_rfm import ShopRfm, read_rfm
 from features.snapshot import Snapshot
+from serving.scoring.score_pages import event_documents, scales_document
 from serving.store.records import RunMeta
 
 WEEK_DAYS: Final = 7
@@ -46,10 +49,13 @@ def shop_documents(
 
 def knowledge_documents(history: History, snapshot: Snapshot, settings: Settings) -> dict[str, str]:
     """Return what a shop knows without a model, by name; the clocks are those of categories."""
+    rfm = read_rfm(history, snapshot, settings=settings)
     found = {
         "retention": asdict(read_retention(history, snapshot, settings=settings)),
         "concentration": asdict(read_concentration(history, snapshot, settings=settings)),
-        "formula": formula_document(read_rfm(history, snapshot, settings=settings)),
+        "formula": formula_document(rfm),
+        "scales": scales_document(rfm.table),
+        "event_groups": event_documents(history, snapshot, settings),
         "churned": asdict(read_fully_churned(history, snapshot)),
         "clocks": [
             asdict(clock) for clock in read_clocks(history, snapshot, kind="category", settings=settings)
