@@ -23,7 +23,7 @@ import typer
 
 from benchmarks.api_server import PORT, service
 from benchmarks.published import gates_text
-from features.settings import Layout
+from features.layout import Layout
 from features.slots import Slot, item_number, pack_slots
 from serving.exports.csv_lines import plain_lines
 from serving.exports.member_csv import STORED_CELLS, MemberCells

@@ -12,7 +12,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from features.history import STORED_SCHEMAS, GenerationWriter, History, bucket_of
+from features.generation import GenerationWriter
+from features.history import STORED_SCHEMAS, History, bucket_of
 from features.snapshot import days_since_epoch
 from features.upsert import bucket_count_for
 

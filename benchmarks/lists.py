@@ -26,8 +26,10 @@ from benchmarks.lists_speed import speed_of
 from benchmarks.published import gates_text
 from benchmarks.sets import load_set
 from features.console import progress, run_command
-from features.history import GenerationWriter, History, bucket_of
-from features.settings import Layout, load_settings
+from features.generation import GenerationWriter
+from features.history import History, bucket_of
+from features.layout import Layout
+from features.settings import load_settings
 from features.snapshot import Snapshot
 from models.recommender.candidates import recommender_candidates
 from models.recommender.material import build_material

@@ -25,7 +25,8 @@ from benchmarks.quality import told_at
 from benchmarks.renewal_shops import SHOPS, write_orders
 from benchmarks.sets import load_set
 from features.console import Announce, progress, run_command
-from features.settings import Layout, load_settings
+from features.layout import Layout
+from features.settings import load_settings
 from training.context import Context, open_context
 from training.metrics_churn import Floats, churn_metrics
 

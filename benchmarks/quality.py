@@ -20,7 +20,8 @@ import typer
 from benchmarks.published import OURS, TRIALS, Trial, gates_text
 from benchmarks.sets import load_set
 from features.console import Announce, progress, run_command
-from features.settings import Layout, load_settings
+from features.layout import Layout
+from features.settings import load_settings
 from models.candidates import churn_candidates, clv_candidates
 from models.registry_names import Task
 from training.backtest import run_backtest

@@ -27,7 +27,8 @@ from features.console import Announce, progress, run_command
 from features.customer_totals import read_customer_totals
 from features.examples import ExampleBuilder
 from features.history import History
-from features.settings import Layout, Settings, load_settings
+from features.layout import Layout
+from features.settings import Settings, load_settings
 from features.settle import settle_basis
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates

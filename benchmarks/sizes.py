@@ -26,7 +26,8 @@ from benchmarks.quality import Told, told_at
 from benchmarks.sets import load_set
 from features.console import Announce, progress, run_command
 from features.history import History
-from features.settings import Layout, load_settings
+from features.layout import Layout
+from features.settings import load_settings
 from features.synthetic.shop import SyntheticShop, write_shop
 from features.synthetic.spec import ShopSpec
 from models.registry_names import Task

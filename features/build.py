@@ -24,9 +24,10 @@ from features.console import run_command
 from features.declare import Expressions, Moment
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
+from features.layout import Layout
 from features.margin import known_costs, line_cost
 from features.orders import LINE_COLUMNS, Frame, event_rows, known_rows, ledger_rows, order_days
-from features.settings import Layout, Settings, load_settings
+from features.settings import Settings, load_settings
 from features.settle import settle_basis
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot

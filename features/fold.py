@@ -11,11 +11,11 @@ from datetime import UTC, datetime
 from features.accept import NO_CURRENCY, future_from
 from features.console import Announce
 from features.history import History
+from features.layout import Layout
 from features.loading import Material, Told, store
 from features.messages import Event, OrderWord, currency_of, happened_at
 from features.received import read_received
 from features.report import RECEIVED_REPORT, DataError, Report
-from features.settings import Layout
 from features.upsert import open_previous
 
 FUTURE, OTHER_CURRENCY, UNKNOWN_ORDER = "future", "other_currency", "unknown_order"

@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from features.history import BUCKETED_TABLES, GenerationWriter, History, bucket_of, remove_unnamed
+from features.generation import GenerationWriter, remove_unnamed
+from features.history import BUCKETED_TABLES, History, bucket_of
 from features.identity import read_identities, replace_identities
 
 _CUSTOMER = "customer_id"

@@ -16,11 +16,12 @@ import typer
 
 from features.console import Announce, progress, run_app
 from features.drafts import Conventions
+from features.layout import Layout
 from features.loading import IngestError, Material, Told, only_one, store
 from features.mapping import load_mapping
 from features.person_keys import read_pepper
 from features.report import DataError, Report
-from features.settings import Layout, load_settings
+from features.settings import load_settings
 from features.sources import NATIVE_FORMATS, Format, Request, read_companions, read_drafts
 from features.tables import TABLES, json_schema, sample_csv, text_table
 from features.upsert import open_previous

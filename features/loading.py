@@ -16,9 +16,9 @@ from features.drafts import Draft
 from features.errors import UserError
 from features.history import History
 from features.identity import merge_identities
+from features.layout import Layout
 from features.readers import ROW
 from features.report import Report
-from features.settings import Layout
 from features.snapshot import instant_of
 from features.suppression import Suppressed, read_suppressed
 from features.upsert import Load, Mode, Outcome, upsert

@@ -21,8 +21,9 @@ from features.console import run_command
 from features.fully_churned import FullyChurned
 from features.history import History
 from features.knowledge import Knowledge, read_knowledge
+from features.layout import Layout
 from features.retention import HEADLINE_CHURN_DAYS, ChurnRate, Repurchase, churn_definition
-from features.settings import Layout, load_settings
+from features.settings import load_settings
 from features.settle import settle_basis
 from features.shares import Share
 from features.snapshot import Snapshot

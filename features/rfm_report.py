@@ -22,9 +22,10 @@ from features.event_totals import find_event_type, read_event_types
 from features.formula_clv import YEAR_DAYS, FormulaClv
 from features.high_value import CUSTOMER_SHARE, REVENUE_SHARE, flag_high_value
 from features.history import History
+from features.layout import Layout
 from features.rfm import PRESETS
 from features.rfm_table import rfm_text
-from features.settings import Layout, Settings, load_settings
+from features.settings import Settings, load_settings
 from features.settle import settle_basis
 from features.shop_rfm import read_event_rfm, read_rfm
 from features.snapshot import Snapshot

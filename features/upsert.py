@@ -15,7 +15,8 @@ from typing import Literal
 import polars as pl
 
 from features.accept import Accepted
-from features.history import STORED_SCHEMAS, GenerationWriter, History, HistoryError, bucket_of
+from features.generation import GenerationWriter
+from features.history import STORED_SCHEMAS, History, HistoryError, bucket_of
 from features.report import OrderChanges
 
 Mode = Literal["upsert", "replace"]

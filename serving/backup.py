@@ -23,7 +23,7 @@ import typer
 
 from features import suppression
 from features.console import run_command
-from features.settings import Layout
+from features.layout import Layout
 from serving.backups.files import FILES, BackupError, BackupWriter, Manifest, verified
 from serving.backups.list import listed
 from serving.databases import open_copied_store, open_state

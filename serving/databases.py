@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.environment import Environment
 from serving.state.database import State
 from serving.store.contract import ScoreStore

@@ -15,7 +15,7 @@ import typer
 from features.console import run_command
 from features.errors import UserError
 from features.history import History
-from features.settings import Layout
+from features.layout import Layout
 from features.whole import write_whole
 from serving.__main__ import check_port, serve
 from serving.databases import open_store

@@ -8,7 +8,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from features.errors import UserError
-from features.settings import Layout
+from features.layout import Layout
 
 
 class EnvironmentSettingError(UserError):

@@ -15,7 +15,7 @@ import typer
 from features.console import run_command
 from features.errors import UserError
 from features.history import MONEY_SCALE, History, bucket_of
-from features.settings import Layout
+from features.layout import Layout
 from features.slots import CUSTOMER_KINDS
 from features.snapshot import Snapshot
 from serving.console.figures import ENGLISH

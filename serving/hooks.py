@@ -14,7 +14,7 @@ from typing import Annotated, Literal, cast
 import typer
 
 from features.console import run_command
-from features.settings import Layout
+from features.layout import Layout
 from serving.inbound.hook_sources import PLATFORMS, HookError, HookSources, Platform
 
 

@@ -22,7 +22,8 @@ from typing import Annotated, Any, Final, NoReturn
 import typer
 
 from features.console import run_command
-from features.settings import Layout, Settings, load_settings
+from features.layout import Layout
+from features.settings import Settings, load_settings
 from serving.audiences.control_group import ControlGroup
 from serving.audiences.named import Audience, find_audience
 from serving.databases import open_state, open_store

@@ -26,7 +26,7 @@ from mlflow.exceptions import MlflowException
 
 from features.errors import UserError
 from features.families import FEATURE_NAMES
-from features.settings import Layout
+from features.layout import Layout
 from models import registry_names as names
 from models.bundle import MANIFEST_FILE, Bundle, check_bundle, read_bundle, verify_manifest
 from serving.store.records import ChampionCard

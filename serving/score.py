@@ -23,7 +23,8 @@ from features.condition_values import Standpoint
 from features.console import Announce, progress, run_command
 from features.errors import UserError
 from features.history import History
-from features.settings import Layout, Settings, load_settings
+from features.layout import Layout
+from features.settings import Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
 from serving.audiences.control_group import ControlGroup

@@ -18,7 +18,7 @@ import typer
 from pydantic import BaseModel, ConfigDict
 
 from features.console import run_command
-from features.settings import Layout
+from features.layout import Layout
 from features.whole import write_whole
 
 STEPS: Final = ("data", "train", "evaluate", "promote", "score")

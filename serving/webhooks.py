@@ -21,7 +21,8 @@ import typer
 
 from features.console import run_command
 from features.errors import UserError
-from features.settings import Layout, load_settings
+from features.layout import Layout
+from features.settings import load_settings
 from serving.changes.lifecycle import EVENTS
 from serving.databases import open_state
 from serving.environment import Environment

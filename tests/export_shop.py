@@ -17,7 +17,8 @@ from serving_runs import meta, stored_row
 from starlette.testclient import TestClient
 
 from features.identity import merge_identities
-from features.settings import Layout, Settings
+from features.layout import Layout
+from features.settings import Settings
 from serving.api import create_app
 from serving.databases import open_state, open_store
 from serving.environment import Environment

@@ -26,8 +26,8 @@ from serving_runs import publish
 
 from features.errors import UserError
 from features.history import History
+from features.layout import Layout
 from features.messages import Order
-from features.settings import Layout
 from serving.state.database import State
 from serving.state.inbox import Inbox
 from serving.state.migrate import make

@@ -13,8 +13,8 @@ from features.errors import UserError
 from features.history import History
 from features.identity import read_identities
 from features.ingest import Request
+from features.layout import Layout
 from features.messages import Line, Order
-from features.settings import Layout
 from features.suppression import NOBODY
 from serving.environment import Environment
 from serving.fold import fold_inbox, take_journal

@@ -7,7 +7,8 @@ from typing import Any
 
 import polars as pl
 
-from features.history import MONEY_SCALE, QUANTITY_SCALE, STORED_SCHEMAS, GenerationWriter, History, bucket_of
+from features.generation import GenerationWriter
+from features.history import MONEY_SCALE, QUANTITY_SCALE, STORED_SCHEMAS, History, bucket_of
 from features.snapshot import days_since_epoch
 
 LOADED_AT = datetime(2030, 1, 1, tzinfo=UTC)

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from features.settings import BacktestSettings, Layout, Settings
+from features.layout import Layout
+from features.settings import BacktestSettings, Settings
 from features.snapshot import Snapshot
 from training import verdicts
 from training.context import Context

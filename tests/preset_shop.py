@@ -8,7 +8,7 @@ from serving_shop import fit_champions, register
 
 from features.history import History
 from features.ingest import load
-from features.settings import Layout
+from features.layout import Layout
 from features.sources import Request
 from serving.environment import Environment
 from serving.score import open_request, run_scoring

@@ -18,9 +18,10 @@ from serving_runs import meta, publish, stored_row
 from serving_shop import make_orders, write_history
 from starlette.testclient import TestClient
 
+from features.layout import Layout
 from features.ledger import LedgerRun, write_run
 from features.messages import Line, Order
-from features.settings import Layout, Settings
+from features.settings import Settings
 from serving.api import create_app
 from serving.audiences.outcomes import keep_members
 from serving.changes.log import ChangeLog

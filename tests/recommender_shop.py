@@ -6,15 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from features.history import (
-    BUCKETED_TABLES,
-    MONEY_SCALE,
-    QUANTITY_SCALE,
-    STORED_SCHEMAS,
-    GenerationWriter,
-    History,
-    bucket_of,
-)
+from features.generation import GenerationWriter
+from features.history import BUCKETED_TABLES, MONEY_SCALE, QUANTITY_SCALE, STORED_SCHEMAS, History, bucket_of
 from features.settings import RecommenderSettings, Settings
 from features.snapshot import Snapshot, days_since_epoch
 

@@ -12,8 +12,10 @@ from mlflow import MlflowClient
 
 from features.basis import Basis
 from features.examples import ExampleBuilder
-from features.history import STORED_SCHEMAS, GenerationWriter, History, bucket_of
-from features.settings import Layout, Settings
+from features.generation import GenerationWriter
+from features.history import STORED_SCHEMAS, History, bucket_of
+from features.layout import Layout
+from features.settings import Settings
 from features.snapshot import Snapshot, days_since_epoch
 from models import registry_names as names
 from models.bundle import write_bundle

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.rows import COLUMNS
 
 ROOT = Path(__file__).parent.parent

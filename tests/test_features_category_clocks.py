@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from features import build, self_lift
 from features.category_clocks import Clock, read_clocks
-from features.history import GenerationWriter, History
+from features.generation import GenerationWriter
+from features.history import History
 from features.return_curve import ReturnCurve
 from features.rhythm import Rhythm, count_neighbours
 from features.self_lift import STRETCH_DAYS, SelfLiftTally, false_discoveries_held

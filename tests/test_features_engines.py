@@ -10,7 +10,8 @@ from polars.testing import assert_frame_equal
 from test_features_build import random_rows
 
 from features.build import build_features
-from features.history import MONEY_SCALE, QUANTITY_SCALE, STORED_SCHEMAS, GenerationWriter, History
+from features.generation import GenerationWriter
+from features.history import MONEY_SCALE, QUANTITY_SCALE, STORED_SCHEMAS, History
 from features.settings import Settings
 from features.snapshot import Snapshot
 

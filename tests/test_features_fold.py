@@ -14,9 +14,9 @@ from features.drafts import Conventions
 from features.fold import FUTURE, OTHER_CURRENCY, UNKNOWN_ORDER, Folded, Heard, fold
 from features.history import History
 from features.importers import shopify, woocommerce
+from features.layout import Layout
 from features.messages import Event, OrderWord
 from features.report import Report
-from features.settings import Layout
 from serving.inbound.people import People
 from serving.inbound.segment import read_track
 from serving.inbound.shopify import read_order as read_shopify

@@ -6,7 +6,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from features.history import STORED_SCHEMAS, GenerationWriter, History, HistoryError, bucket_of
+from features.generation import GenerationWriter
+from features.history import STORED_SCHEMAS, History, HistoryError, bucket_of
 
 LOADED_AT = datetime(2026, 11, 22, tzinfo=UTC)
 

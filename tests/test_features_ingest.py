@@ -17,7 +17,7 @@ from ingest_runs import HEAD, THREE, Ingest, names
 
 from features import ingest
 from features.history import History
-from features.settings import Layout
+from features.layout import Layout
 from features.sources import Request
 
 IDS = ["00123", "NA", "null", "=1+1", " a", "a/b", "김철수", "\u00e9", "e\u0301"]

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from ingest_runs import HEAD, THREE, Ingest, names
 
-from features.settings import Layout
+from features.layout import Layout
 
 
 def test_dirty_rows_are_left_out_counted_and_never_shown_with_addresses(

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from features.fully_churned import read_fully_churned
 from features.history import History
 from features.ingest import load
+from features.layout import Layout
 from features.return_curve import ReturnCurve, read_category_curves, read_return_curve
-from features.settings import Layout
 from features.snapshot import Snapshot
 from features.sources import Request
 from features.synthetic.shop import SyntheticShop

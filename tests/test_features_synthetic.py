@@ -9,7 +9,7 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from features.ingest import load
-from features.settings import Layout
+from features.layout import Layout
 from features.sources import Request
 from features.synthetic.shop import SyntheticShop, write_shop
 from features.synthetic.spec import ShopSpec

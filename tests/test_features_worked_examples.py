@@ -6,7 +6,8 @@ from pathlib import Path
 from features.customer_totals import read_customer_totals
 from features.history import History
 from features.ingest import load
-from features.settings import Layout, Settings
+from features.layout import Layout
+from features.settings import Settings
 from features.snapshot import Snapshot
 from features.sources import Request
 

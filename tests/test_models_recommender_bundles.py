@@ -13,7 +13,7 @@ from features.history import History
 from features.ingest import load
 from features.interactions import build_interactions
 from features.items import build_items
-from features.settings import Layout
+from features.layout import Layout
 from features.snapshot import Snapshot, instant_of
 from features.sources import Request
 from features.synthetic.shop import SyntheticShop

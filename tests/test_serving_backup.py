@@ -17,7 +17,7 @@ from serving_shop import make_orders, write_history
 from starlette.testclient import TestClient
 
 from features.history import History
-from features.settings import Layout
+from features.layout import Layout
 from serving.api import create_app
 from serving.backup import back_up, restore
 from serving.backups.files import BackupError, verified

@@ -13,7 +13,7 @@ from test_serving_server import children, serving
 
 import models.bundle
 from features.errors import UserError
-from features.settings import Layout
+from features.layout import Layout
 from serving.environment import Environment
 from serving.registry import load_champions
 from serving.score import open_request, run_scoring

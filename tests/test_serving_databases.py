@@ -20,7 +20,7 @@ from test_serving_api import open_client
 
 import serving
 from features.item_filter import compile_filter
-from features.settings import Layout
+from features.layout import Layout
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.store.contract import ScoreStore

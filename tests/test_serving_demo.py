@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from serving_shop import make_orders, write_history
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.demo import DemoError, _hash_of, check_folder
 
 

@@ -22,7 +22,7 @@ from schemathesis.specs.openapi.checks import (
 )
 from serving_runs import publish
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.migrate import make

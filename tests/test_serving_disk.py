@@ -19,7 +19,7 @@ from serving_runs import publish
 from test_serving_main import ROOT, free_port, status, wait_until
 from test_serving_server import children, serving
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.schemas.base import Problem
 from serving.state.database import State
 from serving.state.inbox import Inbox

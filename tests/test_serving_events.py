@@ -13,8 +13,8 @@ from test_serving_guard import lose
 
 from features.history import History
 from features.identity import read_identities
+from features.layout import Layout
 from features.person_keys import customer_key, read_pepper
-from features.settings import Layout
 from features.suppression import NOBODY
 from serving.api import create_app
 from serving.databases import open_state

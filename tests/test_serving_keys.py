@@ -12,7 +12,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 
 from features.console import run_command
-from features.settings import Layout
+from features.layout import Layout
 from serving import keys as command
 from serving.databases import open_state
 from serving.environment import Environment

@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 from serving_shop import AS_OF, FIRST_DAY, fit_champions, make_orders, register, write_history
 
+from features.layout import Layout
 from features.ledger import list_files, read_rows, read_run
-from features.settings import Layout, Settings
+from features.settings import Settings
 from features.snapshot import days_since_epoch
 from serving.environment import Environment
 from serving.score import open_request, run_scoring

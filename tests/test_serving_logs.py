@@ -12,7 +12,7 @@ from export_shop import open_bench, run_jobs
 from serving_runs import publish
 from starlette.testclient import TestClient
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.api import create_app
 from serving.environment import Environment
 from serving.state.database import State

@@ -15,7 +15,7 @@ import orjson
 import pytest
 from serving_runs import publish
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.__main__ import ServeError, check_start
 from serving.environment import Environment, EnvironmentSettingError
 from serving.state.database import State, StateGoneError

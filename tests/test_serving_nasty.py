@@ -15,7 +15,7 @@ from nasty_words import HOOK_SECRET, JSON_TYPE, KEPT_IDS, MARK, POSTS
 from serving_runs import publish
 from test_serving_server import children, serving
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.inbound.hook_sources import HookSources
 from serving.schemas.base import Problem
 from serving.state.database import State

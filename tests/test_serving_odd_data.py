@@ -15,8 +15,9 @@ from serving_shop import fit_champions, make_orders, register, write_history
 
 from features.build import build_features
 from features.history import History
+from features.layout import Layout
 from features.messages import Order
-from features.settings import Layout, Settings
+from features.settings import Settings
 from features.snapshot import Snapshot
 from serving.environment import Environment
 from serving.fold import fold_inbox

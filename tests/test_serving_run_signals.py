@@ -7,9 +7,10 @@ import pandas as pd
 import polars as pl
 import pytest
 
-from features.history import STORED_SCHEMAS, GenerationWriter, History
+from features.generation import GenerationWriter
+from features.history import STORED_SCHEMAS, History
+from features.layout import Layout
 from features.owned import Purchase, pack_owned
-from features.settings import Layout
 from features.snapshot import Snapshot, days_since_epoch
 from serving.changes.lifecycle import DueItem
 from serving.changes.run_signals import due_items, read_clicks

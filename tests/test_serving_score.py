@@ -19,7 +19,8 @@ from features.basis import Basis
 from features.build import build_features
 from features.cohort import AsOfError
 from features.errors import UserError
-from features.settings import Layout, Settings, ShopSettings
+from features.layout import Layout
+from features.settings import Settings, ShopSettings
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot, days_since_epoch
 from models.bundle import MANIFEST_FILE, BundleError, _canonical, _describe

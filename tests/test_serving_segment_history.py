@@ -7,7 +7,7 @@ import pytest
 from preset_shop import add_orders, make_preset_shop, score_again
 from segment_shop import publish_customers
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.segments.history import keep_sizes, live_run_before

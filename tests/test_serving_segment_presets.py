@@ -10,7 +10,8 @@ from preset_shop import AS_OF, LISTS, make_preset_shop
 from features.behaviour import EVENT_KINDS, read_behaviour
 from features.build import build_features, build_shop_facts, read_parts
 from features.history import History
-from features.settings import Layout, Settings
+from features.layout import Layout
+from features.settings import Settings
 from features.snapshot import Snapshot
 from serving.segments.presets import BY_SLUG, PRESETS, preset_text
 from serving.segments.words import compile_segment

@@ -13,7 +13,7 @@ import pytest
 from random_segments import CUT, PRODUCTS, random_customer, random_segment
 from segment_shop import NUMBERS, publish_customers
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.audiences.control_group import ControlGroup
 from serving.databases import open_store
 from serving.environment import Environment

@@ -10,7 +10,7 @@ from segment_shop import publish_customers
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.databases import open_state
 from serving.environment import Environment
 from serving.state.database import State

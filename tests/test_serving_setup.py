@@ -10,8 +10,8 @@ import pytest
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
+from features.layout import Layout
 from features.mapping import load_mapping
-from features.settings import Layout
 from serving.console.setup_desk import mapping_text
 from serving.setup_run import Runner, SetupStatus, read_status
 

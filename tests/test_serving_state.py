@@ -13,7 +13,7 @@ from pg_server import PgServer
 
 import serving.state.migrate
 from features.errors import UserError
-from features.settings import Layout
+from features.layout import Layout
 from serving.databases import open_state
 from serving.environment import Environment
 from serving.state.database import State, StateBusyError, StateError

@@ -17,7 +17,7 @@ import pytest
 from serving_runs import LIST, NASTY_IDS, meta, publish, stored_row
 
 from features.item_filter import Condition, compile_filter
-from features.settings import Layout
+from features.layout import Layout
 from features.slots import pack_slots
 from serving.databases import open_store
 from serving.environment import Environment

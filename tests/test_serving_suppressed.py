@@ -16,9 +16,9 @@ from starlette.testclient import TestClient
 
 from features.history import History
 from features.ingest import load
+from features.layout import Layout
 from features.person_keys import customer_key, read_pepper
 from features.report import Report
-from features.settings import Layout
 from features.sources import Request
 from serving.inbound.hook_sources import HookSources
 from serving.people.address_index import write_index

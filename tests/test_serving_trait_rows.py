@@ -10,7 +10,7 @@ import pytest
 from preset_shop import score_again
 from serving_shop import fit_champions, make_orders, register, write_history
 
-from features.settings import Layout
+from features.layout import Layout
 from features.snapshot import Snapshot, days_since_epoch
 from serving.segments.presets import PRESETS, preset_text
 from serving.segments.trait_rows import TraitTable, read_purchases, read_sold_products

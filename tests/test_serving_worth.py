@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from serving_shop import AS_OF, fit_champions, make_orders, register, write_history
 
+from features.layout import Layout
 from features.ledger import list_files, read_rows, read_run
-from features.settings import Layout
 from serving.environment import Environment
 from serving.rows import CLV_HORIZONS_DAYS
 from serving.score import open_request, run_scoring, summary

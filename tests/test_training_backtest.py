@@ -10,13 +10,13 @@ import pytest
 from judged_shop import HEADLINE_DAYS, context_at, predictions
 
 from features.ingest import load
+from features.layout import Layout
 from features.settings import (
     BacktestSettings,
     BoostingSettings,
     ChurnSettings,
     ClvSettings,
     FeatureSettings,
-    Layout,
     RecommenderSettings,
     Settings,
 )

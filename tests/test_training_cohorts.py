@@ -25,7 +25,8 @@ from features.console import run_command
 from features.first_days import FIRST_DAYS
 from features.history import MONEY_SCALE
 from features.ingest import load
-from features.settings import BacktestSettings, FeatureSettings, Layout, Settings, ShopSettings
+from features.layout import Layout
+from features.settings import BacktestSettings, FeatureSettings, Settings, ShopSettings
 from features.sources import Request
 from features.synthetic.shop import SyntheticShop
 from features.synthetic.shop import write_shop as write_synthetic

@@ -20,8 +20,9 @@ from features_shop import line, write_shop
 from ledger_runs import AS_OF, keep, ledger_run, said
 from made_up_shop import run
 
+from features.layout import Layout
 from features.ledger import forget
-from features.settings import Layout, Settings
+from features.settings import Settings
 from training.context import open_context
 from training.ledger import ledger_report
 from training.ledger_report import LedgerReport, ledger_text

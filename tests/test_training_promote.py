@@ -16,7 +16,8 @@ from mlflow import MlflowClient
 
 from features.basis import Basis
 from features.examples import Examples
-from features.settings import Layout, PromotionSettings, Settings
+from features.layout import Layout
+from features.settings import PromotionSettings, Settings
 from features.snapshot import Snapshot
 from models import registry_names as names
 from models.candidates import churn_candidates

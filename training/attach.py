@@ -5,7 +5,7 @@ from typing import Any
 
 from mlflow import MlflowClient
 
-from features.settings import Layout
+from features.layout import Layout
 from models import registry_names as names
 from training.pictures import Figures
 from training.scorecard import CandidateResult, Scorecard, TaskResult

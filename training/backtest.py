@@ -19,8 +19,9 @@ import typer
 
 from features.console import Announce, progress, run_command
 from features.examples import Examples
+from features.layout import Layout
 from features.once import Once
-from features.settings import Layout, load_settings
+from features.settings import load_settings
 from features.snapshot import Snapshot
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
 from models.recommender.material import build_material

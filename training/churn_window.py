@@ -19,8 +19,9 @@ import typer
 
 from features.cohort import read_return_gaps
 from features.console import progress, run_command
+from features.layout import Layout
 from features.return_curve import ReturnCurve, read_category_curves, read_return_curve
-from features.settings import Layout, load_settings
+from features.settings import load_settings
 from training.context import Context, open_context
 from training.pages import write_page
 from training.plots import return_plot

@@ -20,8 +20,9 @@ from features.console import run_command
 from features.errors import UserError
 from features.first_days import read_beginnings
 from features.history import MONEY_SCALE, History
+from features.layout import Layout
 from features.ledger import LedgerError, LedgerRun, list_files, read_rows, read_run
-from features.settings import Layout, Settings, load_settings
+from features.settings import Settings, load_settings
 from features.settle import SettledBasis, settle_basis
 from features.snapshot import Snapshot
 from features.whole import write_whole

@@ -8,7 +8,8 @@ from features.cohort import AsOfError, propose_headline_days, read_as_of
 from features.errors import UserError
 from features.examples import ExampleBuilder
 from features.history import History
-from features.settings import Layout, Settings
+from features.layout import Layout
+from features.settings import Settings
 from features.settle import settle_basis
 from features.snapshot import Snapshot, instant_of
 from features.whole import write_whole

@@ -22,8 +22,9 @@ import typer
 from features.cohort import default_as_of
 from features.console import Announce, progress, run_command
 from features.labels import is_known
+from features.layout import Layout
 from features.ledger import LedgerError, LedgerRun, list_files, read_rows, read_run
-from features.settings import Layout, load_settings
+from features.settings import load_settings
 from features.snapshot import Snapshot
 from features.whole import write_whole
 from training.context import Context, open_context

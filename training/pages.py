@@ -13,7 +13,7 @@ from markupsafe import Markup
 from plotly.offline import get_plotlyjs
 
 from features.basis import basis_words
-from features.settings import Layout
+from features.layout import Layout
 from features.whole import write_whole
 from training.grades import rule_text
 from training.list_tables import list_lines, list_tables

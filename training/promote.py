@@ -22,7 +22,8 @@ from features.cohort import read_as_of
 from features.console import run_command
 from features.errors import UserError
 from features.history import History
-from features.settings import Layout, PromotionSettings, load_settings
+from features.layout import Layout
+from features.settings import PromotionSettings, load_settings
 from models import registry_names as names
 from training.scorecard import Scorecard, TaskResult, verdict_text
 from training.tracking import BASIS_TAGS, Challenger, challengers, connect, fits, if_there

@@ -28,7 +28,7 @@ from mlflow.exceptions import MlflowException
 
 from features.console import run_command
 from features.errors import UserError
-from features.settings import Layout
+from features.layout import Layout
 from models import registry_names as names
 from models.bundle import write_bundle
 from models.contract import Model

@@ -14,7 +14,8 @@ from mlflow import MlflowClient
 from features.console import Announce, progress, run_command
 from features.errors import UserError
 from features.examples import Examples
-from features.settings import Layout, Settings, load_settings
+from features.layout import Layout
+from features.settings import Settings, load_settings
 from models.candidates import churn_candidates, clv_candidates, recommender_candidates
 from models.contract import NotEnoughDataError
 from models.recommender.contract import RecommenderMaterial

@@ -22,8 +22,8 @@ import typer
 from features.console import run_command
 from features.difference import share_difference
 from features.history import History, HistoryError
+from features.layout import Layout
 from features.loading import IngestError, only_one
-from features.settings import Layout
 from serving.audiences.control_group import ControlGroup
 from serving.audiences.named import find_audience
 from serving.databases import open_state, open_store

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.setup_run import MAPPING, STATUS, SetupStatus, read_status, uploaded
 
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods", ".parquet")

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from features import ledger, suppression
 from features.errors import UserError
-from features.settings import Layout
+from features.layout import Layout
 from serving.audiences.control_group import ControlGroup
 from serving.backups.files import FILES, MANIFEST, CopiedFile, Manifest, flushed_sum, write_manifest
 from serving.backups.list import ListedBackup, list_backups

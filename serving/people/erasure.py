@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from features import ledger
 from features.forget import forget_identities, forget_in_history, forget_in_tables
+from features.layout import Layout
 from features.loading import IngestError, only_one
 from features.report import FILES_REPORT, RECEIVED_REPORT
-from features.settings import Layout
 from serving.audiences.control_group import ControlGroup
 from serving.inbound.people import erase_from_journal, locked_journal
 from serving.people.address_index import write_index

@@ -10,7 +10,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final
 
-from features.settings import Layout, Settings
+from features.layout import Layout
+from features.settings import Settings
 from features.suppression import read_marker
 from serving.changes.log import ChangeLog
 from serving.people.address_index import is_current, write_index

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from features import ledger
 from features.history import History
 from features.identity import read_identities
-from features.settings import Layout
+from features.layout import Layout
 from serving.inbound.people import JOURNAL, TAKEN
 from serving.people.erasure import Places, Touched, other_tables
 from serving.present import RunView

@@ -3,8 +3,9 @@
 import numpy as np
 import polars as pl
 
+from features.layout import Layout
 from features.ledger import LedgerError, LedgerRun, write_run
-from features.settings import Layout, Settings
+from features.settings import Settings
 from serving.rows import HORIZONS_DAYS
 from serving.scoring.horizons import clv_horizons
 from serving.scoring.worth import undiscounted

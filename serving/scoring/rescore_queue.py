@@ -13,7 +13,8 @@ import sqlalchemy as sa
 
 from features.fold import Heard
 from features.history import HistoryError
-from features.settings import Layout, Settings
+from features.layout import Layout
+from features.settings import Settings
 from serving.changes.log import ChangeLog
 from serving.scoring.rescoring import Rescorer, Scored
 from serving.state.database import State, StateError

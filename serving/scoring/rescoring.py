@@ -21,10 +21,12 @@ import polars as pl
 from features.condition_values import Standpoint
 from features.errors import UserError
 from features.fold import Heard, fold
-from features.history import GenerationWriter, History, bucket_of
+from features.generation import GenerationWriter
+from features.history import History, bucket_of
+from features.layout import Layout
 from features.messages import currency_of, happened_at
 from features.rfm import scheme_of
-from features.settings import Layout, Settings
+from features.settings import Settings
 from features.snapshot import Snapshot
 from models.registry_names import Task
 from serving.audiences.control_group import ControlGroup

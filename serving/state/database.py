@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from features.errors import UserError
-from features.settings import Layout
+from features.layout import Layout
 from serving.state.places import WAIT_MS, PgPlace, Place, SqlitePlace
 from serving.store.pg_address import PgAddress
 from serving.store.pg_engine import first_line

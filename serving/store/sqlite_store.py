@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from features.settings import Layout
+from features.layout import Layout
 from serving.store.errors import RunGoneError
 from serving.store.records import KEPT_RUNS, RunInfo
 from serving.store.sqlite_control import Control
