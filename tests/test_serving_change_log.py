@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 from change_runs import DAY, at, documents, log_of, made_state, row, run, told, with_baseline
 
-from serving import change_log
+from serving.changes import log as change_log
 from serving.changes.batch import Counts
 from serving.changes.lifecycle import DueItem
 from serving.changes.signals import Signals

@@ -122,7 +122,7 @@ def test_a_surprise_is_told_without_its_words(
     failure, line = lines(written)
     assert (failure["level"], failure["error"]) == ("error", "KeyError")
     assert failure["event"] == f"request {answer.json()['instance']} failed"
-    assert any("routes_customers.py" in str(place) for place in failure["at"])  # type: ignore[attr-defined]
+    assert any("routes/customers.py" in str(place) for place in failure["at"])  # type: ignore[attr-defined]
     assert (line["status"], line["level"]) == (500, "error")
 
 
