@@ -4,7 +4,9 @@ import json
 import random
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import polars as pl
@@ -136,8 +138,11 @@ def register(
     """Register fitted candidates as champions in the MLflow database under a folder."""
     info = BASIS | (basis or Basis()).tags
     layout = Layout(root)
-    layout.mlflow.mkdir(parents=True, exist_ok=True)
-    uri = f"sqlite:///{layout.mlflow / 'mlflow.db'}"
+    database = layout.mlflow / "mlflow.db"
+    if not database.exists():
+        layout.mlflow.mkdir(parents=True, exist_ok=True)
+        database.write_bytes(_empty_registry())
+    uri = f"sqlite:///{database}"
     client = MlflowClient(tracking_uri=uri, registry_uri=uri)
     experiment = client.get_experiment_by_name("t")
     location = (layout.mlflow / "artifacts").as_uri()
@@ -149,6 +154,15 @@ def register(
         write_bundle(model, folder, kind=task, info=info)
         client.log_artifacts(run.info.run_id, str(folder), f"model/{names.BUNDLE_FOLDER}")
         _register_version(client, task, model, run, as_of=as_of, passed=passed)
+
+
+@lru_cache(maxsize=1)
+def _empty_registry() -> bytes:
+    """Return an MLflow database without a model: its tables take seconds to make, and are always the same."""
+    with TemporaryDirectory() as folder:
+        database = Path(folder) / "mlflow.db"
+        MlflowClient(f"sqlite:///{database}").search_experiments()
+        return database.read_bytes()
 
 
 def _register_version(

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 import numpy.typing as npt
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.metrics_churn import auc, churn_metrics
@@ -54,6 +54,7 @@ def test_the_calibration_line_with_all_weights_one_is_the_plain_one() -> None:
         assert evenly({name: weighted[name]}, 800)[name] == pytest.approx(plain[name], abs=1e-9)
 
 
+@settings(max_examples=40)
 @given(SEEDS, SIZES)
 def test_value_metrics_with_all_weights_one_are_the_plain_ones(seed: int, count: int) -> None:
     generator = np.random.default_rng(seed)
