@@ -26,7 +26,6 @@ independently of each other. Nothing is simulated, so equal input gives equal di
 probabilities or the expected spend are wrong for everybody at once is not in it.
 """
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
@@ -172,9 +171,7 @@ def plan_contacts(prospects: Iterable[Prospect], campaign: Campaign) -> Plan:
     best_count = _affordable(profits, costs, order, campaign.budget)
     curve = _curve(columns.picked(order), campaign, _counts(len(known), best_count))
     best = next(point for point in curve if point.contact_count == best_count)
-    bands: dict[CostBand, int] = {"high": 0, "medium": 0, "low": 0}
-    bands |= Counter(map(_band, profits, at_least))
-    return Plan([known[i].customer_id for i in order], best, curve, bands)
+    return Plan([known[i][0] for i in order], best, curve, _bands(profits, at_least))
 
 
 class _Columns(NamedTuple):
@@ -232,12 +229,18 @@ def _band(profit: float, profit_at_least: float) -> CostBand:
     return "high" if profit_at_least > 0.0 else "medium"
 
 
+def _bands(profits: Sequence[float], at_least: Sequence[float]) -> dict[CostBand, int]:
+    """Count customers by band; a contact that pays at the low response pays at the usual one."""
+    sure, paying = (sum(map((0.0).__lt__, values)) for values in (at_least, profits))
+    return {"high": sure, "medium": paying - sure, "low": len(profits) - paying}
+
+
 def _affordable(
     profits: Sequence[float], costs: Sequence[float] | None, order: Sequence[int], budget: float | None
 ) -> int:
     """Return how many of the first customers pay, and fit into the budget together."""
     if costs is None or budget is None:
-        return sum(profit > 0.0 for profit in profits)
+        return sum(map((0.0).__lt__, profits))
     count = 0
     for i, spent in zip(order, accumulate(costs[i] for i in order), strict=True):
         if profits[i] <= 0.0 or spent > budget:
