@@ -23,11 +23,12 @@ from features.console import run_command
 from features.difference import share_difference
 from features.history import History, HistoryError
 from features.loading import IngestError, only_one
-from features.settings import Layout
+from features.settings import ControlSettings, Layout
 from serving.audiences.control_group import ControlGroup
-from serving.audiences.named import find_audience
+from serving.audiences.leaving import Drawing, people_of
 from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.schemas.export_request import wanted_people
 from serving.state.database import State
 from serving.state.list_exports import ListExport, ListExports
 from serving.state.migrate import make
@@ -90,15 +91,15 @@ def _remove_measured(layout: Layout, exports: ListExports) -> None:
 
 async def _members(layout: Layout, state: State, store: ScoreStore, export: ListExport) -> pl.DataFrame:
     """Return `customer_id`, `is_control` of a list as its run has it; raises `RunGoneError`."""
-    group, people = ControlGroup.of(layout.private), Suppressions(state, layout.root).read()
+    suppressed = Suppressions(state, layout.root).read()
+    drawing = Drawing(ControlGroup.of(layout.private), suppressed, ControlSettings())
+    wanted = wanted_people(export.audience, export.request)._replace(control="include")
     run = store.open_run(export.score_run_id)
     try:
-        audience = find_audience(
-            run, export.audience, group, people, control="include", clv_min=export.request.get("min_clv")
-        )
+        people = await people_of(run, wanted, drawing, share=export.control_group_share)
         rows = [
             (member.row[0], member.control_group)
-            async for members in audience.chunks(size=_ROWS_AT_ONCE, names=("customer_id",))
+            async for members in people.chunks(size=_ROWS_AT_ONCE, names=("customer_id",))
             for member in members
         ]
     finally:

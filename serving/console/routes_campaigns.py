@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,6 +58,7 @@ async def show_plan(request: Request, slug: str, asked: Annotated[PlanAsked, Que
         asked=asked,
         mistakes=mistakes,
         campaign=campaign,
+        figures=urlencode({name: value for name, value in asdict(campaign).items() if value is not None}),
         margin_source=source,
         reached=reached,
         best=plan.best,

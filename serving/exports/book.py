@@ -1,13 +1,14 @@
 """Where lists that leave the service are written down, before their first row goes."""
 
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from concurrent.futures import Executor
+from typing import Any
 
-from serving.audiences.named import Audience
+from serving.audiences.leaving import LeavingPeople, PlannedList
 from serving.job_desk import Desk
 from serving.state.database import State, StateError
-from serving.state.list_exports import LeavingList, ListExport, ListExports
+from serving.state.list_exports import Ending, LeavingList, ListExport, ListExports
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,9 +33,15 @@ class ExportBook(Desk):
         return await self._in_thread(lambda: self._lists.page(before=before, limit=limit, key_id=key_id))
 
     async def followed(
-        self, parts: AsyncIterator[tuple[int, bytes]], export_id: str | None
+        self,
+        parts: AsyncIterator[tuple[int, bytes]],
+        export_id: str | None,
+        people: LeavingPeople | None = None,
     ) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the parts of a list, and write down at its end, or where it broke off, how much went."""
+        """Yield the parts of a list, and write down at its end, or where it broke off, how much went.
+
+        How many of `people` the control group holds may be known only then.
+        """
         row_count, is_whole = 0, False
         try:
             async for count, lines in parts:
@@ -44,32 +51,35 @@ class ExportBook(Desk):
         finally:
             if export_id is not None:
                 # Not awaited: whoever broke off leaves nobody to wait.
-                self._own_executor.submit(self._end, export_id, row_count, is_whole)
+                held = None if people is None else people.control_group_count
+                end = Ending(row_count, is_whole, held)
+                self._own_executor.submit(self._end, export_id, end)
 
-    def _end(self, export_id: str, row_count: int, is_whole: bool) -> None:
+    def _end(self, export_id: str, end: Ending) -> None:
         try:
-            self._lists.end(export_id, row_count=row_count, is_whole=is_whole)
+            self._lists.end(export_id, end)
         except StateError as error:
             _LOG.warning("the end of export %s was not kept: %s", export_id, error)
 
 
-def leaving_csv(audience: Audience, *, key_id: str, form: str, items: int) -> LeavingList:
-    """Return what is written down of a list that streams as CSV."""
-    meta = audience.run.meta
+def leaving_csv(people: LeavingPeople, *, key_id: str, request: Mapping[str, Any]) -> LeavingList:
+    """Return what is written down of people who leave in an answer; `request` is the filter and the form."""
+    meta = people.run.meta
+    count = people.contact_count if isinstance(people, PlannedList) else None
     return LeavingList(
         key_id=key_id,
         job_id=None,
-        audience=audience.slug,
+        audience=people.name,
         score_run_id=meta.score_run_id,
         as_of=meta.as_of.isoformat(),
-        request={
-            "profile": "generic",
-            "format": form,
-            "control": audience.control,
-            "min_clv": audience.clv_min,
-            "items": items,
-        },
-        control_group_share=audience.counts.control_group_share,
-        control_group_count=audience.counts.control_group_count,
+        request=contacted({"profile": "generic", **request}, count),
+        control_group_share=people.control_group_share,
+        control_group_count=people.control_group_count,
         with_identity=False,
     )
+
+
+def contacted(request: Mapping[str, Any], contact_count: int | None) -> dict[str, Any]:
+    """Return what was asked with how many its plan contacts, where it has one: 0 says why no row left."""
+    plan = request.get("plan")
+    return {**request, "plan": {**plan, "contact_count": contact_count}} if plan else dict(request)

@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
+from serving.audiences.leaving import LeavingPeople
 from serving.audiences.named import Audience, Listed
 from serving.exports.csv_lines import CHUNK_ROWS, csv_lines, plain_lines
 from serving.offers.slot_export import ItemColumns
@@ -69,23 +70,26 @@ _STORED_LINE: Final = ("customer_id", LINE)
 
 
 async def stream_csv(
-    audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
+    people: LeavingPeople, view: RunView, *, excel: bool, items: ItemColumns
 ) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield (how many members, their lines), a whole audience in its order, the header first.
+    """Yield (how many members, their lines), all people in their order, the header first.
 
     Memory holds one chunk, and others are answered between two.
     """
     yield 0, csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
-    parts = _made(audience, view, excel=excel, items=items) if excel or items.count else _kept(audience, view)
+    if isinstance(people, Audience) and not excel and not items.count:
+        parts = _kept(people, view)
+    else:
+        parts = _made(people, view, excel=excel, items=items)
     async for part in parts:
         yield part
 
 
 async def _made(
-    audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
+    people: LeavingPeople, view: RunView, *, excel: bool, items: ItemColumns
 ) -> AsyncIterator[tuple[int, bytes]]:
-    cells = ListedCells(audience, view)
-    async for members in audience.chunks(size=CHUNK_ROWS, names=STORED_CELLS):
+    cells = ListedCells(people, view)
+    async for members in people.chunks(size=CHUNK_ROWS, names=STORED_CELLS):
         rows = await cells.of(members)
         if items.count:
             wide = await items.cells([row[0] for row in rows])
@@ -147,10 +151,10 @@ class ListedCells:
     Booleans are words (`as_text`) or as they are.
     """
 
-    def __init__(self, audience: Audience, view: RunView, *, as_text: bool = True) -> None:
-        self._run = audience.run
-        self._cells = MemberCells(view, audience.run.meta, as_text=as_text)
-        self._share = audience.counts.control_group_share
+    def __init__(self, people: LeavingPeople, view: RunView, *, as_text: bool = True) -> None:
+        self._run = people.run
+        self._cells = MemberCells(view, people.run.meta, as_text=as_text)
+        self._share = people.control_group_share
         self._booleans = _booleans(as_text=as_text)
 
     async def of(self, members: Sequence[Listed]) -> list[tuple[Any, ...]]:

@@ -1,11 +1,17 @@
 """Segments: presets and saved ones, how many a condition holds, and who they are."""
 
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from features.condition_completion import complete, values_wanted
+from serving.audiences.leaving import Drawing, Wanted, segment_of
+from serving.audiences.segment_list import SEGMENT
+from serving.offers.slot_columns import ITEMS_MAX
+from serving.offers.slot_export import item_columns
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
+from serving.routes.audiences import ControlWanted, ItemKind
+from serving.routes.people_csv import csv_of_people
 from serving.schemas.segments import (
     BegunText,
     Completions,
@@ -182,7 +188,7 @@ async def list_members(
 ) -> Response:
     """Return a page of a segment's members; a cursor keeps its run, its words and its order.
 
-    There is no control group: whoever acts on people should take a list of `/v1/audiences`.
+    There is no control group: whoever acts on people should take `export.csv`, or a list of `/v1/audiences`.
     """
     context = context_of(request)
     run, segment, order, after = await _place(context, slug, cursor, sort)
@@ -203,6 +209,36 @@ async def list_members(
             "next_cursor": following,
         }
     )
+
+
+@router.get(
+    "/{slug}/export.csv",
+    responses={200: {"content": {"text/csv": {}}}, **PROBLEMS},
+    openapi_extra=needs("audiences:read"),
+)
+async def export_csv(
+    request: Request,
+    slug: str,
+    control: ControlWanted = None,
+    form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
+    items: Annotated[
+        int, Query(ge=0, le=ITEMS_MAX, description="columns for so many items behind the others")
+    ] = 0,
+    kind: ItemKind = "for_you",
+    version: Annotated[int | None, Query(ge=0, le=2**31, description="the newest unless it is said")] = None,
+) -> Response:
+    """Stream a segment as CSV in the order of the run: consent and the control group as for a list."""
+    context = context_of(request)
+    run = context.runs.current()
+    segment = await context.segments.find(slug, run, version=version)
+    drawing = Drawing(context.control_group, context.suppressed.people, context.settings.control)
+    wanted = Wanted(f"{SEGMENT}{slug}", control or "exclude", text=segment.text)
+    people = await segment_of(run, wanted, drawing)
+    asked: dict[str, Any] = {"format": form, "control": people.control, "items": items, "min_clv": None}
+    asked |= {"segment": slug, "version": segment.version, "text": segment.text}
+    columns = await item_columns(run, context.view(run), count=items, kind=kind)
+    name = f"{slug}-{run.meta.as_of.isoformat()}.csv"
+    return await csv_of_people(request, people, columns, asked=asked, name=name)
 
 
 def _written(

@@ -5,7 +5,7 @@ import secrets
 from collections.abc import Collection
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, NamedTuple
 
 import sqlalchemy as sa
 
@@ -39,7 +39,21 @@ class LeavingList:
     @property
     def is_measured(self) -> bool:
         """Whether it can be told what it brought: some of its people were left out by chance."""
-        return self.control_group_share > 0.0 and self.request.get("control") == "exclude"
+        has_none = self.control_group_share == 0.0 or (self.is_planned and not self.control_group_count)
+        return not has_none and self.request.get("control") == "exclude"
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether a plan cut it: nobody of its control group may be within the cut."""
+        return bool(self.request.get("plan"))
+
+
+class Ending(NamedTuple):
+    """How much of a list went out; None of a control group is what is known already."""
+
+    row_count: int
+    is_whole: bool
+    control_group_count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +104,11 @@ class ListExports:
             connection.execute(sa.insert(LIST_EXPORTS).values(**values, **own))
         return export_id
 
-    def end(self, export_id: str, *, row_count: int, is_whole: bool) -> None:
+    def end(self, export_id: str, ending: Ending) -> None:
         """Write down how much of a list went out."""
-        self._update(export_id, {"row_count": row_count, "is_whole": is_whole})
+        self._update(
+            export_id, {name: value for name, value in ending._asdict().items() if value is not None}
+        )
 
     def note_members(self, export_id: str, members: Standing) -> None:
         """Write down whether it is known who was on a list."""
