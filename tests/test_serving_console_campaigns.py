@@ -65,6 +65,9 @@ def test_a_segment_is_saved_in_versions(client: TestClient) -> None:
     second = client.post("/segments", data=words | {"text": "predicted_clv > 200"})
     assert "<code>predicted_clv &gt; 100</code>" in second.text
     assert "<code>predicted_clv &gt; 200</code>" in second.text
+    assert 'action="/v1/segments/worth-keeping/export.csv"' in second.text
+    assert 'name="version" value="2"' in second.text
+    assert "Of a segment of 500 or more, 10 % are left alone by chance" in second.text
     wrong = client.post("/segments", data=words | {"slug": "No!"}, follow_redirects=False)
     assert wrong.headers["location"].startswith("/segments?q=predicted_clv")
     assert "unsaved" in wrong.headers["location"]
