@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 from serving.audiences.control_group import Control
 from serving.audiences.leaving import LeavingPeople, PlannedList
 from serving.audiences.named import Audience, Listed, find_audience
+from serving.exports.book import Chain, leaving_people
 from serving.offers.slot_columns import ITEMS_MAX
 from serving.offers.slot_export import item_columns
 from serving.openapi import PROBLEMS
@@ -17,11 +18,12 @@ from serving.routes.people_csv import csv_of_people
 from serving.routes.plan_query import PlanWanted
 from serving.schemas.lists import Audiences, Members
 from serving.schemas.plan_request import CampaignRequest, campaign_of
+from serving.state.list_exports import PAGES
 from serving.web.answers import json_answer
 from serving.web.context import Context, context_of
 from serving.web.cursor import Cursor
 from serving.web.problems import FieldError, malformed
-from serving.web.scopes import ScopedRoute, needs
+from serving.web.scopes import ScopedRoute, caller_of, needs
 
 router = APIRouter(route_class=ScopedRoute, prefix="/v1/audiences", tags=["audiences"])
 
@@ -72,6 +74,7 @@ async def list_members(
     audience, place = await _place(context, slug, cursor, clv_min, control)
     found = await audience.page(after=place.position, limit=limit + 1)
     shown, has_more = found[:limit], len(found) > limit
+    place = await _noted(request, audience, place, row_count=len(shown), has_more=has_more)
     following = context.cursors.write(place._replace(position=shown[-1].position)) if has_more else None
     view, meta = context.view(audience.run), audience.run.meta
     return json_answer(
@@ -136,6 +139,17 @@ async def _planned(
     campaign, _ = campaign_of(plan, run.meta, context.settings, place="/query")
     people = PlannedList(audience, await context.planner.cut(audience, run, campaign))
     return people, {"plan": asdict(campaign)}
+
+
+async def _noted(
+    request: Request, audience: Audience, place: Cursor, *, row_count: int, has_more: bool
+) -> Cursor:
+    """Write down that a page leaves, as one list with the pages before; return its place with that."""
+    key = caller_of(request)
+    asked = {"format": PAGES, "control": place.control, "min_clv": place.clv_min}
+    leaving = leaving_people(audience, key_id=key.key_id if key else "", request=asked)
+    book, chain = context_of(request).export_book, Chain.of(place.chain)
+    return place._replace(chain=await book.turn_page(leaving, chain, row_count=row_count, has_more=has_more))
 
 
 async def _place(

@@ -6,7 +6,7 @@ from typing import Any
 from fastapi import Request, Response
 
 from serving.audiences.leaving import LeavingPeople
-from serving.exports.book import leaving_csv
+from serving.exports.book import leaving_people
 from serving.exports.member_csv import stream_csv
 from serving.offers.slot_export import ItemColumns
 from serving.web.answers import csv_answer
@@ -23,7 +23,7 @@ async def csv_of_people(
     `asked` is the filter and the form as they are written down; raises a 503 problem where they cannot be.
     """
     context, key = context_of(request), caller_of(request)
-    leaving = leaving_csv(people, key_id=key.key_id if key else "", request=asked)
+    leaving = leaving_people(people, key_id=key.key_id if key else "", request=asked)
     export_id = await context.export_book.begin(leaving)
     parts = stream_csv(people, items.view, excel=asked["format"] == "excel", items=items)
     chunks = context.export_book.followed(parts, export_id, people)
