@@ -27,6 +27,7 @@ from features.settings import Layout, Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
 from serving.audiences.control_group import ControlGroup
+from serving.audiences.kept_members import keep_before_publishing
 from serving.audiences.named import AT_RISK
 from serving.changes.due import Due
 from serving.changes.report import report_changes
@@ -142,6 +143,7 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
             meta = meta.model_copy(update=made)
             meta = meta.model_copy(update={"cuts": write_segment_tables(scored, writer, due)})
             write_pages(scored, writer, meta, request)
+            _warn(keep_before_publishing(request.layout, request.state, request.store))
             meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
             announce("changes")

@@ -8,7 +8,7 @@ from export_shop import bearer, open_api, open_bench
 from serving_runs import publish
 from starlette.testclient import TestClient
 
-from serving.audiences.outcomes import keep_members
+from serving.audiences.kept_members import keep_members
 from serving.jobs import Bench
 from serving.schemas.outcomes import ListExports as ListExportsShape
 from serving.state.list_exports import Ending, ListExport, ListExports

@@ -10,7 +10,8 @@ from serving_shop import make_orders, write_history
 
 from features.difference import share_difference, share_interval
 from features.settings import Settings
-from serving.audiences.outcomes import keep_members, measure
+from serving.audiences.kept_members import keep_members
+from serving.audiences.outcomes import measure
 from serving.environment import Environment
 from serving.jobs import Bench
 from serving.schemas.outcomes import ListExports as ListExportsShape

@@ -11,7 +11,7 @@ from export_shop import export, fetched, open_api, open_bench, publish_scores
 from starlette.testclient import TestClient
 from test_serving_plans import CAMPAIGN, FOUR, PLAN
 
-from serving.audiences.outcomes import keep_members
+from serving.audiences.kept_members import keep_members
 from serving.jobs import Bench
 from serving.state.list_exports import ListExports
 

@@ -15,7 +15,8 @@ from serving_shop import write_history
 from starlette.testclient import TestClient
 from test_serving_outcomes import order
 
-from serving.audiences.outcomes import keep_members, measure
+from serving.audiences.kept_members import keep_members
+from serving.audiences.outcomes import measure
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.jobs import Bench

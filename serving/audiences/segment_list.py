@@ -1,8 +1,8 @@
 """A segment as a list that leaves: consent kept, and a control group of its own left out by chance."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
-from typing import Final
+from collections.abc import AsyncIterator, Mapping, Sequence
+from typing import Any, Final
 
 from features.conditions import Condition
 from features.settings import ControlSettings
@@ -21,6 +21,15 @@ SEGMENT: Final = "segment:"
 _CONSENT: Final = "email_consent"
 _REFUSED_NOT: Final = f"{_CONSENT} != false"
 _PLACES_AT_ONCE: Final = 20_000
+
+
+def name_of(request: Mapping[str, Any]) -> str:
+    """Return what the people of an export request are written down as.
+
+    >>> name_of({"audience": "at-risk"}), name_of({"segment": "large-order"})
+    ('at-risk', 'segment:large-order')
+    """
+    return request.get("audience") or f"{SEGMENT}{request['segment']}"
 
 
 class SegmentList:

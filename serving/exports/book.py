@@ -9,8 +9,10 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Self
 
 from serving.audiences.leaving import LeavingPeople, PlannedList
+from serving.audiences.segment_list import name_of
 from serving.job_desk import Desk
 from serving.state.database import State, StateError
+from serving.state.jobs import Job
 from serving.state.list_exports import Ending, LeavingList, ListExport, ListExports
 from serving.store.records import RunMeta
 
@@ -135,6 +137,23 @@ def leaving_rows(meta: RunMeta, name: str, *, key_id: str, request: Mapping[str,
         control_group_share=0.0,
         control_group_count=0,
         with_identity=False,
+    )
+
+
+def leaving_job(job: Job, key_id: str) -> LeavingList:
+    """Return what is written down of a job's file that is fetched: all of it counts as taken."""
+    return LeavingList(
+        key_id=key_id,
+        job_id=job.job_id,
+        audience=name_of(job.request),
+        score_run_id=job.result["score_run_id"],
+        as_of=job.result["as_of"],
+        request=contacted(job.request, job.result.get("contact_count")),
+        control_group_share=job.result["control_group_share"],
+        control_group_count=job.result.get("control_group_count"),
+        with_identity=job.with_identity,
+        row_count=job.result["row_count"],
+        is_whole=True,
     )
 
 

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from serving.audiences.named import find_audience
-from serving.exports.book import contacted
+from serving.exports.book import leaving_job
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
 from serving.schemas.export_request import (
     ExportRequest,
@@ -22,7 +22,7 @@ from serving.schemas.plan_request import campaign_of
 from serving.segments.desk import compiled
 from serving.state.idempotency import Repeatable
 from serving.state.jobs import Job, Order
-from serving.state.list_exports import LeavingList, ListExport
+from serving.state.list_exports import ListExport
 from serving.web.answers import json_answer
 from serving.web.bodies import read_json
 from serving.web.calls import Taken
@@ -150,27 +150,10 @@ async def get_file(request: Request, job_id: str, name: str) -> Response:
     if job.status == "expired" or not path.is_file():
         raise ProblemError(410, "files-expired", "The files were deleted; export again.", title="Files gone")
     asked, row_count = read_stored(job.request), job.result.get("row_count") or 0
-    await context_of(request).export_book.begin(_leaving(job, key.key_id if key else ""))
+    await context_of(request).export_book.begin(leaving_job(job, key.key_id if key else ""))
     request.scope["taken"] = Taken(asked.name, asked.form, row_count, with_identity=job.with_identity)
     return FileResponse(
         path, filename=name, media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": "no-store"}
-    )
-
-
-def _leaving(job: Job, key_id: str) -> LeavingList:
-    """Return what is written down of a job's file that is fetched: all of it counts as taken."""
-    return LeavingList(
-        key_id=key_id,
-        job_id=job.job_id,
-        audience=read_stored(job.request).name,
-        score_run_id=job.result["score_run_id"],
-        as_of=job.result["as_of"],
-        request=contacted(job.request, job.result.get("contact_count")),
-        control_group_share=job.result["control_group_share"],
-        control_group_count=job.result.get("control_group_count"),
-        with_identity=job.with_identity,
-        row_count=job.result["row_count"],
-        is_whole=True,
     )
 
 

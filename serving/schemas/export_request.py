@@ -11,7 +11,7 @@ from features.audience_settings import Slug
 from features.profit import Campaign
 from serving.audiences.control_group import Control
 from serving.audiences.leaving import Wanted
-from serving.audiences.segment_list import SEGMENT
+from serving.audiences.segment_list import name_of
 from serving.offers.slot_columns import ITEMS_MAX
 from serving.routes.customers import ListKind
 from serving.schemas.plan_request import CampaignRequest
@@ -88,7 +88,7 @@ class ExportRequest(BaseModel):
     @property
     def name(self) -> str:
         """The list's name; that of a segment stands behind `segment:`."""
-        return self.audience or f"{SEGMENT}{self.segment}"
+        return name_of({"audience": self.audience, "segment": self.segment})
 
     @property
     def is_generic(self) -> bool:

@@ -154,6 +154,12 @@ class ListExports:
         wanted = sa.select(LIST_EXPORTS).where(LIST_EXPORTS.c.members.in_(members))
         return self._read(wanted.order_by(LIST_EXPORTS.c.export_number)) if self._state.exists() else []
 
+    def of_jobs(self, job_ids: Collection[str]) -> set[str]:
+        """Return those of some jobs whose file left."""
+        wanted = sa.select(LIST_EXPORTS.c.job_id).where(LIST_EXPORTS.c.job_id.in_(job_ids)).distinct()
+        with self._state.reading() as connection:
+            return set(connection.execute(wanted).scalars())
+
     def _update(self, export_id: str, values: dict[str, Any]) -> None:
         mine = LIST_EXPORTS.c.export_id == export_id
         with self._state.writing() as connection:
