@@ -26,7 +26,7 @@ from benchmarks.published import gates_text
 from features.layout import Layout
 from features.slots import Slot, item_number, pack_slots
 from serving.exports.csv_lines import plain_lines
-from serving.exports.member_csv import STORED_CELLS, MemberCells
+from serving.exports.member_csv import LINE_NAMES, STORED_CELLS, MemberCells
 from serving.present import RunView
 from serving.rows import STORED_NAMES
 from serving.store.records import AudienceCounts, Item
@@ -98,7 +98,7 @@ def _publish(var: Path, count: int) -> None:
             cells.of(_CELLS(_row(number)), items[item_number(_list(number))]) for number in members
         )
         writer.write_audience("at-risk", (f"c{number}" for number in members), lines)
-        writer.publish(run)
+        writer.publish(run.model_copy(update={"line_columns": list(LINE_NAMES)}))
 
 
 def _row(number: int) -> Sequence[Any]:

@@ -119,6 +119,21 @@ class Plan(NamedTuple):
     bands: dict[CostBand, int]
 
 
+class Worth(NamedTuple):
+    """The expected profit of contacting a customer, and what the plan goes by: more comes first."""
+
+    profit: float
+    rank: float
+
+
+def contact_worths(prospects: Sequence[Prospect], campaign: Campaign) -> list[Worth]:
+    """Return what each contact is worth: the rank is the profit, with a budget for each unit of money."""
+    columns = _Columns.of(prospects, campaign)
+    profits = columns.profits(campaign, campaign.response_share)
+    ranks = profits if campaign.budget is None else _returns(profits, columns.costs(campaign))
+    return list(map(Worth, profits, ranks))
+
+
 def contact_profit(prospect: Prospect, campaign: Campaign) -> float:
     """Return the expected profit of contacting a customer, against leaving them alone.
 

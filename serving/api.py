@@ -41,6 +41,7 @@ from serving.routes import (
     plans,
     privacy,
     recommendations,
+    segment_members,
     segments,
 )
 from serving.segments.desk import SegmentDesk
@@ -92,6 +93,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         audiences,
         plans,
         segments,
+        segment_members,
         changes,
         exports,
         privacy,

@@ -25,13 +25,13 @@ from features.console import run_command
 from features.layout import Layout
 from features.settings import Settings, load_settings
 from serving.audiences.control_group import ControlGroup
-from serving.audiences.named import Audience, find_audience
+from serving.audiences.leaving import Drawing, LeavingPeople, PlannedList, people_of
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.exports.files import describe_file
 from serving.exports.lists import People, Task, Written, write_changes, write_rows
 from serving.present import RunView
-from serving.schemas.export_request import ExportRequest
+from serving.schemas.export_request import ExportRequest, read_stored, wanted_people
 from serving.state.database import State
 from serving.state.jobs import LEASE_SECONDS, Job, Jobs, LostJobError
 from serving.state.last_sent import LastSent
@@ -125,40 +125,40 @@ async def _export_live(bench: Bench, job: Job, beat: Callable[[], None]) -> dict
 
 async def _export(bench: Bench, job: Job, run: ScoreRun, beat: Callable[[], None]) -> dict[str, Any]:
     """Write the file of a job and return what came of it."""
-    request = ExportRequest.model_validate(job.request)
+    request = read_stored(job.request)
     group = ControlGroup.of(bench.layout.private)
-    people = Suppressions(bench.state, bench.layout.root).read()
-    audience = find_audience(
-        run, request.audience, group, people, control=request.control, clv_min=request.min_clv
-    )
+    suppressed = Suppressions(bench.state, bench.layout.root).read()
+    drawing = Drawing(group, suppressed, bench.settings.control)
+    people = await people_of(run, wanted_people(request.name, job.request), drawing)
     addresses = People(bench.layout.private, may_see=job.with_identity)
-    folder, name = _make_folder(bench.layout.exports, job), _file_name(request, audience)
-    task = Task(request, audience, addresses, folder, name, beat)
+    folder, name = _make_folder(bench.layout.exports, job), _file_name(request, run)
+    task = Task(request, people, addresses, folder, name, beat)
     if job.destination:
         last = LastSent(bench.state, job.destination)
         last.forget_job(job.job_number)
         written = await write_changes(task, last, job.job_number)
     else:
         written = await write_rows(task, RunView(run.meta, Wording()))
-    return _result(audience, written, folder / name)
+    return _result(people, written, folder / name)
 
 
-def _result(audience: Audience, written: Written, path: Path) -> dict[str, Any]:
+def _result(people: LeavingPeople, written: Written, path: Path) -> dict[str, Any]:
     return {
-        "score_run_id": audience.run.meta.score_run_id,
-        "as_of": audience.run.meta.as_of.isoformat(),
+        "score_run_id": people.run.meta.score_run_id,
+        "as_of": people.run.meta.as_of.isoformat(),
         **written._asdict(),
-        "control_group_share": audience.counts.control_group_share,
-        "control_group_count": audience.counts.control_group_count,
+        "control_group_share": people.control_group_share,
+        "control_group_count": people.control_group_count,
+        "contact_count": people.contact_count if isinstance(people, PlannedList) else None,
         "files": [describe_file(path)],
     }
 
 
-def _file_name(request: ExportRequest, audience: Audience) -> str:
+def _file_name(request: ExportRequest, run: ScoreRun) -> str:
     profile = "" if request.is_generic else f"{request.profile}-"
     packed = ".gz" if request.gzip else ""
-    day = audience.run.meta.as_of.isoformat()
-    return f"{profile}{request.audience}-{day}.{_ENDINGS[request.form]}{packed}"
+    day = run.meta.as_of.isoformat()
+    return f"{profile}{request.audience or request.segment}-{day}.{_ENDINGS[request.form]}{packed}"
 
 
 def _make_folder(exports: Path, job: Job) -> Path:
@@ -201,7 +201,7 @@ def _code_of(error: Exception) -> str:
 
 def _told(job: Job) -> str:
     request = job.request
-    what = f"{request['audience']} for {request['profile']}"
+    what = f"{read_stored(request).name} for {request['profile']}"
     rows = job.result.get("row_count")
     outcome = f"{job.status}, {rows} rows" if rows is not None else f"{job.status} {job.error or ''}".strip()
     people = ", with e-mail addresses" if job.with_identity else ""

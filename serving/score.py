@@ -28,11 +28,13 @@ from features.settings import Settings, load_settings
 from features.settle import BasisNote, settle_basis
 from features.snapshot import Snapshot, instant_of
 from serving.audiences.control_group import ControlGroup
+from serving.audiences.kept_members import keep_before_publishing
 from serving.audiences.named import AT_RISK
 from serving.changes.due import Due
 from serving.changes.report import report_changes
 from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.exports.member_csv import LINE_NAMES
 from serving.exports.member_lines import LineMaker, TopProducts
 from serving.exports.run_files import MailFile, RecommendationFile, write_bundles, write_scores
 from serving.people.address_index import is_current, write_index
@@ -138,9 +140,11 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
         meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
         if writer is not None:
             before = live_run_before(request.store)
-            meta = meta.model_copy(update={"score_run_id": writer.score_run_id})
+            made = {"score_run_id": writer.score_run_id, "line_columns": list(LINE_NAMES)}
+            meta = meta.model_copy(update=made)
             meta = meta.model_copy(update={"cuts": write_segment_tables(scored, writer, due)})
             write_pages(scored, writer, meta, request)
+            _warn(keep_before_publishing(request.layout, request.state, request.store))
             meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(_score_late, request))
             keep_in_ledger(scored, meta, request)
             announce("changes")

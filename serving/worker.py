@@ -26,7 +26,8 @@ from features.console import run_command
 from features.errors import UserError
 from features.layout import Layout
 from features.settings import Settings, load_settings
-from serving.audiences.outcomes import keep_members, measure
+from serving.audiences.kept_members import keep_members
+from serving.audiences.outcomes import measure
 from serving.changes.log import ChangeLog
 from serving.databases import open_state, open_store
 from serving.environment import Environment

@@ -23,7 +23,7 @@ from features.ledger import LedgerRun, write_run
 from features.messages import Line, Order
 from features.settings import Settings
 from serving.api import create_app
-from serving.audiences.outcomes import keep_members
+from serving.audiences.kept_members import keep_members
 from serving.changes.log import ChangeLog
 from serving.databases import open_store
 from serving.environment import Environment

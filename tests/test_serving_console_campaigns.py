@@ -1,5 +1,6 @@
 """Pages that lead to acting: segments, whom it pays to contact, what came of lists that left."""
 
+import html
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,6 +65,9 @@ def test_a_segment_is_saved_in_versions(client: TestClient) -> None:
     second = client.post("/segments", data=words | {"text": "predicted_clv > 200"})
     assert "<code>predicted_clv &gt; 100</code>" in second.text
     assert "<code>predicted_clv &gt; 200</code>" in second.text
+    assert 'action="/v1/segments/worth-keeping/export.csv"' in second.text
+    assert 'name="version" value="2"' in second.text
+    assert "Of a segment of 500 or more, 10 % are left alone by chance" in second.text
     wrong = client.post("/segments", data=words | {"slug": "No!"}, follow_redirects=False)
     assert wrong.headers["location"].startswith("/segments?q=predicted_clv")
     assert "unsaved" in wrong.headers["location"]
@@ -87,6 +91,19 @@ def test_where_a_contact_never_pays_nobody_is_the_answer(client: TestClient) -> 
     page = read(client, "/lists/at-risk/plan?contact_cost=10000")
     assert "It pays to contact nobody" in page
     assert "The first of them" not in page
+    assert "Download these customers" not in page
+
+
+def test_the_button_of_a_plan_takes_away_whom_it_contacts(client: TestClient) -> None:
+    page = read(client, "/lists/at-risk/plan?offer_cost=1&contact_cost=0.1&margin_share=0.5&budget=40")
+    found = re.search(r'href="(/v1/audiences/at-risk/export.csv[^"]*)" download>Download these', page)
+    assert found
+    # Of 40 like customers at 0.1 + 0.51 + 0.049 each, whatever p is, the budget pays for the number shown.
+    shown = re.search(r"It pays to contact (\d+) customers", page)
+    assert shown
+    answer = client.get(html.unescape(found[1]))
+    assert answer.status_code == 200, answer.text
+    assert len(answer.text.splitlines()) - 1 == int(shown[1])
 
 
 def test_what_is_no_number_is_told_and_left_out(client: TestClient) -> None:

@@ -15,8 +15,10 @@ from test_serving_api import open_client
 from features.spreadsheet import excel_cell
 from serving.databases import open_state, open_store
 from serving.environment import Environment
+from serving.exports.actions import CODES, SUGGESTED
 from serving.exports.csv_lines import CHUNK_ROWS
-from serving.exports.member_csv import HEADER
+from serving.exports.member_csv import HEADER, LINE_NAMES
+from serving.scoring.stages import STAGES
 from serving.state.migrate import make
 from serving.state.overlays import Overlays, Rescored
 from serving.store.records import AudienceCounts
@@ -57,6 +59,28 @@ def test_a_row_says_why_and_what_to_offer(client: TestClient) -> None:
     assert row["churn_grade"] == "F"
 
 
+def test_a_row_says_what_usually_helps(client: TestClient) -> None:
+    row = read(client.get(URL).content)[0]
+    assert row["lifecycle_stage"] == "slipping"
+    assert row["suggested_action"] == "remind"
+    assert row["suggested_action_text"] == "remind of what they buy; no discount yet"
+    # Every stage of a customer with orders has an action; a prospect is on no list.
+    assert set(CODES) == STAGES.keys() - {"prospect"}
+    assert SUGGESTED["lost"] == ("let_rest", "let rest")
+
+
+def test_lines_of_other_columns_are_made_anew(tmp_path: Path) -> None:
+    older = [name for name in LINE_NAMES if not name.startswith("suggested_action")]
+    for columns in ([], older):
+        publish(tmp_path, ["c1"], lines=[b"c1,of an older release"], line_columns=columns)
+        with open_client(tmp_path) as client:
+            (row,) = read(client.get(URL).content)
+        assert (row["customer_id"], row["suggested_action"], row["churn_grade"]) == ("c1", "remind", "")
+    publish(tmp_path, ["c1"], lines=[b"c1,kept"], line_columns=list(LINE_NAMES))
+    with open_client(tmp_path) as client:
+        assert client.get(URL).content.splitlines()[1] == b"c1,kept,false,0.0"
+
+
 def test_excel_gets_a_mark_and_no_formula(client: TestClient) -> None:
     content = client.get(f"{URL}?format=excel").content
     assert content.startswith(b"\xef\xbb\xbf")
@@ -80,7 +104,7 @@ def test_kept_lines_are_streamed_and_who_was_scored_again_is_made(tmp_path: Path
         writer.write_scores(stored_row(customer) for customer in ids)
         writer.write_audience("at-risk", ids, [f"{customer},kept".encode() for customer in ids])
         counts = AudienceCounts(member_count=len(ids), control_group_share=0.3)
-        writer.publish(meta(audiences={"at-risk": counts}))
+        writer.publish(meta(audiences={"at-risk": counts}, line_columns=list(LINE_NAMES)))
     state = open_state(environment)
     make(state)
     with state.writing() as connection:

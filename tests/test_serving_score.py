@@ -38,6 +38,7 @@ from serving.registry import RegistryError
 from serving.rows import NAMES
 from serving.score import ScoreError, open_request, run_scoring, summary
 from serving.state.database import State
+from serving.state.list_exports import LeavingList, ListExports
 from serving.state.tables import CHANGES
 from serving.store.contract import ScoreRun, ScoreStore
 from serving.store.errors import PublishError
@@ -138,6 +139,30 @@ def test_a_second_run_tells_what_happened_since_the_first(tmp_path: Path) -> Non
     assert {("new", "scores"), ("new", "first_order")} <= told
     assert {event for customer, event in told if customer != "new"} <= {"scores", *EVENTS}
     assert ("new", "nth_order") not in told
+
+
+@pytest.mark.usefixtures("_checked_before")
+def test_a_run_that_is_published_keeps_who_was_on_lists_that_left(tmp_path: Path) -> None:
+    history = write_history(tmp_path, make_orders())
+    register(tmp_path, fit_champions(history, AS_OF, choice=CHOICE), as_of=AS_OF)
+    first = score(tmp_path)
+    lists = ListExports(State.of(Layout(tmp_path)))
+    leaving = LeavingList(
+        key_id="",
+        job_id=None,
+        audience="dormant",
+        score_run_id=first.score_run_id,
+        as_of=first.as_of.isoformat(),
+        request={"control": "exclude"},
+        control_group_share=0.1,
+        control_group_count=None,
+        with_identity=False,
+    )
+    export_id = lists.begin(leaving)
+    score(tmp_path)
+    (left,) = lists.page(before=None, limit=2)
+    kept = pl.read_parquet(Layout(tmp_path).outcomes / f"{export_id}.parquet")
+    assert (left.members, kept.height) == ("kept", first.audiences["dormant"].member_count)
 
 
 def test_files_hold_the_flat_names_and_the_lists(shop: Path) -> None:

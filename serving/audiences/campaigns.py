@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
 from features.profit import Campaign, Plan, Prospect, plan_contacts
+from features.profit_cut import CutMember, cut_members
 from features.settings import Settings
 from features.suppression import Suppressed
 from serving.audiences.named import Audience, Listed
@@ -30,9 +31,11 @@ class Reached(NamedTuple):
     """The members of a list who may be contacted, and how many of it may not or have no score.
 
     `unknown_consent_count` of the prospects have not said whether they may be mailed: they are kept.
+    `control` are those of the control group who have a score.
     """
 
     prospects: Sequence[Prospect]
+    control: Sequence[Prospect]
     control_group_count: int
     unknown_consent_count: int
     unscored_count: int
@@ -61,6 +64,12 @@ class Planner:
             reached = await self._reached(audience, run)
             return reached, await asyncio.to_thread(plan_contacts, reached.prospects, campaign)
 
+    async def cut(self, audience: Audience, run: OverlaidRun, campaign: Campaign) -> list[CutMember]:
+        """Return whom of a list of `run` a plan contacts, and the control group within the same cut."""
+        async with self._turn:
+            reached = await self._reached(audience, run)
+            return await asyncio.to_thread(_cut, reached, campaign)
+
     async def _reached(self, audience: Audience, run: OverlaidRun) -> Reached:
         kept = self._kept.pop(audience.slug, None)
         through = run.through
@@ -69,28 +78,40 @@ class Planner:
             or kept.run() is not run
             or (kept.through, kept.suppressed) != (through, audience.suppressed)
         ):
-            kept = _Kept(weakref.ref(run), through, audience.suppressed, await _read(audience))
+            kept = _Kept(weakref.ref(run), through, audience.suppressed, await read_reached(audience))
         self._kept[audience.slug] = kept
         while len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)
         return kept.reached
 
 
-async def _read(audience: Audience) -> Reached:
-    prospects, held, unscored, unknown = list[Prospect](), 0, 0, 0
+async def read_cut(audience: Audience, campaign: Campaign) -> list[CutMember]:
+    """Return whom of a list a plan contacts, and the control group within the same cut, for one reading."""
+    return _cut(await read_reached(audience), campaign)
+
+
+def _cut(reached: Reached, campaign: Campaign) -> list[CutMember]:
+    plan = plan_contacts(reached.prospects, campaign)
+    return cut_members(reached.prospects, reached.control, plan, campaign)
+
+
+async def read_reached(audience: Audience) -> Reached:
+    """Read a list as a plan takes it, whatever part of it was wanted."""
+    prospects, control, held, unscored, unknown = list[Prospect](), list[Prospect](), 0, 0, 0
     async for members in audience._replace(control="include").chunks(size=_ROWS_AT_ONCE, names=_NAMES):
         for member in members:
+            prospect = _prospect(member)
             if member.control_group:
                 held += 1
+                control += [prospect] if prospect else []
                 continue
-            prospect = _prospect(member)
             if prospect is None:
                 unscored += 1
                 continue
             prospects.append(prospect)
             unknown += member.row[5] is None
     prospects.sort()
-    return Reached(prospects, held, unknown, unscored)
+    return Reached(prospects, control, held, unknown, unscored)
 
 
 def _prospect(member: Listed) -> Prospect | None:

@@ -37,6 +37,21 @@ class Audience(NamedTuple):
     control: Control = "exclude"
     clv_min: float | None = None
 
+    @property
+    def name(self) -> str:
+        """The list's name, as it is written down when the list leaves."""
+        return self.slug
+
+    @property
+    def control_group_share(self) -> float:
+        """The probability with which each member was drawn for the control group."""
+        return self.counts.control_group_share
+
+    @property
+    def control_group_count(self) -> int:
+        """How many of the list its control group holds."""
+        return self.counts.control_group_count
+
     async def page(self, *, after: int, limit: int) -> list[Listed]:
         """Return the next `limit` members after a place; fewer only at the end."""
         found: list[Listed] = []

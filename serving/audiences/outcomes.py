@@ -2,14 +2,12 @@
 
     python -m serving.audiences.outcomes [--var var]
 
-Who was on a list is kept in a file of ids (`outcomes/`), from soon after it left until everything is known of
-it; an erasure reaches it as every table. Both groups are those of the run that the list was taken from: who
+Who was on a list is kept in a file of ids (`serving.audiences.kept_members`) until everything is known of it;
+an erasure reaches it as every table. Both groups are those of the run that the list was taken from: who
 was drawn for the control group was drawn by chance, so the difference is what came of the list, with whatever
 was done with it. The worker does this by itself.
 """
 
-import asyncio
-import os
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
@@ -23,40 +21,16 @@ from features.console import run_command
 from features.difference import share_difference
 from features.history import History, HistoryError
 from features.layout import Layout
-from features.loading import IngestError, only_one
-from serving.audiences.control_group import ControlGroup
-from serving.audiences.named import find_audience
+from serving.audiences.kept_members import keep_members, members_path, remove_others
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.state.database import State
 from serving.state.list_exports import ListExport, ListExports
 from serving.state.migrate import make
-from serving.state.suppressions import Suppressions
-from serving.store.contract import ScoreStore
-from serving.store.errors import RunGoneError
-from serving.web.problems import ProblemError
 
 HORIZONS_DAYS: Final = (14, 30, 90)
 _ROWS_AT_ONCE: Final = 5_000
 _DAY_SECONDS: Final = 86_400.0
-
-
-def keep_members(layout: Layout, state: State, store: ScoreStore) -> int:
-    """Keep who was on the lists that left since the last time; return of how many it was kept."""
-    exports, kept = ListExports(state), 0
-    for export in exports.standing(["waiting"]):
-        try:
-            # Whoever is erased meanwhile is either suppressed when the list is read, or erased from its file.
-            with only_one(layout):
-                _write(_path(layout, export), asyncio.run(_members(layout, state, store, export)))
-        except IngestError:
-            return kept  # Somebody else is at the data: it is tried again.
-        except (RunGoneError, ProblemError):
-            exports.note_members(export.export_id, "gone")
-            continue
-        exports.note_members(export.export_id, "kept")
-        kept += 1
-    return kept
 
 
 def measure(layout: Layout, state: State) -> int:
@@ -65,6 +39,7 @@ def measure(layout: Layout, state: State) -> int:
     A horizon is over when an order after its end is known. Once the longest is, the file of ids goes.
     """
     exports = ListExports(state)
+    _remove_measured(layout, exports, state)
     open_ones = exports.standing(["kept"])
     try:
         history = History.open(layout.history) if open_ones else None
@@ -76,56 +51,22 @@ def measure(layout: Layout, state: State) -> int:
         outcome = _outcome(layout, history, export)
         is_final = all(each["is_over"] for each in outcome["horizons"])
         exports.note_outcome(export.export_id, outcome, is_final=is_final)
-    _remove_measured(layout, exports)
+    _remove_measured(layout, exports, state)
     return len(open_ones)
 
 
-def _remove_measured(layout: Layout, exports: ListExports) -> None:
+def _remove_measured(layout: Layout, exports: ListExports, state: State) -> None:
     """Remove the files of which nothing more is to be measured, also those that a stopped process left."""
-    needed = {_path(layout, export) for export in exports.standing(["waiting", "kept"])}
-    for path in layout.outcomes.glob("*.parquet"):
-        if path not in needed:
-            path.unlink(missing_ok=True)
-
-
-async def _members(layout: Layout, state: State, store: ScoreStore, export: ListExport) -> pl.DataFrame:
-    """Return `customer_id`, `is_control` of a list as its run has it; raises `RunGoneError`."""
-    group, people = ControlGroup.of(layout.private), Suppressions(state, layout.root).read()
-    run = store.open_run(export.score_run_id)
-    try:
-        audience = find_audience(
-            run, export.audience, group, people, control="include", clv_min=export.request.get("min_clv")
-        )
-        rows = [
-            (member.row[0], member.control_group)
-            async for members in audience.chunks(size=_ROWS_AT_ONCE, names=("customer_id",))
-            for member in members
-        ]
-    finally:
-        run.close()
-        await store.aclose()
-    return pl.DataFrame(rows, schema={"customer_id": pl.String, "is_control": pl.Boolean}, orient="row")
-
-
-def _path(layout: Layout, export: ListExport) -> Path:
-    return layout.outcomes / f"{export.export_id}.parquet"
-
-
-def _write(path: Path, members: pl.DataFrame) -> None:
-    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.partial")
-    with os.fdopen(os.open(partial, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as stream:
-        members.write_parquet(stream)
-        stream.flush()
-        os.fsync(stream.fileno())
-    partial.replace(path)
+    if state.exists():
+        needed = [export.export_id for export in exports.standing(["waiting", "kept"])]
+        remove_others(layout, needed, state)
 
 
 def _outcome(layout: Layout, history: History, export: ListExport) -> dict[str, Any]:
     last_days = history.manifest.last_order_days or 0.0
     taken_days = datetime.fromisoformat(export.taken_at).timestamp() / _DAY_SECONDS
     known_until = datetime.fromtimestamp(0, UTC) + timedelta(days=last_days)
-    members = pl.read_parquet(_path(layout, export))
+    members = pl.read_parquet(members_path(layout, export.export_id))
     first = _first_orders(history, since_days=taken_days)
     after = members.join(first, on="customer_id", how="left")
     waited = after["ordered_days"] - taken_days

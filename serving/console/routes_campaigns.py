@@ -2,6 +2,7 @@
 
 from dataclasses import asdict
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,6 +58,7 @@ async def show_plan(request: Request, slug: str, asked: Annotated[PlanAsked, Que
         asked=asked,
         mistakes=mistakes,
         campaign=campaign,
+        figures=urlencode({name: value for name, value in asdict(campaign).items() if value is not None}),
         margin_source=source,
         reached=reached,
         best=plan.best,
@@ -71,7 +73,10 @@ async def show_exports(request: Request) -> Response:
     context, key = context_of(request), caller_of(request)
     sees_all = key is None or key.grants("admin")
     found = await context.export_book.page(
-        before=None, limit=_EXPORTS_SHOWN, key_id=None if sees_all else key.key_id if key else None
+        before=None,
+        limit=_EXPORTS_SHOWN,
+        key_id=None if sees_all else key.key_id if key else None,
+        with_pages=False,
     )
     exports = [asdict(export) | {"outcome": export.outcome} for export in found]
     return page(request, "exports.html", meta=context.runs.current().meta, exports=exports, verdicts=VERDICTS)

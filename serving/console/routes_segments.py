@@ -96,8 +96,15 @@ async def show_segment(request: Request, slug: str) -> Response:
     history = await context.segments.history(segment)
     versions = sorted(history["versions"], key=lambda each: -each["version"])
     sizes = sorted(history["sizes"], key=lambda each: (each["as_of"], each["score_run_id"]), reverse=True)
-    meta = context.runs.current().meta
-    return page(request, "segment.html", meta=meta, segment=segment, versions=versions, sizes=sizes)
+    return page(
+        request,
+        "segment.html",
+        meta=context.runs.current().meta,
+        segment=segment,
+        control=context.settings.control,
+        versions=versions,
+        sizes=sizes,
+    )
 
 
 @router.post("/segments", openapi_extra=needs("segments:write"))

@@ -1,15 +1,35 @@
 """Where lists that leave the service are written down, before their first row goes."""
 
 import logging
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Executor
+from contextlib import suppress
+from dataclasses import replace
+from typing import Any, NamedTuple, Self
 
-from serving.audiences.named import Audience
+from serving.audiences.leaving import LeavingPeople, PlannedList
+from serving.audiences.segment_list import name_of
 from serving.job_desk import Desk
 from serving.state.database import State, StateError
-from serving.state.list_exports import LeavingList, ListExport, ListExports
+from serving.state.jobs import Job
+from serving.state.list_exports import Ending, LeavingList, ListExport, ListExports
+from serving.store.records import RunMeta
 
 _LOG = logging.getLogger(__name__)
+
+
+class Chain(NamedTuple):
+    """The pages of a list that one reader has had: how many rows, and what they are written down as."""
+
+    export_id: str = ""
+    row_count: int = 0
+    key_id: str = ""
+
+    @classmethod
+    def of(cls, values: Sequence[Any]) -> Self:
+        """Return the chain that a cursor holds; those of earlier releases hold none."""
+        return cls(*values)
 
 
 class ExportBook(Desk):
@@ -22,19 +42,61 @@ class ExportBook(Desk):
         super().__init__(executor)
         self._own_executor = executor
         self._lists = ListExports(state)
+        self._noting = threading.Lock()
+        self._noted: dict[str, Ending] = {}
 
     async def begin(self, leaving: LeavingList) -> str | None:
         """Write down that a list leaves; raises a 503 problem."""
         return await self._in_thread(lambda: self._lists.begin(leaving))
 
-    async def page(self, *, before: int | None, limit: int, key_id: str | None) -> list[ListExport]:
+    async def turn_page(self, leaving: LeavingList, chain: Chain, *, row_count: int, has_more: bool) -> Chain:
+        """Write down a page of a list that is read by page, all pages of one reader as one list.
+
+        The first page waits until it is written down, and is so with all that is to be said of it; raises a
+        503 problem then. How many rows the others have is noted, and nobody waits for it.
+        """
+        total = chain.row_count + row_count
+        if chain.export_id and chain.key_id == leaving.key_id:
+            self._note(chain.export_id, Ending(total, is_whole=not has_more))
+            return chain._replace(row_count=total)
+        first = replace(leaving, row_count=row_count, is_whole=not has_more)
+        return Chain(await self.begin(first) or "", row_count, leaving.key_id)
+
+    def _note(self, export_id: str, ending: Ending) -> None:
+        """Note how far pages came; one writing at a time takes along all that was noted meanwhile."""
+        with self._noting:
+            is_first = not self._noted
+            self._noted[export_id] = max(ending, self._noted.get(export_id, ending))
+        if is_first:
+            with suppress(RuntimeError):  # The process ends: what it wrote down so far stays.
+                self._own_executor.submit(self._grow)
+
+    def _grow(self) -> None:
+        with self._noting:
+            noted, self._noted = self._noted, {}
+        try:
+            self._lists.grow(noted)
+        except StateError as error:
+            _LOG.warning("pages of %d exports were not counted: %s", len(noted), error)
+
+    async def page(
+        self, *, before: int | None, limit: int, key_id: str | None, with_pages: bool = True
+    ) -> list[ListExport]:
         """Return the newest lists of a key (None: of all); raises a 503 problem."""
-        return await self._in_thread(lambda: self._lists.page(before=before, limit=limit, key_id=key_id))
+        return await self._in_thread(
+            lambda: self._lists.page(before=before, limit=limit, key_id=key_id, with_pages=with_pages)
+        )
 
     async def followed(
-        self, parts: AsyncIterator[tuple[int, bytes]], export_id: str | None
+        self,
+        parts: AsyncIterator[tuple[int, bytes]],
+        export_id: str | None,
+        people: LeavingPeople | None = None,
     ) -> AsyncIterator[tuple[int, bytes]]:
-        """Yield the parts of a list, and write down at its end, or where it broke off, how much went."""
+        """Yield the parts of a list, and write down at its end, or where it broke off, how much went.
+
+        How many of `people` the control group holds may be known only then.
+        """
         row_count, is_whole = 0, False
         try:
             async for count, lines in parts:
@@ -44,32 +106,58 @@ class ExportBook(Desk):
         finally:
             if export_id is not None:
                 # Not awaited: whoever broke off leaves nobody to wait.
-                self._own_executor.submit(self._end, export_id, row_count, is_whole)
+                held = None if people is None else people.control_group_count
+                end = Ending(row_count, is_whole, held)
+                self._own_executor.submit(self._end, export_id, end)
 
-    def _end(self, export_id: str, row_count: int, is_whole: bool) -> None:
+    def _end(self, export_id: str, end: Ending) -> None:
         try:
-            self._lists.end(export_id, row_count=row_count, is_whole=is_whole)
+            self._lists.end(export_id, end)
         except StateError as error:
             _LOG.warning("the end of export %s was not kept: %s", export_id, error)
 
 
-def leaving_csv(audience: Audience, *, key_id: str, form: str, items: int) -> LeavingList:
-    """Return what is written down of a list that streams as CSV."""
-    meta = audience.run.meta
+def leaving_people(people: LeavingPeople, *, key_id: str, request: Mapping[str, Any]) -> LeavingList:
+    """Return what is written down of people who leave in an answer; `request` is the filter and the form."""
+    count = people.contact_count if isinstance(people, PlannedList) else None
+    leaving = leaving_rows(people.run.meta, people.name, key_id=key_id, request=contacted(request, count))
+    share, held = people.control_group_share, people.control_group_count
+    return replace(leaving, control_group_share=share, control_group_count=held)
+
+
+def leaving_rows(meta: RunMeta, name: str, *, key_id: str, request: Mapping[str, Any]) -> LeavingList:
+    """Return what is written down of rows of a run that have no control group."""
     return LeavingList(
         key_id=key_id,
         job_id=None,
-        audience=audience.slug,
+        audience=name,
         score_run_id=meta.score_run_id,
         as_of=meta.as_of.isoformat(),
-        request={
-            "profile": "generic",
-            "format": form,
-            "control": audience.control,
-            "min_clv": audience.clv_min,
-            "items": items,
-        },
-        control_group_share=audience.counts.control_group_share,
-        control_group_count=audience.counts.control_group_count,
+        request={"profile": "generic", **request},
+        control_group_share=0.0,
+        control_group_count=0,
         with_identity=False,
     )
+
+
+def leaving_job(job: Job, key_id: str) -> LeavingList:
+    """Return what is written down of a job's file that is fetched: all of it counts as taken."""
+    return LeavingList(
+        key_id=key_id,
+        job_id=job.job_id,
+        audience=name_of(job.request),
+        score_run_id=job.result["score_run_id"],
+        as_of=job.result["as_of"],
+        request=contacted(job.request, job.result.get("contact_count")),
+        control_group_share=job.result["control_group_share"],
+        control_group_count=job.result.get("control_group_count"),
+        with_identity=job.with_identity,
+        row_count=job.result["row_count"],
+        is_whole=True,
+    )
+
+
+def contacted(request: Mapping[str, Any], contact_count: int | None) -> dict[str, Any]:
+    """Return what was asked with how many its plan contacts, where it has one: 0 says why no row left."""
+    plan = request.get("plan")
+    return {**request, "plan": {**plan, "contact_count": contact_count}} if plan else dict(request)

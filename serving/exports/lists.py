@@ -8,7 +8,8 @@ from typing import Any, Final, NamedTuple
 import polars as pl
 
 from features.identity import read_identities
-from serving.audiences.named import Audience, Listed
+from serving.audiences.leaving import LeavingPeople
+from serving.audiences.named import Listed
 from serving.exports.files import OutFile, row_writer
 from serving.exports.member_csv import HEADER, STORED_CELLS, ListedCells
 from serving.exports.platforms import (
@@ -42,7 +43,7 @@ class Task:
     """What one attempt at a job writes, and where to; `beat` is called now and then while it runs."""
 
     request: ExportRequest
-    audience: Audience
+    listed: LeavingPeople
     people: "People"
     folder: Path
     name: str
@@ -66,12 +67,12 @@ class People:
 async def write_rows(task: Task, view: RunView) -> Written:
     """Write a list as rows of one form, with the columns of its CSV; e-mail addresses before the items."""
     asked = task.request
-    items = await item_columns(task.audience.run, view, count=asked.items, kind=asked.kind)
+    items = await item_columns(task.listed.run, view, count=asked.items, kind=asked.kind)
     names = [*HEADER, *(["email"] if task.people.may_see else []), *items.header()]
-    cells, count = ListedCells(task.audience, view, as_text=False), 0
+    cells, count = ListedCells(task.listed, view, as_text=False), 0
     with OutFile(task.folder, task.name, packed=asked.gzip) as file:
         writer = row_writer(asked.form, file.stream, names)
-        async for members in task.audience.chunks(size=_ROWS_AT_ONCE, names=STORED_CELLS):
+        async for members in task.listed.chunks(size=_ROWS_AT_ONCE, names=STORED_CELLS):
             rows = await cells.of(members)
             ids = [row[0] for row in rows]
             emails = task.people.emails(ids)
@@ -91,13 +92,13 @@ async def write_changes(task: Task, last: LastSent, job_number: int) -> Written:
     with OutFile(task.folder, task.name) as file:
         changes = _Changes(task, last, job_number, file.stream.write)
         seen: set[str] = set()
-        async for members in task.audience.chunks(size=_ROWS_AT_ONCE):
+        async for members in task.listed.chunks(size=_ROWS_AT_ONCE):
             seen.update(member.row[_ID_AT] for member in members)
             changes.add([(member.row[_ID_AT], _of_member(task, member)) for member in members])
         for page in last.pages():
             left = [c for c, known in page.items() if c not in seen and _was_listed(task, known)]
-            scored = [customer_id for customer_id in left if customer_id not in task.audience.suppressed]
-            rows = await task.audience.run.get_scores(scored)
+            scored = [customer_id for customer_id in left if customer_id not in task.listed.suppressed]
+            rows = await task.listed.run.get_scores(scored)
             changes.add([(c, _of_leaver(task, rows.get(c))) for c in left])
         return changes.end()
 
@@ -142,7 +143,7 @@ class _Changes:
 
 
 def _of_member(task: Task, member: Listed) -> Attributes:
-    slug = task.request.audience
+    slug = task.request.name
     attributes: dict[str, Any] = score_attributes(member.row) | {list_attribute(slug): True}
     if task.request.control != "exclude":
         attributes[control_attribute(slug)] = member.control_group
@@ -151,9 +152,9 @@ def _of_member(task: Task, member: Listed) -> Attributes:
 
 def _of_leaver(task: Task, row: StoredRow | None) -> Attributes:
     """Return what becomes of somebody who was on the list; the score too, if there still is one."""
-    off: Attributes = {list_attribute(task.request.audience): False}
+    off: Attributes = {list_attribute(task.request.name): False}
     return off if row is None else score_attributes(row) | off
 
 
 def _was_listed(task: Task, known: Attributes) -> bool:
-    return known.get(list_attribute(task.request.audience)) is True
+    return known.get(list_attribute(task.request.name)) is True

@@ -1,4 +1,4 @@
-"""An audience as CSV, a chunk at a time: the flat names, reasons in words, the first recommendation.
+"""An audience as CSV, a chunk at a time: the flat names, reasons and a suggested action in words, an offer.
 
 Then come the grade of the churn model, the same in every row, since a list outlives the page that warned of
 an F; whether the control group holds the member, and with which probability it was drawn. The columns of
@@ -9,7 +9,9 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from operator import itemgetter
 from typing import Any, Final
 
+from serving.audiences.leaving import LeavingPeople
 from serving.audiences.named import Audience, Listed
+from serving.exports.actions import NOTHING, SUGGESTED
 from serving.exports.csv_lines import CHUNK_ROWS, csv_lines, plain_lines
 from serving.offers.slot_export import ItemColumns
 from serving.present import RunView, run_constants
@@ -42,6 +44,8 @@ SCORE_NAMES: Final = (
 LINE_NAMES: Final = (
     *SCORE_NAMES,
     "reasons",
+    "suggested_action",
+    "suggested_action_text",
     "top_recommendation",
     "top_recommendation_name",
     "as_of",
@@ -59,8 +63,16 @@ STORED_CELLS: Final = (*(name for name in SCORE_NAMES if name in STORED_NAMES), 
 
 _REASONS_AT: Final = STORED_CELLS.index("reasons")
 _CONSENT_AT: Final = STORED_CELLS.index("email_consent")
+_STAGE_AT: Final = STORED_CELLS.index("lifecycle_stage")
 _STORED_PICK: Final = itemgetter(*(STORED_NAMES.index(name) for name in STORED_CELLS))
-_OWN: Final = ("email_consent", "reasons", "top_recommendation", "top_recommendation_name")
+_OWN: Final = (
+    "email_consent",
+    "reasons",
+    "suggested_action",
+    "suggested_action_text",
+    "top_recommendation",
+    "top_recommendation_name",
+)
 _PICK: Final = itemgetter(
     # What is made of a row comes first: it counts, where a name stands there twice.
     *((*_OWN, *STORED_CELLS, *RUN_NAMES, "churn_grade").index(name) for name in LINE_NAMES)
@@ -69,23 +81,31 @@ _STORED_LINE: Final = ("customer_id", LINE)
 
 
 async def stream_csv(
-    audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
+    people: LeavingPeople, view: RunView, *, excel: bool, items: ItemColumns
 ) -> AsyncIterator[tuple[int, bytes]]:
-    """Yield (how many members, their lines), a whole audience in its order, the header first.
+    """Yield (how many members, their lines), all people in their order, the header first.
 
     Memory holds one chunk, and others are answered between two.
     """
     yield 0, csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
-    parts = _made(audience, view, excel=excel, items=items) if excel or items.count else _kept(audience, view)
+    if not excel and not items.count and isinstance(people, Audience) and _has_lines(people.run.meta):
+        parts = _kept(people, view)
+    else:
+        parts = _made(people, view, excel=excel, items=items)
     async for part in parts:
         yield part
 
 
+def _has_lines(meta: RunMeta) -> bool:
+    """Say whether the lines that a run keeps have the columns of today: those of an older release may not."""
+    return tuple(meta.line_columns) == LINE_NAMES
+
+
 async def _made(
-    audience: Audience, view: RunView, *, excel: bool, items: ItemColumns
+    people: LeavingPeople, view: RunView, *, excel: bool, items: ItemColumns
 ) -> AsyncIterator[tuple[int, bytes]]:
-    cells = ListedCells(audience, view)
-    async for members in audience.chunks(size=CHUNK_ROWS, names=STORED_CELLS):
+    cells = ListedCells(people, view)
+    async for members in people.chunks(size=CHUNK_ROWS, names=STORED_CELLS):
         rows = await cells.of(members)
         if items.count:
             wide = await items.cells([row[0] for row in rows])
@@ -134,6 +154,7 @@ class MemberCells:
         own = (
             self._booleans[row[_CONSENT_AT]],
             "; ".join(self._view.reason_texts(row[_REASONS_AT], count=_REASONS_SHOWN)),
+            *SUGGESTED.get(row[_STAGE_AT], NOTHING),
             top.product_id if top else None,
             top.name if top else None,
         )
@@ -147,10 +168,10 @@ class ListedCells:
     Booleans are words (`as_text`) or as they are.
     """
 
-    def __init__(self, audience: Audience, view: RunView, *, as_text: bool = True) -> None:
-        self._run = audience.run
-        self._cells = MemberCells(view, audience.run.meta, as_text=as_text)
-        self._share = audience.counts.control_group_share
+    def __init__(self, people: LeavingPeople, view: RunView, *, as_text: bool = True) -> None:
+        self._run = people.run
+        self._cells = MemberCells(view, people.run.meta, as_text=as_text)
+        self._share = people.control_group_share
         self._booleans = _booleans(as_text=as_text)
 
     async def of(self, members: Sequence[Listed]) -> list[tuple[Any, ...]]:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 import orjson
 
+from serving.audiences.segment_list import SEGMENT
 from serving.rows import BY_NAME, STORED_NAMES
 from serving.store.records import StoredRow
 
@@ -86,18 +87,28 @@ PLATFORMS: Final = {
 }
 
 
-def list_attribute(slug: str) -> str:
-    """Return the name of the attribute that says whether a customer is on a list.
+def list_attribute(name: str) -> str:
+    """Return the name of the attribute that says whether a customer is on a list, or in a segment.
 
-    >>> list_attribute("at-risk")
-    'regulars_list_at_risk'
+    >>> list_attribute("at-risk"), list_attribute("segment:large-order")
+    ('regulars_list_at_risk', 'regulars_segment_large_order')
     """
-    return f"{PREFIX}list_{slug.replace('-', '_')}"
+    return _attribute(name, of_list="list", of_segment="segment")
 
 
-def control_attribute(slug: str) -> str:
-    """Return the name of the attribute that says whether a customer is in a list's control group."""
-    return f"{PREFIX}control_{slug.replace('-', '_')}"
+def control_attribute(name: str) -> str:
+    """Return the name of the attribute that says whether a customer is in the control group of a list.
+
+    >>> control_attribute("at-risk"), control_attribute("segment:large-order")
+    ('regulars_control_at_risk', 'regulars_segmentcontrol_large_order')
+    """
+    return _attribute(name, of_list="control", of_segment="segmentcontrol")
+
+
+def _attribute(name: str, *, of_list: str, of_segment: str) -> str:
+    slug = name.removeprefix(SEGMENT)
+    kind = of_list if slug == name else of_segment
+    return f"{PREFIX}{kind}_{slug.replace('-', '_')}"
 
 
 def score_attributes(row: StoredRow) -> Attributes:

@@ -1,21 +1,25 @@
 """Named lists: what there is, pages by cursor, and a CSV that streams."""
 
+from dataclasses import asdict
 from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.audiences.control_group import Control
+from serving.audiences.leaving import LeavingPeople, PlannedList
 from serving.audiences.named import Audience, Listed, find_audience
-from serving.exports.book import leaving_csv
-from serving.exports.member_csv import stream_csv
+from serving.exports.book import Chain, leaving_people
 from serving.offers.slot_columns import ITEMS_MAX
 from serving.offers.slot_export import item_columns
 from serving.openapi import PROBLEMS
 from serving.present import RunView
 from serving.routes.customers import ListKind
+from serving.routes.people_csv import csv_of_people
+from serving.routes.plan_query import PlanWanted
 from serving.schemas.lists import Audiences, Members
-from serving.web.answers import csv_answer, json_answer
-from serving.web.calls import Taken
+from serving.schemas.plan_request import CampaignRequest, campaign_of
+from serving.state.list_exports import PAGES
+from serving.web.answers import json_answer
 from serving.web.context import Context, context_of
 from serving.web.cursor import Cursor
 from serving.web.problems import FieldError, malformed
@@ -70,6 +74,7 @@ async def list_members(
     audience, place = await _place(context, slug, cursor, clv_min, control)
     found = await audience.page(after=place.position, limit=limit + 1)
     shown, has_more = found[:limit], len(found) > limit
+    place = await _noted(request, audience, place, row_count=len(shown), has_more=has_more)
     following = context.cursors.write(place._replace(position=shown[-1].position)) if has_more else None
     view, meta = context.view(audience.run), audience.run.meta
     return json_answer(
@@ -92,6 +97,7 @@ async def list_members(
 async def export_csv(
     request: Request,
     slug: str,
+    plan: PlanWanted,
     clv_min: ClvMin = None,
     control: ControlWanted = None,
     form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
@@ -100,7 +106,10 @@ async def export_csv(
     ] = 0,
     kind: ItemKind = "for_you",
 ) -> Response:
-    """Stream the whole list as CSV in its order; `format=excel` for opening it in a spreadsheet."""
+    """Stream the list as CSV in its order, or whom a plan says to contact in the plan's order.
+
+    `format=excel` is for opening it in a spreadsheet.
+    """
     context = context_of(request)
     run = context.runs.current()
     audience = find_audience(
@@ -111,15 +120,36 @@ async def export_csv(
         control=control or "exclude",
         clv_min=clv_min,
     )
-    view = context.view(run)
-    columns = await item_columns(run, view, count=items, kind=kind)
+    people, asked = await _planned(context, audience, plan)
+    asked |= {"format": form, "control": audience.control, "min_clv": clv_min, "items": items}
+    columns = await item_columns(run, context.view(run), count=items, kind=kind)
+    name = f"{slug}-{'plan-' if plan else ''}{run.meta.as_of.isoformat()}.csv"
+    return await csv_of_people(request, people, columns, asked=asked, name=name)
+
+
+async def _planned(
+    context: Context, audience: Audience, plan: CampaignRequest | None
+) -> tuple[LeavingPeople, dict[str, Any]]:
+    """Return whom a plan of the list contacts, and what is written down of it; without one the list."""
+    if plan is None:
+        return audience, {}
+    if audience.clv_min is not None:
+        raise malformed(FieldError("/query/min_clv", "contradiction", "a plan says who by itself"))
+    run = context.runs.current()
+    campaign, _ = campaign_of(plan, run.meta, context.settings, place="/query")
+    people = PlannedList(audience, await context.planner.cut(audience, run, campaign))
+    return people, {"plan": asdict(campaign)}
+
+
+async def _noted(
+    request: Request, audience: Audience, place: Cursor, *, row_count: int, has_more: bool
+) -> Cursor:
+    """Write down that a page leaves, as one list with the pages before; return its place with that."""
     key = caller_of(request)
-    leaving = leaving_csv(audience, key_id=key.key_id if key else "", form=form, items=items)
-    export_id = await context.export_book.begin(leaving)
-    parts = stream_csv(audience, view, excel=form == "excel", items=columns)
-    chunks = context.export_book.followed(parts, export_id)
-    name = f"{slug}-{run.meta.as_of.isoformat()}.csv"
-    return csv_answer(request, chunks, Taken(slug, form), name, turns=context.turns)
+    asked = {"format": PAGES, "control": place.control, "min_clv": place.clv_min}
+    leaving = leaving_people(audience, key_id=key.key_id if key else "", request=asked)
+    book, chain = context_of(request).export_book, Chain.of(place.chain)
+    return place._replace(chain=await book.turn_page(leaving, chain, row_count=row_count, has_more=has_more))
 
 
 async def _place(

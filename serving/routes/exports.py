@@ -8,13 +8,21 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import FileResponse
 
 from serving.audiences.named import find_audience
+from serving.exports.book import leaving_job
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
-from serving.schemas.export_request import ExportRequest, read_export_request
+from serving.schemas.export_request import (
+    ExportRequest,
+    read_export_request,
+    read_stored,
+    stored_request,
+)
 from serving.schemas.jobs import JobShape
 from serving.schemas.outcomes import ListExports
+from serving.schemas.plan_request import campaign_of
+from serving.segments.desk import compiled
 from serving.state.idempotency import Repeatable
 from serving.state.jobs import Job, Order
-from serving.state.list_exports import LeavingList, ListExport
+from serving.state.list_exports import ListExport
 from serving.web.answers import json_answer
 from serving.web.bodies import read_json
 from serving.web.calls import Taken
@@ -27,6 +35,14 @@ router = APIRouter(route_class=ScopedRoute, prefix="/v1", tags=["exports"])
 BODY_BYTES_MAX: Final = 10_000
 _IDENTITY: Final = "identity:read"
 _NAME: Final = re.compile(r"[\x21-\x7e]{1,255}")
+_COUNTS: Final = (
+    "score_run_id",
+    "as_of",
+    "row_count",
+    "skipped_count",
+    "control_group_share",
+    "contact_count",
+)
 _TYPES: Final = {
     "csv": "text/csv; charset=utf-8",
     "ndjson": "application/x-ndjson",
@@ -55,11 +71,11 @@ async def post_export(
         raise malformed(FieldError("/header/idempotency-key", "syntax", "1 to 255 visible ASCII characters"))
     wanted = read_export_request(await read_json(request, bytes_max=BODY_BYTES_MAX))
     context, key = context_of(request), caller_of(request)
-    find_audience(context.runs.current(), wanted.audience, context.control_group, context.suppressed.people)
+    stored = await _checked(context, wanted)
     key_id, may_see_people = (key.key_id, key.grants(_IDENTITY)) if key else ("", False)
     asked = wanted.model_dump_json()
     call = Repeatable.of(key_id, "exports", idempotency_key, asked.encode()) if idempotency_key else None
-    order = Order(key_id, wanted.model_dump(), may_see_people, wanted.destination)
+    order = Order(key_id, stored, may_see_people, wanted.destination)
     job, is_repeated = await context.jobs.leave(order, call)
     answer = json_answer(shown(job))
     answer.status_code = 202
@@ -67,6 +83,19 @@ async def post_export(
     if is_repeated:
         answer.headers["idempotency-replayed"] = "true"
     return answer
+
+
+async def _checked(context: Context, wanted: ExportRequest) -> dict[str, Any]:
+    """Return a request as it is kept; raises a problem where the live run cannot answer it."""
+    run, campaign, segment = context.runs.current(), None, None
+    if wanted.segment is not None:
+        segment = await context.segments.find(wanted.segment, run, version=wanted.version)
+        compiled(segment.text, run.meta)
+    elif wanted.audience is not None:
+        find_audience(run, wanted.audience, context.control_group, context.suppressed.people)
+        if wanted.plan is not None:
+            campaign, _ = campaign_of(wanted.plan, run.meta, context.settings, place="/body/plan")
+    return stored_request(wanted, campaign=campaign, segment=segment)
 
 
 @router.get(
@@ -120,28 +149,11 @@ async def get_file(request: Request, job_id: str, name: str) -> Response:
         raise ProblemError(404, "unknown-file", "The job has no such file.", title="Unknown file")
     if job.status == "expired" or not path.is_file():
         raise ProblemError(410, "files-expired", "The files were deleted; export again.", title="Files gone")
-    asked, row_count = ExportRequest.model_validate(job.request), job.result.get("row_count") or 0
-    await context_of(request).export_book.begin(_leaving(job, key.key_id if key else ""))
-    request.scope["taken"] = Taken(asked.audience, asked.form, row_count, with_identity=job.with_identity)
+    asked, row_count = read_stored(job.request), job.result.get("row_count") or 0
+    await context_of(request).export_book.begin(leaving_job(job, key.key_id if key else ""))
+    request.scope["taken"] = Taken(asked.name, asked.form, row_count, with_identity=job.with_identity)
     return FileResponse(
         path, filename=name, media_type=_TYPES[name.rpartition(".")[2]], headers={"cache-control": "no-store"}
-    )
-
-
-def _leaving(job: Job, key_id: str) -> LeavingList:
-    """Return what is written down of a job's file that is fetched: all of it counts as taken."""
-    return LeavingList(
-        key_id=key_id,
-        job_id=job.job_id,
-        audience=job.request["audience"],
-        score_run_id=job.result["score_run_id"],
-        as_of=job.result["as_of"],
-        request=job.request,
-        control_group_share=job.result["control_group_share"],
-        control_group_count=job.result.get("control_group_count"),
-        with_identity=job.with_identity,
-        row_count=job.result["row_count"],
-        is_whole=True,
     )
 
 
@@ -157,10 +169,7 @@ def shown(job: Job) -> dict[str, Any]:
     files = [
         {**file, "url": f"/v1/jobs/{job.job_id}/files/{file['name']}"} for file in job.result.get("files", ())
     ]
-    counts = {
-        name: job.result.get(name)
-        for name in ("score_run_id", "as_of", "row_count", "skipped_count", "control_group_share")
-    }
+    counts = {name: job.result.get(name) for name in _COUNTS}
     return {
         "job_id": job.job_id,
         "kind": "export",

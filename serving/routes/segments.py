@@ -1,8 +1,8 @@
 """Segments: presets and saved ones, how many a condition holds, and who they are."""
 
-from typing import Annotated, Any, Final
+from typing import Any, Final
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from features.condition_completion import complete, values_wanted
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of
@@ -12,21 +12,16 @@ from serving.schemas.segments import (
     NewSegment,
     SegmentCount,
     SegmentList,
-    SegmentMembers,
     SegmentShape,
     SegmentSummary,
     SegmentText,
     read_body,
 )
-from serving.segments.desk import Segment, compiled
+from serving.segments.desk import compiled
 from serving.segments.words import MEANINGS, SEGMENTS
-from serving.store.overlay_run import OverlaidRun
-from serving.store.records import SegmentOrder, SegmentPlace
 from serving.web.answers import json_answer
 from serving.web.bodies import read_json
-from serving.web.context import Context, context_of
-from serving.web.cursor import refused
-from serving.web.problems import FieldError, malformed
+from serving.web.context import context_of
 from serving.web.scopes import ScopedRoute, caller_of, needs
 
 router = APIRouter(route_class=ScopedRoute, prefix="/v1/segments", tags=["segments"])
@@ -73,14 +68,6 @@ _COMPLETION: Final = {
     "text": "churn_probability",
     "kind": "attribute",
     "meaning": MEANINGS["churn_probability"],
-}
-_MEMBERS: Final = {
-    "segment": _SEGMENT["slug"],
-    "version": 2,
-    "score_run_id": "s_0042",
-    "as_of": "2026-11-22",
-    "members": [],
-    "next_cursor": None,
 }
 
 
@@ -164,78 +151,3 @@ async def get_segment(request: Request, slug: str) -> Response:
     context = context_of(request)
     found = await context.segments.find(slug, context.runs.current())
     return json_answer({**found._asdict(), **await context.segments.history(found)})
-
-
-@router.get(
-    "/{slug}/members",
-    responses=_answers(SegmentMembers, _MEMBERS),
-    openapi_extra=needs("audiences:read"),
-)
-async def list_members(
-    request: Request,
-    slug: str,
-    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    cursor: Annotated[str | None, Query(max_length=2048)] = None,
-    sort: Annotated[
-        str | None, Query(max_length=40, description="an attribute, the largest first; -name: the smallest")
-    ] = None,
-) -> Response:
-    """Return a page of a segment's members; a cursor keeps its run, its words and its order.
-
-    There is no control group: whoever acts on people should take a list of `/v1/audiences`.
-    """
-    context = context_of(request)
-    run, segment, order, after = await _place(context, slug, cursor, sort)
-    condition = compiled(segment.text, run.meta)
-    found = await run.list_segment(condition, after=after, limit=limit + 1, order=order)
-    places, has_more = found[:limit], len(found) > limit
-    following = _written(context, run, segment, order, places[-1]) if has_more else None
-    rows = await run.get_scores([place.customer_id for place in places])
-    view, gone = context.view(run), context.suppressed.people
-    shown = [rows[place.customer_id] for place in places if place.customer_id in rows]
-    return json_answer(
-        {
-            "segment": slug,
-            "version": segment.version,
-            "score_run_id": run.meta.score_run_id,
-            "as_of": run.meta.as_of,
-            "members": [view.flat(row) for row in shown if row[0] not in gone],
-            "next_cursor": following,
-        }
-    )
-
-
-def _written(
-    context: Context, run: OverlaidRun, segment: Segment, order: SegmentOrder | None, last: SegmentPlace
-) -> str:
-    sorting = "" if order is None else order.name if order.is_falling else f"-{order.name}"
-    pinned = (segment.slug, segment.version, run.meta.score_run_id, run.through, sorting)
-    return context.cursors.sign([*pinned, last.row_number, last.value])
-
-
-async def _place(
-    context: Context, slug: str, cursor: str | None, sort: str | None
-) -> tuple[OverlaidRun, Segment, SegmentOrder | None, SegmentPlace | None]:
-    """Return the run, the words, the order, and where the page begins; what a cursor says counts."""
-    if cursor is None:
-        run = context.runs.current()
-        return run, await context.segments.find(slug, run), _order(sort), None
-    values = context.cursors.unsign(cursor)
-    if len(values) != 7 or values[0] != slug:
-        raise refused()
-    _, version, score_run_id, sequence, sorting, row_number, value = values
-    if sort not in (None, sorting):
-        raise malformed(FieldError("/query/sort", "cursor", "the cursor's own is another; begin anew"))
-    run = await context.runs.pinned(score_run_id, sequence)
-    segment = await context.segments.find(slug, run, version=version)
-    return run, segment, _order(sorting or None), SegmentPlace(row_number, "", value)
-
-
-def _order(sort: str | None) -> SegmentOrder | None:
-    if sort is None:
-        return None
-    name = sort.removeprefix("-")
-    if name not in SEGMENTS.attributes:
-        words = f"sort by one of: {', '.join(SEGMENTS.attributes)}; with - before it the smallest first"
-        raise malformed(FieldError("/query/sort", "attribute", words))
-    return SegmentOrder(name, is_falling=not sort.startswith("-"))

@@ -1,22 +1,32 @@
-"""What `POST /v1/exports` takes: a list, for whom it is, and in which form."""
+"""What `POST /v1/exports` takes: a list or a segment, for whom it is, and in which form."""
 
+from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from pydantic_core import PydanticCustomError
 
+from features.audience_settings import Slug
+from features.profit import Campaign
 from serving.audiences.control_group import Control
+from serving.audiences.leaving import Wanted
+from serving.audiences.segment_list import name_of
 from serving.offers.slot_columns import ITEMS_MAX
 from serving.routes.customers import ListKind
+from serving.schemas.plan_request import CampaignRequest
+from serving.segments.desk import Segment
 from serving.web.problems import FieldError, malformed
 
 Form = Literal["csv", "excel", "ndjson", "parquet"]
 ProfileName = Literal["generic", "braze", "klaviyo"]
 _OF_FILES: Final = ("items", "kind", "gzip")
+_OF_PEOPLE: Final = ("audience", "segment", "version", "plan")
+"""Fields that are kept with a job where they are given: most exports have none of them but `audience`."""
 
 
 class ExportRequest(BaseModel):
-    """A list as files of one form (`generic`), or as the bodies of an engagement platform's own calls.
+    """A list or a segment as files of one form (`generic`), or as bodies of an engagement platform's calls.
 
     A platform gets what changed since the last finished export of the list to it, unless
     `changes_only` is false.
@@ -24,7 +34,15 @@ class ExportRequest(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    audience: Annotated[str, Field(min_length=1, max_length=40, description="slug of a list")]
+    audience: Annotated[str | None, Field(min_length=1, max_length=40, description="slug of a list")] = None
+    segment: Annotated[Slug | None, Field(description="slug of a segment, instead of a list")] = None
+    version: Annotated[
+        int | None, Field(ge=0, description="of a segment: its version, the newest unless it is said")
+    ] = None
+    plan: Annotated[
+        CampaignRequest | None,
+        Field(description="of a list: only whom a plan of this campaign says to contact, in its order"),
+    ] = None
     profile: ProfileName = "generic"
     format: Annotated[
         Form | None, Field(description="generic: csv unless another is named; a platform: ndjson, always")
@@ -41,6 +59,18 @@ class ExportRequest(BaseModel):
     ] = None
 
     @model_validator(mode="after")
+    def _names_people(self) -> Self:
+        if (self.audience is None) == (self.segment is None):
+            raise _contradiction("audience", "name a list or a segment, one of the two")
+        if self.segment is None and self.version is not None:
+            raise _contradiction("version", "a list has no versions; a segment has")
+        if self.segment is not None and self.plan is not None:
+            raise _contradiction("plan", "a plan is of a list; name one in audience")
+        if self.min_clv is not None and (self.segment or self.plan):
+            raise _contradiction("min_clv", "this is for whole lists; a plan or a segment says who by itself")
+        return self
+
+    @model_validator(mode="after")
     def _agrees(self) -> Self:
         if self.is_generic:
             if self.changes_only:
@@ -54,6 +84,11 @@ class ExportRequest(BaseModel):
             if getattr(self, name) != ExportRequest.model_fields[name].default:
                 raise _contradiction(name, "this is for generic exports")
         return self
+
+    @property
+    def name(self) -> str:
+        """The list's name; that of a segment stands behind `segment:`."""
+        return name_of({"audience": self.audience, "segment": self.segment})
 
     @property
     def is_generic(self) -> bool:
@@ -73,7 +108,41 @@ class ExportRequest(BaseModel):
     @property
     def destination(self) -> str:
         """Where rows go of which it is kept what was sent; "" for files."""
-        return "" if self.is_generic else f"{self.profile}:{self.audience}"
+        return "" if self.is_generic else f"{self.profile}:{self.name}"
+
+
+def stored_request(
+    asked: ExportRequest, *, campaign: Campaign | None, segment: Segment | None
+) -> dict[str, Any]:
+    """Return a request as a job keeps it: with every figure of its plan, and with the words of its segment.
+
+    So the settings and the segment may change before the job is run, or its outcome is counted.
+    """
+    values = asked.model_dump()
+    values = {name: value for name, value in values.items() if name not in _OF_PEOPLE or value is not None}
+    if campaign is not None:
+        values["plan"] = asdict(campaign)
+    if segment is not None:
+        values |= {"version": segment.version, "text": segment.text}
+    return values
+
+
+def read_stored(request: Mapping[str, Any]) -> ExportRequest:
+    """Read what a job keeps."""
+    return ExportRequest.model_validate({name: request[name] for name in request if name != "text"})
+
+
+def wanted_people(name: str, request: Mapping[str, Any]) -> Wanted:
+    """Return which people an export is of, by its name and by what is kept of its request."""
+    plan = request.get("plan")
+    figures = plan and {each: plan[each] for each in Campaign.__dataclass_fields__}
+    return Wanted(
+        name,
+        request.get("control", "exclude"),
+        request.get("min_clv"),
+        Campaign(**figures) if figures else None,
+        request.get("text"),
+    )
 
 
 def read_export_request(body: Any) -> ExportRequest:  # noqa: ANN401 - any JSON
@@ -90,7 +159,7 @@ def _contradiction(name: str, message: str) -> PydanticCustomError:
 
 def _field_error(found: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dictionary
     named = found.get("ctx", {}).get("name")
-    known = set(ExportRequest.model_fields)
+    known = {*ExportRequest.model_fields, *CampaignRequest.model_fields}
     # A name that is no field is the caller's own text, which no answer repeats.
     parts = [str(part) for part in found["loc"] if part in known] or ([named] if named else [])
     return FieldError("/".join(["/body", *parts]), str(found["type"]), str(found["msg"]))

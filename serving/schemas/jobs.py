@@ -19,6 +19,7 @@ class JobShape(Schema):
     """A job: queued, running, done, failed (`error` says why), or expired once its files were deleted.
 
     `row_count` rows are in the files; `skipped_count` customers have an id that the platform does not take.
+    `contact_count` is how many the plan contacts, where the export is of one: 0 is nobody, and an empty file.
     """
 
     job_id: str
@@ -35,5 +36,6 @@ class JobShape(Schema):
     row_count: int | None
     skipped_count: int | None
     control_group_share: float | None
+    contact_count: int | None
     files: list[ExportFile]
     error: str | None

@@ -37,8 +37,8 @@ class ListExportShape(Schema):
     """A list that left: who took which, when, and how many rows.
 
     `row_count` and `is_whole` are null while it goes out. `members`: none (nothing to measure: no control
-    group, or the very list was taken before), waiting (for the worker), kept, gone (its run went before the
-    worker saw it), done (measured to the end).
+    group, or the very list was taken before), waiting (for the worker), kept, gone (its run went
+    before it was kept), done (measured to the end), paged (read a page at a time: counted, not measured).
     """
 
     export_id: str
@@ -54,7 +54,7 @@ class ListExportShape(Schema):
     with_identity: bool
     row_count: int | None
     is_whole: bool | None
-    members: Literal["none", "waiting", "kept", "gone", "done"]
+    members: Literal["none", "waiting", "kept", "gone", "done", "paged"]
     outcome: Outcome | None
 
 

@@ -17,7 +17,7 @@ Share = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
 Money = Annotated[float, Field(ge=0, le=1e15, allow_inf_nan=False)]
 
 
-class PlanRequest(BaseModel):
+class CampaignRequest(BaseModel):
     """A campaign; what is left out comes from `[campaign]` (and `[shop]`) of regulars.toml."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
@@ -36,6 +36,11 @@ class PlanRequest(BaseModel):
         Share | None, Field(description="share of the others who redeem the offer too")
     ] = None
     budget: Annotated[Money | None, Field(description="at most so much is expected to be spent")] = None
+
+
+class PlanRequest(CampaignRequest):
+    """A campaign whose plan is shown."""
+
     limit: Annotated[int, Field(ge=0, le=1000, description="so many of the first customers are named")] = 100
 
 
@@ -117,8 +122,10 @@ def read_plan_request(body: Any) -> PlanRequest:  # noqa: ANN401 - any JSON
         raise malformed(*(_field_error(found) for found in error.errors(include_input=False))) from None
 
 
-def campaign_of(asked: PlanRequest, meta: RunMeta, settings: Settings) -> tuple[Campaign, MarginSource]:
-    """Return the campaign of a call with the settings' word on what it leaves out.
+def campaign_of(
+    asked: CampaignRequest, meta: RunMeta, settings: Settings, *, place: str = "/body"
+) -> tuple[Campaign, MarginSource]:
+    """Return the campaign of a call, which stood at a place, with the settings' word on what it leaves out.
 
     Without an interval of its own, a response share of the call's has that of the settings, stretched where
     it lies outside. Raises a 422 problem where the two contradict each other.
@@ -135,7 +142,7 @@ def campaign_of(asked: PlanRequest, meta: RunMeta, settings: Settings) -> tuple[
     try:
         return Campaign(**(usual.model_dump() | given | named)), source
     except CampaignError as error:
-        raise malformed(FieldError("/body/response_share", "range", str(error))) from None
+        raise malformed(FieldError(f"{place}/response_share", "range", str(error))) from None
 
 
 def _field_error(found: Any) -> FieldError:  # noqa: ANN401 - pydantic's own dictionary

@@ -105,6 +105,12 @@ class Jobs:
                 for row in connection.execute(sa.select(JOBS).order_by(JOBS.c.job_number)).mappings()
             ]
 
+    def list_done(self) -> list[Job]:
+        """Return the finished jobs whose files are still there, the newest last."""
+        done = sa.select(JOBS).where(JOBS.c.status == "done").order_by(JOBS.c.job_number)
+        with self._state.reading() as connection:
+            return [_read(row) for row in connection.execute(done).mappings()]
+
     def claim(self, *, now: float, lease_seconds: float = LEASE_SECONDS) -> Job | None:
         """Take the oldest job that waits, or whose runner has died; None where there is none.
 

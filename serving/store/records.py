@@ -86,7 +86,8 @@ class RunMeta(_Record):
     `unavailable_kinds` says why a kind of recommendation has no lists; `popularity_days` is the window of the
     kinds popular, trending and new. Messages up to `inbox_sequence` are in its scores; `reference` is what a
     customer is placed by who is scored again (`serving.scoring.reference`); `cuts` are those of `top` in
-    segments (`serving.segments.trait_rows`).
+    segments (`serving.segments.trait_rows`); `line_columns` are those of the lines kept with lists, none in
+    runs that are older than this list of them.
     """
 
     schema_version: int = SCHEMA_VERSION
@@ -118,6 +119,7 @@ class RunMeta(_Record):
     inbox_sequence: int = 0
     reference: dict[str, Any] = {}
     cuts: dict[str, list[float]] = {}
+    line_columns: list[str] = []
 
 
 class Item(NamedTuple):

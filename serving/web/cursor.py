@@ -16,7 +16,7 @@ _SECRET_BYTES = 32
 class Cursor(NamedTuple):
     """The next page begins after `position` of an audience in a run.
 
-    What was laid over the run after `overlay_sequence` is not looked at.
+    What was laid over the run after `overlay_sequence` is not looked at; `chain` are the pages before.
     """
 
     audience: str
@@ -25,6 +25,7 @@ class Cursor(NamedTuple):
     clv_min: float | None
     control: Literal["exclude", "include", "only"] = "exclude"
     overlay_sequence: int = 0
+    chain: Sequence[Any] = ()
 
 
 class CursorSigner:
@@ -56,7 +57,7 @@ class CursorSigner:
             raise refused() from None
         if cursor.audience != audience:
             raise refused()
-        return cursor
+        return cursor._replace(chain=tuple(cursor.chain))
 
 
 def load_secret(private: Path, *, name: str = "cursor.key") -> bytes:

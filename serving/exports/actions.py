@@ -1,0 +1,29 @@
+"""What usually helps a customer, by lifecycle stage, as files say it: a code for tools, and English words."""
+
+from typing import Final, NamedTuple
+
+from serving.console.words import ACTIONS
+
+
+class SuggestedAction(NamedTuple):
+    """An action as the columns `suggested_action` and `suggested_action_text` have it."""
+
+    code: str | None
+    text: str | None
+
+
+CODES: Final = {
+    "new": "welcome",
+    "onboarding": "ease_second_order",
+    "active": "leave_alone",
+    "loyal": "thank",
+    "slipping": "remind",
+    "at_risk": "write_now",
+    "lapsed": "win_back",
+    "lost": "let_rest",
+    "won_back": "welcome_back",
+}
+SUGGESTED: Final = {stage: SuggestedAction(code, ACTIONS[stage]) for stage, code in CODES.items()}
+"""By `lifecycle_stage`; the craft's advice, not a prediction."""
+NOTHING: Final = SuggestedAction(None, None)
+"""Of a customer without a stage."""
