@@ -206,9 +206,9 @@ def write_pages(scored: ScoredRun, writer: RunWriter, meta: RunMeta, request: Re
     """Write what pages about customers and the shop show beside the scores."""
     said = read_said(request.layout.ledger, meta)
     rows, history, snapshot = scored.scores.rows, request.history, request.snapshot
-    entries = scored.past.entries
+    monthly = scored.past.monthly
     writer.write_timelines(
-        build_timelines(history, snapshot, said, entries=entries, customer_ids=rows["customer_id"])
+        build_timelines(history, snapshot, said, monthly=monthly, customer_ids=rows["customer_id"])
     )
     writer.write_documents(shop_documents(rows, meta, history=history, snapshot=snapshot, said=said))
     writer.write_documents(moves_documents(rows, scored.traits, scored.past))

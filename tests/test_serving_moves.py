@@ -237,7 +237,7 @@ def test_one_customer_with_one_order(tmp_path: Path) -> None:
         {"date": "2026-07-01", "customer_count": 1, "stages": {"new": 1}},
         {"date": "2026-07-02", "customer_count": 1, "stages": {"new": 1}},
     ]
-    assert past.entries.rows() == [("a", [{"since": "2026-07-01", "stage": "new"}])]
+    assert past.monthly.rows() == [("a", "new", "new")]
 
 
 def test_a_shop_without_repeat_buyers_has_nobody_lapsed(tmp_path: Path) -> None:
@@ -282,7 +282,7 @@ def test_who_is_suppressed_is_in_no_stage(tmp_path: Path) -> None:
     gone = Suppressed(frozenset({marker.mark("a")}), marker)
     past = stages_of(tmp_path, rows, Snapshot(date(2026, 7, 1)), suppressed=gone)
     assert past.counts == [{"date": "2026-07-01", "customer_count": 1, "stages": {"new": 1}}]
-    assert past.entries["customer_id"].to_list() == ["b"]
+    assert past.monthly["customer_id"].to_list() == ["b"]
 
 
 def rows_before(

@@ -7,6 +7,7 @@ need no model. Nobody is `at_risk` by them; whoever is so by the model has the s
 What was known then is told by the history as it is now: the same orders give the same answer in every run.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final
@@ -44,19 +45,27 @@ class PastStages:
     counts: list[dict[str, Any]]
 
     @property
-    def entries(self) -> pl.DataFrame:
-        """`customer_id` and `stages`: the dates of `counts` on which another stage was found, and which."""
-        changes, last = [], pl.lit(None, dtype=_STAGE)
-        for day in (each["date"] for each in self.counts):
-            stage = pl.col(day)
-            entry = pl.struct(pl.lit(day).alias("since"), stage.cast(pl.String).alias("stage"))
-            changes.append(pl.when(stage.is_not_null() & stage.ne_missing(last)).then(entry))
-            last = stage
-        return self.stages.select("customer_id", pl.concat_list(changes).list.drop_nulls().alias("stages"))
+    def monthly(self) -> pl.DataFrame:
+        """Return `customer_id` and the stages on the dates of `counts`, a column each."""
+        return self.stages.select("customer_id", *(each["date"] for each in self.counts))
 
     def at(self, day: date) -> pl.DataFrame:
         """Return `customer_id` and `clock_stage` at one of the dates."""
         return self.stages.select("customer_id", pl.col(day.isoformat()).cast(pl.String).alias("clock_stage"))
+
+
+def stages_found(days: Sequence[str], stages: Sequence[str | None]) -> list[tuple[str, str]]:
+    """Return the days on which another stage was found, and which.
+
+    >>> stages_found(["2026-05-01", "2026-06-01", "2026-07-01"], [None, "new", "new"])
+    [('2026-06-01', 'new')]
+    """
+    found, last = list[tuple[str, str]](), None
+    for day, stage in zip(days, stages, strict=True):
+        if stage is not None and stage != last:
+            found.append((day, stage))
+            last = stage
+    return found
 
 
 def before_of(snapshot: Snapshot, settings: Settings) -> Snapshot:

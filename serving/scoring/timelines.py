@@ -23,6 +23,7 @@ import polars as pl
 from features import ledger
 from features.history import MONEY_SCALE, History
 from features.snapshot import Snapshot
+from serving.scoring.past_stages import stages_found
 from serving.store.records import RunMeta
 
 ORDERS_KEPT: Final = 24
@@ -39,23 +40,24 @@ def build_timelines(
     snapshot: Snapshot,
     said: pl.DataFrame,
     *,
-    entries: pl.DataFrame,
+    monthly: pl.DataFrame,
     customer_ids: pl.Series,
 ) -> Iterator[tuple[str, str]]:
     """Yield (customer_id, JSON) of customers, a bucket of the history at a time.
 
-    `said` is `read_said`'s, `entries` those of `serving.scoring.past_stages.PastStages`.
+    `said` is `read_said`'s, `monthly` those stages of `serving.scoring.past_stages.PastStages`.
     """
     wanted = customer_ids.alias("customer_id").to_frame()
+    dates = [name for name in monthly.columns if name != "customer_id"]
     for bucket in range(history.manifest.bucket_count):
         orders = _orders(history, snapshot, bucket=bucket)
         rows = orders.join(wanted, on="customer_id", how="semi").join(said, on="customer_id", how="left")
-        rows = rows.join(entries, on="customer_id", how="left")
-        for customer_id, days, amounts, products, scores, stages in rows.iter_rows():
+        rows = rows.join(monthly, on="customer_id", how="left")
+        for customer_id, days, amounts, products, scores, *stages in rows.iter_rows():
             document = {
                 "orders": list(zip(days, amounts, products, strict=True)),
                 "scores": [tuple(score.values()) for score in scores or ()],
-                "stages": [tuple(stage.values()) for stage in stages or ()],
+                "stages": stages_found(dates, stages),
             }
             yield customer_id, orjson.dumps(document).decode()
 
