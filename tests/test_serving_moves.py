@@ -24,9 +24,14 @@ from features.settings import Layout, MovesSettings, Settings
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot
 from features.suppression import Marker, Suppressed
+from serving.databases import open_store
+from serving.environment import Environment
+from serving.people.erasure import Places
+from serving.people.subject_access import write_access
 from serving.scoring.moves import groups_before, moves_document, totals_before
 from serving.scoring.past_stages import PastStages, before_of, month_starts, read_past_stages
 from serving.segments.words import compile_segment
+from serving.state.database import State
 from serving.store.contract import ScoreRun
 from serving.store.sqlite_store import SqliteStore
 
@@ -166,6 +171,14 @@ def test_a_customer_has_a_history_of_stages(shop: Path) -> None:
         ["2026-06-01", "active"],
     ]
     assert told["gus"] == [["2026-07-01", "new"]]
+
+
+def test_whoever_asks_what_is_held_is_shown_their_stages(shop: Path, tmp_path: Path) -> None:
+    places = Places(Layout(shop), State.of(Layout(shop)), open_store(Environment(var=shop)))
+    write_access(places, tmp_path / "access", ["hal"], with_identity=False)
+    held = json.loads((tmp_path / "access" / "access.json").read_text(encoding="utf-8"))["stores"]
+    assert held["timelines"][0]["stages"][-1] == ["2026-06-01", "active"]
+    assert held["traits"][0]["clock_stage_before"] == "lapsed"
 
 
 def test_the_page_leads_to_the_customers_of_each_line(client: TestClient) -> None:
