@@ -30,7 +30,9 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[TestClient]:
 
 def test_a_line_says_how_many_moved_and_what_they_spent(client: TestClient) -> None:
     page = read(client, "/moves")
-    assert "Since 24 Aug 2026 (90 days) 44 customers are elsewhere than before." in page
+    assert (
+        "Since 24 Aug 2026 (90 days): 43 moved, 0 new, 3 stayed. Of 1 it is not known: the shop had" in page
+    )
     line = page[page.index("Champions</bdi> → <bdi>At risk") :]
     assert re.search(r'data-label="Customers">41</td>.*?data-label="[^"]+">₩3,100,000</td>', line)
     assert page.index('id="stayed"') < page.index("<bdi>Loyal</bdi> → <bdi>Loyal</bdi>")
@@ -63,7 +65,7 @@ def test_stages_stand_over_time(client: TestClient) -> None:
 def test_the_page_speaks_korean(client: TestClient) -> None:
     page = read(client, "/moves", **KOREAN)
     assert "챔피언</bdi> → <bdi>이탈 위험" in page
-    assert "2026. 8. 24. 이후(90일) 고객 44명이 다른 곳으로 옮겨 갔습니다." in page
+    assert "2026. 8. 24. 이후(90일): 이동 43명, 신규 0명, 그대로 3명." in page
 
 
 def test_a_spreadsheet_runs_nothing_of_the_file(client: TestClient) -> None:
@@ -91,7 +93,7 @@ def test_a_history_that_begins_later_is_said_to(tmp_path: Path) -> None:
     with open_client(tmp_path) as client:
         page = read(client, "/moves")
     assert "Nobody had ordered by then: the history begins later." in page
-    assert "1 customer is elsewhere than before." in page
+    assert "(90 days): 0 moved, 1 new, 0 stayed." in page
 
 
 def test_bands_are_as_broad_as_their_customers_are_many() -> None:

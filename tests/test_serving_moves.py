@@ -185,7 +185,7 @@ def test_the_page_leads_to_the_customers_of_each_line(client: TestClient) -> Non
     page = client.get("/moves").text
     condition = quote('rfm_segment_before == "LOYAL" and rfm_segment == "CHAMPIONS"', safe="")
     assert f'/segments?q={condition}"' in page
-    assert "Since 2 Apr 2026 (90 days) 8 customers are elsewhere than before." in page
+    assert "Since 2 Apr 2026 (90 days): 5 moved, 3 new, 2 stayed." in page
     assert "Not yet a customer</bdi> → <bdi>Active" in page
     listed = client.get(f"/segments?q={condition}").text
     assert "fay" in listed

@@ -43,8 +43,17 @@ class Move(NamedTuple):
 
     @property
     def is_move(self) -> bool:
-        """Whether they are elsewhere than they were."""
+        """Whether they are elsewhere than they were; whoever is new is, too."""
         return self.start != self.end
+
+    @property
+    def kind(self) -> str:
+        """How they are counted: `moved`, `new`, `stayed`, or `unknown` where a group is not known."""
+        if _NOWHERE in (self.start, self.end):
+            return "unknown"
+        if self.start in _NOT_YET:
+            return "new"
+        return "moved" if self.is_move else "stayed"
 
 
 @router.get("/moves", openapi_extra=needs("audiences:read"))
@@ -65,7 +74,7 @@ async def show_moves(request: Request, by: By = "groups") -> Response:
         days=None if before is None else (run.meta.as_of - before).days,
         moves=moves,
         shown=_SHOWN,
-        is_all_new=bool(moves) and all(move.start in _NOT_YET for move in moves),
+        sums=sums_of(moves),
         names=names_of(spoken, by),
         picture=_picture(moves, spoken, by, meta=run.meta),
         months=months,
@@ -104,6 +113,12 @@ def moves_of(rows: list[dict[str, Any]], by: str) -> list[Move]:
         )
         for row in rows
     ]
+
+
+def sums_of(moves: list[Move]) -> dict[str, int]:
+    """Return how many customers moved, are new, stayed, and of how many one of the groups is not known."""
+    kinds = ("moved", "new", "stayed", "unknown")
+    return {kind: sum(each.customer_count for each in moves if each.kind == kind) for kind in kinds}
 
 
 def stages_of(months: list[dict[str, Any]]) -> list[str]:
