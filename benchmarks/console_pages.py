@@ -25,6 +25,7 @@ _FIRST_MS: Final = 1_000
 _PATHS: Final = (
     *(path for path, _ in NAVIGATION),
     "/customers/c77",
+    "/moves?by=stages",
     "/value?clv=100&cac=20",
     "/recommendations?id=c77",
     "/lists/at-risk/plan",

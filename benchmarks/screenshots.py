@@ -24,6 +24,7 @@ PICTURES: Final = {
     "at-risk": "/lists/at-risk",
     "customer": "/customers/{id}",
     "groups": "/rfm",
+    "moves": "/moves",
     "retention": "/retention",
     "value": "/value?clv=100&cac=20&conversion_rate=0.1",
 }

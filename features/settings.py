@@ -120,6 +120,12 @@ class RfmSettings(_Section):
     own: OwnRfmSettings = OwnRfmSettings()
 
 
+class MovesSettings(_Section):
+    """Where customers stood before."""
+
+    before_days: Annotated[int, Field(ge=1, le=1825)] = 90
+
+
 class RecommenderSettings(_Section):
     """Recommendations."""
 
@@ -242,6 +248,7 @@ class Settings(_Section):
     churn: ChurnSettings = ChurnSettings()
     clv: ClvSettings = ClvSettings()
     rfm: RfmSettings = RfmSettings()
+    moves: MovesSettings = MovesSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     backtest: BacktestSettings = BacktestSettings()
     promotion: PromotionSettings = PromotionSettings()
@@ -262,8 +269,8 @@ class Settings(_Section):
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences", "changes", "inbox", "campaign")
-        judged = dict.fromkeys(("backtest", "promotion", *shown), True)
+        shown = ("risk", "rfm", "moves", "ledger", "control", "exports", "audiences", "changes", "inbox")
+        judged = dict.fromkeys(("backtest", "promotion", "campaign", *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -15,7 +15,7 @@ from serving import openapi
 from serving.audiences.campaigns import Planner
 from serving.audiences.control_group import ControlGroup
 from serving.console import routes as console_routes
-from serving.console import routes_campaigns, routes_lists, routes_offers, routes_setup
+from serving.console import routes_campaigns, routes_lists, routes_moves, routes_offers, routes_setup
 from serving.console import routes_segments as segment_pages
 from serving.databases import open_state, open_store
 from serving.environment import Environment
@@ -105,6 +105,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         routes_offers,
         routes_setup,
         segment_pages,
+        routes_moves,
         routes_campaigns,
         openapi,
     ):

@@ -42,6 +42,7 @@ from serving.present import RunView
 from serving.registry import RegistryError, load_champions
 from serving.scoring.audience_rules import AudienceList, build_audiences, compile_audiences
 from serving.scoring.ledger import keep_run
+from serving.scoring.moves import moves_documents
 from serving.scoring.publish_gate import check_like_the_last, check_numbers
 from serving.scoring.rescore_queue import RescoreQueue
 from serving.scoring.shop import ScoredRun, Scorers, score_shop
@@ -210,8 +211,12 @@ def write_pages(scored: ScoredRun, writer: RunWriter, meta: RunMeta, request: Re
     """Write what pages about customers and the shop show beside the scores."""
     said = read_said(request.layout.ledger, meta)
     rows, history, snapshot = scored.scores.rows, request.history, request.snapshot
-    writer.write_timelines(build_timelines(history, snapshot, said, customer_ids=rows["customer_id"]))
+    monthly = scored.past.monthly
+    writer.write_timelines(
+        build_timelines(history, snapshot, said, monthly=monthly, customer_ids=rows["customer_id"])
+    )
     writer.write_documents(shop_documents(rows, meta, history=history, snapshot=snapshot, said=said))
+    writer.write_documents(moves_documents(rows, scored.traits, scored.past))
     writer.write_documents(knowledge_documents(history, snapshot, request.settings))
 
 

@@ -176,3 +176,20 @@ DOCUMENTS: dict[str, Any] = {
         }
     ],
 }
+DOCUMENTS |= {
+    "moves": {
+        "before_date": "2026-08-24",
+        "customer_count": 27,
+        "groups": [
+            {"from": "CHAMPIONS", "to": "AT_RISK", "customer_count": 41, "spend_365": 3_100_000.0},
+            {"from": HOSTILE, "to": "=1+1", "customer_count": 2, "spend_365": 12.5},
+            {"from": None, "to": "NEW", "customer_count": 1, "spend_365": 5.0},
+            {"from": "LOYAL", "to": "LOYAL", "customer_count": 3, "spend_365": 1.0},
+        ],
+        "stages": [{"from": "active", "to": "active", "customer_count": 27, "spend_365": 9.0}],
+    },
+    "stages": [
+        {"date": "2026-11-01", "customer_count": 26, "stages": {"active": 20, "slipping": 6}},
+        {"date": "2026-11-22", "customer_count": 27, "stages": {"active": 19, HOSTILE: 8}},
+    ],
+}

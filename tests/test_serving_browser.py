@@ -162,6 +162,7 @@ def test_every_page_is_sound_in_every_language_and_width(
     acting = (
         "/lists/at-risk/plan?offer_cost=2",
         "/lists/at-risk?sort=predicted_clv",
+        "/moves?by=stages",
         "/segments?q=predicted_clv+%3E+50",
         "/segments?q=predicted+1",
     )

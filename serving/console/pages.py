@@ -29,6 +29,7 @@ NAVIGATION: Final = (
     ("/lists", marked("Lists")),
     ("/segments", marked("Segments")),
     ("/rfm", marked("Groups")),
+    ("/moves", marked("Moves")),
     ("/retention", marked("Retention")),
     ("/value", marked("Value")),
     ("/recommendations", marked("Offers")),

@@ -86,7 +86,7 @@ async def show_customer(request: Request, customer_id: str) -> Response:
         c=customer_line(view.flat(row)),
         lists=view.lists(chosen.lists, items, limit=_PLACES, with_product=True),
         winback=await _winback(run, view.flat(row)),
-        timeline=_parsed(await run.get_timeline(exact)) or {"orders": [], "scores": []},
+        timeline=_parsed(await run.get_timeline(exact)) or {"orders": [], "scores": [], "stages": []},
         was_rescored=run.version_of(exact) != run.meta.score_run_id,
     )
 

@@ -20,6 +20,7 @@ from serving.inbound.people import JOURNAL, TAKEN
 from serving.people.erasure import Places, Touched, other_tables
 from serving.present import RunView
 from serving.state.database import State
+from serving.store.contract import ScoreRun
 from serving.store.errors import NoRunError, OldRunError, RunGoneError
 from serving.wording import Wording
 
@@ -79,7 +80,9 @@ def _state(state: State, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
 
 async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of every run that is kept, with their reasons in words, and the lists."""
-    found: dict[str, list[dict[str, Any]]] = {"scores": [], "traits": [], "recommendations": []}
+    found: dict[str, list[dict[str, Any]]] = {
+        name: [] for name in ("scores", "traits", "timelines", "recommendations")
+    }
     with suppress(NoRunError):
         for info in places.store.list_runs():
             with suppress(RunGoneError), _named_if_old(found, info.score_run_id):
@@ -88,6 +91,7 @@ async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, An
                 for customer_id, traits in (await run.get_traits(ids)).items():
                     named = {"customer_id": customer_id, "score_run_id": info.score_run_id, **traits}
                     found["traits"].append(named)
+                found["timelines"] += await _timelines(run, ids)
                 for row in (await run.get_scores(ids)).values():
                     # Through JSON: parts of a row are kept as the bytes of it.
                     found["scores"].append(
@@ -102,6 +106,16 @@ async def _scores(places: Places, ids: list[str]) -> dict[str, list[dict[str, An
                 run.close()
     await places.store.aclose()
     return found
+
+
+async def _timelines(run: ScoreRun, ids: list[str]) -> list[dict[str, Any]]:
+    """Return what a run keeps for the pages of customers: last orders, earlier scores, stages so far."""
+    texts = {customer_id: await run.get_timeline(customer_id) for customer_id in ids}
+    return [
+        {"customer_id": customer_id, "score_run_id": run.meta.score_run_id, **orjson.loads(text)}
+        for customer_id, text in texts.items()
+        if text is not None
+    ]
 
 
 @contextmanager

@@ -10,14 +10,11 @@ import polars as pl
 
 from features.behaviour import read_behaviour
 from features.build import build_shop_facts, compute_features, read_parts
-from features.cohort import ReturnGaps, read_order_days, return_gaps_of
 from features.console import Announce
 from features.customer_totals import part_totals
 from features.examples import in_first_season
-from features.fully_churned import find_fully_churned
 from features.history import History
 from features.holes import read_holes
-from features.return_curve import return_curve_of
 from features.rfm import scheme_of
 from features.settings import Settings
 from features.settle import BasisNote
@@ -29,9 +26,11 @@ from serving.rows import STORED
 from serving.scoring.bucket_scores import Predictors, score_bucket
 from serving.scoring.facts import read_facts
 from serving.scoring.lists import ListMaker, MadeLists, make_lists
+from serving.scoring.moves import totals_before, with_standing
+from serving.scoring.past_stages import PastStages, read_past_stages
 from serving.scoring.reference import RunReference
 from serving.scoring.run_scores import RunLabels, RunScores, complete_scores, stored_expression
-from serving.scoring.stages import STAGE_CLOCKS, StageCuts
+from serving.scoring.stages import STAGE_CLOCKS
 from serving.scoring.warnings import run_warnings
 from serving.segments.trait_rows import known_traits, with_traits
 from serving.store.records import RunMeta
@@ -51,6 +50,7 @@ class ScoredRun:
     """A scored shop; its lists are made when they are asked for, a bucket at a time.
 
     `traits` has a row for each of the scores, in their order (`serving.segments.trait_rows`).
+    `past` is where the customers stood before.
     """
 
     scores: RunScores
@@ -58,6 +58,7 @@ class ScoredRun:
     lists: ListMaker
     customers_by_bucket: list[list[str]]
     traits: pl.DataFrame
+    past: PastStages
 
     def stored_rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield rows as the store takes them."""
@@ -85,7 +86,10 @@ def score_shop(
     announce("the shop as a whole")
     engine = settings.features.engine
     shop = build_shop_facts(history, snapshot, engine=engine)
-    gaps, stages = _windows(history, snapshot)
+    headline_days = scorers.churn.headline_days
+    past = read_past_stages(
+        history, snapshot, settings=settings, headline_days=headline_days, suppressed=suppressed
+    )
     predictors = make_predictors(scorers, settings)
     parts: list[pl.DataFrame] = []
     customers_by_bucket: list[list[str]] = []
@@ -102,32 +106,28 @@ def score_shop(
         bucket_rows,
         run_labels(scorers, snapshot),
         risk=settings.risk,
-        lapsed_after_days=gaps.p95_days,
+        lapsed_after_days=past.gaps.p95_days,
         rfm=scheme_of(settings.rfm),
-        stages=stages,
+        stages=past.cuts,
+    )
+    bucket_rows = with_standing(
+        bucket_rows, past, rfm=scheme_of(settings.rfm), cuts=scores.cuts, headline_days=headline_days
     )
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
     meta = _meta(scores, scorers, settings, snapshot=snapshot, currency=history.manifest.currency).model_copy(
         update={
-            "lapsed_after_days": gaps.p95_days,
+            "lapsed_after_days": past.gaps.p95_days,
             "unavailable_kinds": lists.unavailable,
             "popularity_days": recommender.popularity_days_ if recommender else None,
             "reference": RunReference.of(scores.cuts, shop).model_dump(),
-            "first_season": in_first_season(gaps.history_days, headline_days=scorers.churn.headline_days),
+            "first_season": in_first_season(past.gaps.history_days, headline_days=headline_days),
         }
     )
     holes = read_holes(history, snapshot)
     warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": warnings})
-    return ScoredRun(scores, meta, lists, customers_by_bucket, known_traits(bucket_rows))
-
-
-def _windows(history: History, snapshot: Snapshot) -> tuple[ReturnGaps, StageCuts]:
-    """Measure the shop's gaps, and the windows of its lifecycle stages, in one pass over the orders."""
-    order_days = read_order_days(history, snapshot)
-    gaps, gone = return_gaps_of(order_days), find_fully_churned(return_curve_of(order_days))
-    return gaps, StageCuts(usual_gap_days=gaps.median_days, fully_churned_days=gone.span.mean_days)
+    return ScoredRun(scores, meta, lists, customers_by_bucket, known_traits(bucket_rows), past)
 
 
 def score_customers(
@@ -156,6 +156,8 @@ def score_customers(
         inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
         facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
     rows = score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
+    before = totals_before(history, own, snapshot, bucket=bucket, settings=settings)
+    rows = rows.join(before, on="customer_id", how="left", maintain_order="left")
     behaviour = read_behaviour(history, own, snapshot, bucket=bucket, shop=shop)
     return with_traits(rows, features, behaviour)
 

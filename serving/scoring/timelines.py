@@ -4,8 +4,10 @@ Kept with a run, one JSON object a customer:
 
     {"orders": [["2017-12-20", 12.34, 3], …],         newest first: day in the shop's time zone, money of the
                                                       order before returns, different products
-     "scores": [["2017-12-01", 0.21, 150.0], …]}      oldest first: as_of, churn_probability, predicted_clv
+     "scores": [["2017-12-01", 0.21, 150.0], …],      oldest first: as_of, churn_probability, predicted_clv
+     "stages": [["2017-03-01", "active"], …]}         oldest first: when another clock stage was found
 
+Stages are looked at where a month begins, and at the run's date (`serving.scoring.past_stages`).
 At most `ORDERS_KEPT` orders and `SCORES_KEPT` earlier dates; of a date scored twice the newer run counts.
 Only runs with the same headline horizon, money and basis can be compared, so only they are shown.
 """
@@ -21,6 +23,7 @@ import polars as pl
 from features import ledger
 from features.history import MONEY_SCALE, History
 from features.snapshot import Snapshot
+from serving.scoring.past_stages import stages_found
 from serving.store.records import RunMeta
 
 ORDERS_KEPT: Final = 24
@@ -33,17 +36,28 @@ _SCORES: Final = pl.List(
 
 
 def build_timelines(
-    history: History, snapshot: Snapshot, said: pl.DataFrame, *, customer_ids: pl.Series
+    history: History,
+    snapshot: Snapshot,
+    said: pl.DataFrame,
+    *,
+    monthly: pl.DataFrame,
+    customer_ids: pl.Series,
 ) -> Iterator[tuple[str, str]]:
-    """Yield (customer_id, JSON) of customers, a bucket of the history at a time; `said` is `read_said`'s."""
+    """Yield (customer_id, JSON) of customers, a bucket of the history at a time.
+
+    `said` is `read_said`'s, `monthly` those stages of `serving.scoring.past_stages.PastStages`.
+    """
     wanted = customer_ids.alias("customer_id").to_frame()
+    dates = [name for name in monthly.columns if name != "customer_id"]
     for bucket in range(history.manifest.bucket_count):
         orders = _orders(history, snapshot, bucket=bucket)
         rows = orders.join(wanted, on="customer_id", how="semi").join(said, on="customer_id", how="left")
-        for customer_id, days, amounts, products, scores in rows.iter_rows():
+        rows = rows.join(monthly, on="customer_id", how="left")
+        for customer_id, days, amounts, products, scores, *stages in rows.iter_rows():
             document = {
                 "orders": list(zip(days, amounts, products, strict=True)),
                 "scores": [tuple(score.values()) for score in scores or ()],
+                "stages": stages_found(dates, stages),
             }
             yield customer_id, orjson.dumps(document).decode()
 

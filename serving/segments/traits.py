@@ -60,6 +60,21 @@ TRAITS: Final[tuple[Column, ...]] = (
         "the value of the newest event whose type speaks of a tier (loyalty_tier_changed)",
     ),
     _trait(
+        "rfm_segment_before",
+        "string",
+        "rfm_segment as it was moves.before_days before the run; PROSPECTS: no order by then",
+    ),
+    _trait(
+        "clock_stage",
+        "string",
+        "lifecycle_stage by the rules that need no model: never at_risk",
+    ),
+    _trait(
+        "clock_stage_before",
+        "string",
+        "clock_stage as it was moves.before_days before the run; prospect: no order by then",
+    ),
+    _trait(
         "due_in_days", "number", "until something bought again and again falls due; below 0: overdue", "days"
     ),
 )
