@@ -7,16 +7,25 @@ import hashlib
 import os
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator
 
 from features.audience_settings import DEFAULT_AUDIENCES, AudienceSettings, Slug, over_defaults
 from features.basis import Basis, BasisName
+from features.delivery_settings import (
+    CampaignSettings,
+    ChangeSettings,
+    ControlSettings,
+    ExportSettings,
+    InboxSettings,
+    LedgerSettings,
+)
 from features.errors import UserError
 from features.item_filter import FilterError, compile_filter
 from features.scales import RfmError, read_method
+from features.section import Section
 
 Horizon = Annotated[int, Field(ge=1, le=1825)]
 ShopText = Annotated[str, Field(min_length=1, max_length=256)]
@@ -26,11 +35,7 @@ class SettingsError(UserError):
     """`regulars.toml` cannot be read, has an unknown key or a value out of range."""
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class ShopSettings(_Section):
+class ShopSettings(Section):
     """What belongs to the shop."""
 
     time_zone: str = "UTC"
@@ -52,14 +57,14 @@ class ShopSettings(_Section):
         return Basis(self.clv_basis, self.margin_share)
 
 
-class FeatureSettings(_Section):
+class FeatureSettings(Section):
     """How features are built."""
 
     engine: Literal["polars", "duckdb"] = "polars"
     observation_days: Annotated[int, Field(ge=0)] = 0
 
 
-class BoostingSettings(_Section):
+class BoostingSettings(Section):
     """LightGBM's parameters, under names that say what they do."""
 
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 0.06
@@ -71,7 +76,7 @@ class BoostingSettings(_Section):
     l2: Annotated[float, Field(ge=0)] = 5.0
 
 
-class ChurnSettings(_Section):
+class ChurnSettings(Section):
     """Churn: no order within the horizon."""
 
     horizon_days: Annotated[int, Field(ge=0, le=730)] = 0
@@ -85,7 +90,7 @@ class ChurnSettings(_Section):
     boosting: BoostingSettings = BoostingSettings()
 
 
-class ClvSettings(_Section):
+class ClvSettings(Section):
     """Customer lifetime value: expected spend within the horizon."""
 
     horizon_days: Horizon = 365
@@ -94,7 +99,7 @@ class ClvSettings(_Section):
     boosting: BoostingSettings = BoostingSettings()
 
 
-class OwnRfmSettings(_Section):
+class OwnRfmSettings(Section):
     """RFM scores of the shop's own: how each of the three is made (`features.scales`)."""
 
     recency: str = "quantile 5"
@@ -112,7 +117,7 @@ class OwnRfmSettings(_Section):
         return value
 
 
-class RfmSettings(_Section):
+class RfmSettings(Section):
     """RFM and the formula CLV."""
 
     preset: Literal["quintile_11", "shopify_2021", "own"] = "quintile_11"
@@ -120,13 +125,25 @@ class RfmSettings(_Section):
     own: OwnRfmSettings = OwnRfmSettings()
 
 
-class MovesSettings(_Section):
+class MovesSettings(Section):
     """Where customers stood before."""
 
     before_days: Annotated[int, Field(ge=1, le=1825)] = 90
 
 
-class RecommenderSettings(_Section):
+class LifecycleSettings(Section):
+    """The rules of lifecycle stages (`serving.scoring.stages`); a 0 stands for the shop's own measure."""
+
+    new_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
+    onboarding_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
+    won_back_days: Annotated[float, Field(ge=0, le=3650)] = 0.0
+    lost_days: Annotated[float, Field(ge=0, le=36_500)] = 0.0
+    habit_orders: Annotated[int, Field(ge=2, le=100)] = 3
+    loyal_orders: Annotated[int, Field(ge=0, le=10_000)] = 0
+    slipping_times_own_gap: Annotated[float, Field(ge=1, le=100)] = 2.0
+
+
+class RecommenderSettings(Section):
     """Recommendations."""
 
     outcome_days: Horizon = 14
@@ -152,94 +169,28 @@ class RecommenderSettings(_Section):
         return value
 
 
-class BacktestSettings(_Section):
+class BacktestSettings(Section):
     """Rolling origins."""
 
     origin_count: Annotated[int, Field(ge=1, le=24)] = 4
     bootstrap_count: Annotated[int, Field(ge=100)] = 1000
 
 
-class PromotionSettings(_Section):
+class PromotionSettings(Section):
     """Gates that a challenger must pass to take a standing champion's place."""
 
     grade_min: Literal["A", "B", "C", "D", "F"] = "F"
     loss_excess_max: Annotated[float, Field(ge=0)] = 0.0
 
 
-class RiskSettings(_Section):
+class RiskSettings(Section):
     """Risk bands, against this shop's usual risk (the mean churn probability of customers not lapsed)."""
 
     medium_from_times_usual: Annotated[float, Field(gt=0)] = 1.0
     high_from_times_usual: Annotated[float, Field(gt=0)] = 1.5
 
 
-class LedgerSettings(_Section):
-    """The ledger of scores: predictions kept until they can be graded."""
-
-    keep_days: Annotated[int, Field(ge=0, le=36_500)] = 0
-
-
-class InboxSettings(_Section):
-    """What the API received."""
-
-    keep_days: Annotated[int, Field(ge=1, le=3_650)] = 90
-
-
-class ControlSettings(_Section):
-    """The control group of every named list: people kept out of it on purpose."""
-
-    share: Annotated[float, Field(ge=0, le=0.5)] = 0.1
-    list_size_min: Annotated[int, Field(ge=1)] = 500
-
-
-class ExportSettings(_Section):
-    """Files made by jobs."""
-
-    keep_days: Annotated[int, Field(ge=1, le=365)] = 7
-
-
-class CampaignSettings(_Section):
-    """What a contact costs and brings unless a call says otherwise (`features.profit`)."""
-
-    margin_share: Annotated[float, Field(ge=0, le=1)] = 0.5
-    offer_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    contact_cost: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
-    response_share: Annotated[float, Field(ge=0, le=1)] = 0.1
-    response_low: Annotated[float, Field(ge=0, le=1)] = 0.05
-    response_high: Annotated[float, Field(ge=0, le=1)] = 0.15
-    loyal_redeem_share: Annotated[float, Field(ge=0, le=1)] = 1.0
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if not self.response_low <= self.response_share <= self.response_high:
-            raise ValueError(
-                f"response_share = {self.response_share} lies outside response_low = {self.response_low} to "
-                f"response_high = {self.response_high}; set all three"
-            )
-        return self
-
-
-class ChangeSettings(_Section):
-    """The feed of changes, lifecycle events, and the webhooks that carry them."""
-
-    probability_step: Annotated[float, Field(gt=0, le=1)] = 0.05
-    clv_step_share: Annotated[float, Field(gt=0)] = 0.10
-    band_margin_share: Annotated[float, Field(ge=0, lt=1)] = 0.10
-    nth_orders: Annotated[tuple[Annotated[int, Field(ge=2)], ...], Field(max_length=20)] = (2, 5, 10)
-    due_within_days: Annotated[int, Field(ge=0, le=60)] = 3
-    inactive_click_days: Annotated[int, Field(ge=1, le=3650)] = 91
-    inactive_purchase_days: Annotated[int, Field(ge=1, le=3650)] = 182
-    late_days_max: Annotated[int, Field(ge=1, le=3650)] = 30
-    keep_days: Annotated[int, Field(ge=1, le=3650)] = 30
-    webhook_timeout_seconds: Annotated[float, Field(gt=0, le=60)] = 10.0
-    webhook_ports: Annotated[tuple[Annotated[int, Field(ge=1, le=65535)], ...], Field(min_length=1)] = (
-        443,
-        8443,
-    )
-    webhook_private_addresses: bool = False
-
-
-class Settings(_Section):
+class Settings(Section):
     """The whole of `regulars.toml`."""
 
     seed: Annotated[int, Field(ge=0)] = 20261122
@@ -249,6 +200,7 @@ class Settings(_Section):
     clv: ClvSettings = ClvSettings()
     rfm: RfmSettings = RfmSettings()
     moves: MovesSettings = MovesSettings()
+    lifecycle: LifecycleSettings = LifecycleSettings()
     recommender: RecommenderSettings = RecommenderSettings()
     backtest: BacktestSettings = BacktestSettings()
     promotion: PromotionSettings = PromotionSettings()
@@ -269,7 +221,18 @@ class Settings(_Section):
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        shown = ("risk", "rfm", "moves", "ledger", "control", "exports", "audiences", "changes", "inbox")
+        shown = (
+            "risk",
+            "rfm",
+            "lifecycle",
+            "moves",
+            "ledger",
+            "control",
+            "exports",
+            "audiences",
+            "changes",
+            "inbox",
+        )
         judged = dict.fromkeys(("backtest", "promotion", "campaign", *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})

@@ -12,8 +12,9 @@ from typing import Annotated
 import typer
 
 from features.console import run_command
+from features.delivery_settings import ChangeSettings
 from features.layout import Layout
-from features.settings import ChangeSettings, load_settings
+from features.settings import load_settings
 from serving.databases import open_state
 from serving.environment import Environment
 from serving.outbound.courier import Courier, Tally, deliver_due

@@ -9,7 +9,7 @@ import orjson
 import sqlalchemy as sa
 from serving_runs import meta, stored_row
 
-from features.settings import ChangeSettings
+from features.delivery_settings import ChangeSettings
 from serving.changes.lifecycle import Facts, Moment
 from serving.changes.log import ChangeLog
 from serving.databases import open_state

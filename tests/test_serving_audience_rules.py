@@ -10,8 +10,9 @@ import pytest
 from serving_runs import COMPLETE
 
 from features.audience_settings import DEFAULT_AUDIENCES
+from features.delivery_settings import ControlSettings
 from features.item_filter import compile_filter
-from features.settings import ControlSettings, Settings
+from features.settings import Settings
 from serving.audiences.control_group import ControlGroup
 from serving.rows import STORED
 from serving.scoring.audience_rules import (

@@ -8,7 +8,7 @@ from change_runs import DAY, at, facts, moment
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.settings import ChangeSettings
+from features.delivery_settings import ChangeSettings
 from serving.changes.lifecycle import EVENTS, DueItem, Said, begin, changed_names, follow, settle_band
 from serving.schemas.changes import EventName
 

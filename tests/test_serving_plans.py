@@ -9,7 +9,8 @@ from export_shop import follow, open_api, publish_scores
 from serving_runs import COMPLETE
 from starlette.testclient import TestClient
 
-from features.settings import CampaignSettings, Settings, ShopSettings
+from features.delivery_settings import CampaignSettings
+from features.settings import Settings, ShopSettings
 from serving.audiences.campaigns import usual_margin
 from serving.schemas.base import Problem
 from serving.schemas.plan_request import PlanShape

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from features.settings import LifecycleSettings
 from serving.scoring.shop_cuts import ShopCuts
 from serving.scoring.stages import STAGES, StageCuts, lifecycle_stage, loyal_from_orders
 
@@ -152,3 +153,34 @@ NUMBER = st.none() | st.floats(0, 400)
 )
 def test_everybody_has_one_stage(row: dict[str, Any], cuts: StageCuts, window: float | None) -> None:
     assert stage_of(row, cuts=cuts, window=window) in STAGES
+
+
+SILENT = {"recency_days": 29.0, "average_days_between_orders": 10.0}
+
+
+@pytest.mark.parametrize(
+    ("rule", "changes", "stage"),
+    [
+        ({"new_days": 45}, {"historic_number_of_orders": 1, "tenure_days": 45.0}, "new"),
+        ({"new_days": 45}, {"historic_number_of_orders": 1, "tenure_days": 45.1}, "onboarding"),
+        ({"onboarding_days": 30}, {"historic_number_of_orders": 2, "tenure_days": 31.0}, "active"),
+        ({"habit_orders": 5}, {"historic_number_of_orders": 4, "tenure_days": 50.0}, "onboarding"),
+        ({"won_back_days": 90}, {"last_gap_days": 90.0}, "active"),
+        ({"won_back_days": 90}, {"last_gap_days": 90.1}, "won_back"),
+        ({"slipping_times_own_gap": 3}, SILENT, "active"),
+        ({"slipping_times_own_gap": 2}, SILENT, "slipping"),
+        # Lost by the shop's word, whether lapsed or not.
+        ({"lost_days": 40}, {"recency_days": 41.0, "lapsed": False}, "lost"),
+    ],
+)
+def test_a_shop_sets_rules_of_its_own(rule: dict[str, Any], changes: dict[str, Any], stage: str) -> None:
+    cuts = CUTS.model_copy(update={"rule": LifecycleSettings(**rule)})
+    assert stage_of(changes, cuts=cuts) == stage
+
+
+def test_the_orders_of_the_loyal_are_set_or_measured() -> None:
+    orders = pl.Series([1, 2, 2, 2, 4], dtype=pl.Float64)
+    measured = StageCuts(rule=LifecycleSettings(habit_orders=6)).with_orders(orders)
+    assert measured.loyal_from_orders == 6
+    assert StageCuts(rule=LifecycleSettings(loyal_orders=10)).with_orders(orders).loyal_from_orders == 10
+    assert StageCuts().with_orders(orders).loyal_from_orders == 4

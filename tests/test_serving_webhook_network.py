@@ -16,7 +16,7 @@ from pytest_httpserver import HTTPServer
 from webhook_shop import Receiver, Shop
 from werkzeug import Response
 
-from features.settings import ChangeSettings
+from features.delivery_settings import ChangeSettings
 from serving.outbound.courier import Courier, Tally
 
 

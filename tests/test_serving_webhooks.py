@@ -14,7 +14,7 @@ from standardwebhooks.webhooks import WebhookVerificationError
 from webhook_shop import Receiver, Shop
 from werkzeug import Request, Response
 
-from features.settings import ChangeSettings
+from features.delivery_settings import ChangeSettings
 from serving.changes.lifecycle import EVENTS
 from serving.databases import open_state
 from serving.environment import Environment

@@ -12,8 +12,8 @@ from change_runs import at, log_of, made_state, row, run
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
+from features.delivery_settings import ChangeSettings
 from features.layout import Layout
-from features.settings import ChangeSettings
 from serving.outbound.courier import MASTER_FILE, Courier, Tally
 from serving.outbound.webhook_sender import signing_secret
 from serving.state.tables import DELIVERIES

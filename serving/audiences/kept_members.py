@@ -16,9 +16,9 @@ from typing import Any, Final, NamedTuple
 
 import polars as pl
 
+from features.delivery_settings import ControlSettings
 from features.layout import Layout
 from features.loading import IngestError, only_one
-from features.settings import ControlSettings
 from serving.audiences.control_group import ControlGroup
 from serving.audiences.leaving import Drawing, people_of
 from serving.exports.book import leaving_job

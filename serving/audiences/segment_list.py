@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Final
 
 from features.conditions import Condition
-from features.settings import ControlSettings
+from features.delivery_settings import ControlSettings
 from features.suppression import Suppressed
 from serving.audiences.control_group import Control, ControlGroup
 from serving.audiences.named import Listed

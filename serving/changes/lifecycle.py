@@ -10,7 +10,7 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from typing import Any, Final, NamedTuple, Self
 
-from features.settings import ChangeSettings
+from features.delivery_settings import ChangeSettings
 from features.snapshot import instant_of, local_midnight_days
 from serving.instants import instant_text
 from serving.rows import STORED_NAMES

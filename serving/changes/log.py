@@ -10,7 +10,7 @@ from typing import Final
 
 import sqlalchemy as sa
 
-from features.settings import ChangeSettings
+from features.delivery_settings import ChangeSettings
 from serving.changes.batch import IDS_AT_ONCE, Batch, Counts, Order, append, delete_said, read_entries
 from serving.changes.lifecycle import Moment
 from serving.changes.signals import NO_SIGNALS, Signals

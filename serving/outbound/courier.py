@@ -15,8 +15,8 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Final, NamedTuple, TypeVar
 
+from features.delivery_settings import ChangeSettings
 from features.layout import Layout
-from features.settings import ChangeSettings
 from serving.outbound.webhook_address import Rules
 from serving.outbound.webhook_sender import GONE, Outcome, Resolve, Sender, resolver
 from serving.state.database import State, StateError

@@ -18,8 +18,8 @@ from features.audience_settings import AudienceSettings
 from features.condition_text import FilterError
 from features.condition_values import ANY_DAY, Standpoint
 from features.conditions import Condition, Vocabulary, compile_condition
+from features.delivery_settings import ControlSettings
 from features.errors import UserError
-from features.settings import ControlSettings
 from serving.audiences.control_group import ControlGroup
 from serving.rows import STORED
 from serving.scoring.run_scores import stored_expression

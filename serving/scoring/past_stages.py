@@ -17,10 +17,10 @@ import polars as pl
 from features.cohort import ReturnGaps
 from features.history import History
 from features.past_clocks import ClocksAt, read_past_clocks
-from features.settings import Settings
+from features.settings import LifecycleSettings, Settings
 from features.snapshot import Snapshot, add_months, local_midnight_days
 from features.suppression import NOBODY, Suppressed
-from serving.scoring.stages import STAGES, StageCuts, lifecycle_stage, loyal_from_orders
+from serving.scoring.stages import STAGES, StageCuts, lifecycle_stage
 
 MONTHS: Final = 12
 _STAGE: Final = pl.Enum(list(STAGES))
@@ -111,14 +111,14 @@ def read_past_stages(
     for clocks in read_past_clocks(history, snapshots, engine=settings.features.engine):
         if not found or snapshot.observation_days is not None:  # else the newest has everybody
             gone |= suppressed.among(clocks.customers["customer_id"])
-        told.append(_stages_at(clocks, headline_days=headline_days, gone=gone))
+        told.append(_stages_at(clocks, settings.lifecycle, headline_days=headline_days, gone=gone))
         found = found or [clocks]
     stages = told[0]
     for earlier in told[1:]:
         stages = stages.join(earlier, on="customer_id", how="left", maintain_order="left")
     by_day = dict(zip(days, told, strict=True))
     counts = [_count(day, by_day[day]) for day in months]
-    return PastStages(found[0].gaps, _cuts_at(found[0]), stages, before, counts)
+    return PastStages(found[0].gaps, _cuts_at(found[0], settings.lifecycle), stages, before, counts)
 
 
 def clock_stages(
@@ -133,18 +133,19 @@ def clock_stages(
     return known.select("customer_id", stage.alias("clock_stage"))
 
 
-def _cuts_at(clocks: ClocksAt) -> StageCuts:
+def _cuts_at(clocks: ClocksAt, rule: LifecycleSettings) -> StageCuts:
     gone = clocks.fully_churned.span.mean_days
-    return StageCuts(usual_gap_days=clocks.gaps.median_days, fully_churned_days=gone)
+    return StageCuts(usual_gap_days=clocks.gaps.median_days, fully_churned_days=gone, rule=rule)
 
 
-def _stages_at(clocks: ClocksAt, *, headline_days: int, gone: set[str]) -> pl.DataFrame:
+def _stages_at(
+    clocks: ClocksAt, rule: LifecycleSettings, *, headline_days: int, gone: set[str]
+) -> pl.DataFrame:
     rows = clocks.customers.with_columns(pl.col("order_count").alias("historic_number_of_orders"))
     rows = rows.filter(~pl.col("customer_id").is_in(list(gone))) if gone else rows
-    loyal_from = loyal_from_orders(rows["order_count"])
     stages = clock_stages(
         rows,
-        _cuts_at(clocks).model_copy(update={"loyal_from_orders": loyal_from}),
+        _cuts_at(clocks, rule).with_orders(rows["order_count"]),
         lapsed_after_days=clocks.gaps.p95_days,
         headline_days=headline_days,
     )

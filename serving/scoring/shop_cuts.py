@@ -14,7 +14,7 @@ from features.rfm import RfmCuts, RfmScheme, find_cuts
 from features.rfm_scales import Edges
 from features.settings import RiskSettings
 from serving.scoring.risk import RiskCuts, risk_band, risk_cuts
-from serving.scoring.stages import StageCuts, loyal_from_orders
+from serving.scoring.stages import StageCuts
 
 RFM_NAMES = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
 _VALUE_FLAGS = ("makes_most_revenue", "is_in_top_share")
@@ -76,7 +76,7 @@ def measure_cuts(
         rfm_edges=find_cuts(table, rfm).edges if rows.height >= rfm.bin_count_max else None,
         most_revenue_from=lows[0],  # type: ignore[arg-type]
         top_share_from=lows[1],  # type: ignore[arg-type]
-        stages=stages.model_copy(update={"loyal_from_orders": loyal_from_orders(rows["order_count"])}),
+        stages=stages.with_orders(rows["order_count"]),
     )
 
 

@@ -1,9 +1,11 @@
 """Where customers stand: one lifecycle stage each, by their own clocks and the shop's own windows."""
 
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import polars as pl
 from pydantic import BaseModel, ConfigDict
+
+from features.settings import LifecycleSettings
 
 STAGES: Final = {
     "prospect": "has never ordered",
@@ -23,8 +25,6 @@ STAGES: Final = {
 STAGE_CLOCKS: Final = ("tenure_days", "last_gap_days", "act_recency_days")
 """The features that stages are told by, beside what a score row holds."""
 
-# Two gaps are the least that can be called a habit.
-_HABIT_ORDERS: Final = 3
 _LOYAL_SHARE: Final = 0.75
 
 
@@ -34,6 +34,7 @@ class StageCuts(BaseModel):
     `usual_gap_days`       the shop's median gap; None where nobody ever ordered twice
     `fully_churned_days`   silent so long, customers have left for good (`features.fully_churned`)
     `loyal_from_orders`    the orders of the upper quarter of those who ordered twice; None without such
+    `rule`                 what the shop sets itself in the place of its own measures (`[lifecycle]`)
     """
 
     model_config = ConfigDict(frozen=True)
@@ -41,16 +42,24 @@ class StageCuts(BaseModel):
     usual_gap_days: float | None = None
     fully_churned_days: float | None = None
     loyal_from_orders: int | None = None
+    rule: LifecycleSettings = LifecycleSettings()
+
+    def with_orders(self, orders: pl.Series) -> Self:
+        """Return the cuts with the orders from which a customer is loyal, measured on the customers given."""
+        measured = self.rule.loyal_orders or loyal_from_orders(orders, habit_orders=self.rule.habit_orders)
+        return self.model_copy(update={"loyal_from_orders": measured})
 
 
-def loyal_from_orders(orders: pl.Series) -> int | None:
-    """Return the number of orders from which a customer is loyal, never below 3.
+def loyal_from_orders(orders: pl.Series, *, habit_orders: int = 3) -> int | None:
+    """Return the number of orders from which a customer is loyal, never below what makes a habit.
+
+    By default that is 3: two gaps are the least that can be called one.
 
     >>> loyal_from_orders(pl.Series([1, 1, 1, 2, 2, 3, 8])), loyal_from_orders(pl.Series([1, 1]))
     (8, None)
     """
     found = orders.filter(orders >= 2).quantile(_LOYAL_SHARE, interpolation="higher")
-    return None if found is None else max(_HABIT_ORDERS, int(found))
+    return None if found is None else max(habit_orders, int(found))
 
 
 def lifecycle_stage(cuts: StageCuts, *, lapsed_after_days: float | None, headline_days: int) -> pl.Expr:
@@ -71,26 +80,32 @@ def lifecycle_stage(cuts: StageCuts, *, lapsed_after_days: float | None, headlin
 def _rules(cuts: StageCuts, lapsed_after_days: float | None, headline_days: int) -> dict[str, pl.Expr]:
     silent, acted = pl.col("recency_days"), pl.col("act_recency_days")
     orders, own_gap = pl.col("historic_number_of_orders"), pl.col("average_days_between_orders")
-    window, usual, gone, loyal = (
+    rule = cuts.rule
+    usual = headline_days if cuts.usual_gap_days is None else cuts.usual_gap_days
+    new, onboarding, won_back, gone, loyal = (
         _number(value)
         for value in (
-            lapsed_after_days,
-            headline_days if cuts.usual_gap_days is None else cuts.usual_gap_days,
-            cuts.fully_churned_days,
+            rule.new_days or usual,
+            rule.onboarding_days or lapsed_after_days,
+            rule.won_back_days or lapsed_after_days,
+            rule.lost_days or cuts.fully_churned_days,
             cuts.loyal_from_orders,
         )
     )
+    is_gone = silent > gone
+    if not rule.lost_days:
+        is_gone &= pl.col("lapsed").fill_null(value=cuts.usual_gap_days is None)
     # Whoever still clicks or looks is silent, but not lost.
-    is_gone = pl.col("lapsed").fill_null(value=cuts.usual_gap_days is None) & (silent > gone)
     return {
         "prospect": orders.fill_null(0) == 0,
         "lost": is_gone & (acted > gone).fill_null(value=True),
         "lapsed": pl.col("lapsed"),
-        "new": (orders == 1) & (pl.col("tenure_days") <= usual),
-        "onboarding": (orders < _HABIT_ORDERS) & (pl.col("tenure_days") <= window),
+        "new": (orders == 1) & (pl.col("tenure_days") <= new),
+        "onboarding": (orders < rule.habit_orders) & (pl.col("tenure_days") <= onboarding),
         "at_risk": pl.col("risk_band") == "high",
-        "slipping": (silent > 2 * own_gap) | ((silent > own_gap) & (acted > silent)),
-        "won_back": pl.col("last_gap_days") > window,
+        "slipping": (silent > rule.slipping_times_own_gap * own_gap)
+        | ((silent > own_gap) & (acted > silent)),
+        "won_back": pl.col("last_gap_days") > won_back,
         "loyal": orders >= loyal,
     }
 
