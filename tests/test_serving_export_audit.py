@@ -72,6 +72,16 @@ def test_how_far_somebody_read_is_known_and_a_page_again_counts_once(bench: Benc
     assert (entry.row_count, entry.is_whole) == (60, False)
 
 
+def test_who_begins_again_at_once_is_the_same_reader(bench: Bench) -> None:
+    with open_api(bench.layout.root) as client:
+        for limit in (30, 100, 60):
+            client.get(MEMBERS, params={"limit": limit})
+        client.get(MEMBERS, params={"limit": 30, "control": "include"})
+    other, entry = left(bench)
+    assert (entry.request["control"], entry.row_count) == ("exclude", 100)
+    assert (other.request["control"], other.row_count) == ("include", 30)
+
+
 def test_a_page_that_is_the_only_one_is_whole_at_once(bench: Bench) -> None:
     with open_api(bench.layout.root) as client:
         (page,) = walk(client, MEMBERS, limit=1000, control="only")
@@ -172,7 +182,7 @@ def test_where_nothing_can_be_written_no_page_leaves(tmp_path: Path) -> None:
         cursor = client.get(MEMBERS, params={"limit": 30}).json()["next_cursor"]
         with bench.state.writing() as connection:
             connection.exec_driver_sql("DROP TABLE list_exports")
-        assert client.get(MEMBERS).status_code == 503
+        assert client.get(MEMBERS, params={"control": "only"}).status_code == 503
         assert client.get("/v1/recommendations/export.csv").status_code == 503
         # What is written down already goes on.
         assert client.get(MEMBERS, params={"cursor": cursor}).status_code == 200

@@ -21,6 +21,7 @@ from features.layout import Layout
 from features.loading import IngestError, only_one
 from serving.audiences.control_group import ControlGroup
 from serving.audiences.leaving import Drawing, people_of
+from serving.audiences.picked_rows import ONLY_IDS
 from serving.exports.book import leaving_job
 from serving.schemas.export_request import wanted_people
 from serving.state.database import State, StateError
@@ -149,7 +150,7 @@ async def _members(layout: Layout, state: State, store: ScoreStore, left: _Left)
         people = await people_of(run, wanted, drawing, share=left.control_group_share)
         rows = [
             (member.row[0], member.control_group)
-            async for members in people.chunks(size=_ROWS_AT_ONCE, names=("customer_id",))
+            async for members in people.chunks(size=_ROWS_AT_ONCE, names=ONLY_IDS)
             for member in members
         ]
     finally:

@@ -9,7 +9,7 @@ from features.delivery_settings import ControlSettings
 from features.suppression import Suppressed
 from serving.audiences.control_group import Control, ControlGroup
 from serving.audiences.named import Listed
-from serving.audiences.picked_rows import picked_rows
+from serving.audiences.picked_rows import ONLY_IDS, picked_rows
 from serving.rows import STORED_NAMES
 from serving.segments.words import compile_segment
 from serving.store.contract import ScoreRun
@@ -90,7 +90,11 @@ class SegmentList:
             for each, mark in zip(members, marks, strict=True)
             if self.control == "include" or mark == (self.control == "only")
         ]
-        rows = await picked_rows(self.run, [each.customer_id for each, _ in marked], (*names, _CONSENT))
+        ids = [each.customer_id for each, _ in marked]
+        if tuple(names) == ONLY_IDS:
+            # As the run has it: of who belongs, no row says more.
+            return [Listed(each.row_number, (each.customer_id,), mark) for each, mark in marked]
+        rows = await picked_rows(self.run, ids, (*names, _CONSENT))
         return [
             Listed(each.row_number, rows[each.customer_id][:-1], mark)
             for each, mark in marked

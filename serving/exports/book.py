@@ -1,12 +1,15 @@
 """Where lists that leave the service are written down, before their first row goes."""
 
 import logging
+import math
 import threading
+import time
+from collections import OrderedDict
 from collections.abc import AsyncIterator, Mapping, Sequence
 from concurrent.futures import Executor
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any, NamedTuple, Self
+from typing import Any, Final, NamedTuple, Self
 
 from serving.audiences.leaving import LeavingPeople, PlannedList
 from serving.audiences.segment_list import name_of
@@ -17,6 +20,8 @@ from serving.state.list_exports import Ending, LeavingList, ListExport, ListExpo
 from serving.store.records import RunMeta
 
 _LOG = logging.getLogger(__name__)
+_SAME_SECONDS: Final = 60.0
+_BEGUN_MAX: Final = 1_000
 
 
 class Chain(NamedTuple):
@@ -32,6 +37,25 @@ class Chain(NamedTuple):
         return cls(*values)
 
 
+class _Begun:
+    """The lists that keys began to read by page a moment ago, by what they asked for."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[str, tuple[str, float]] = OrderedDict()
+
+    def find(self, leaving: LeavingList) -> str:
+        """Return what the same reading is written down as, "" where there is none as late."""
+        export_id, begun = self._known.get(repr(leaving), ("", -math.inf))
+        return export_id if time.monotonic() - begun < _SAME_SECONDS else ""
+
+    def keep(self, leaving: LeavingList, export_id: str) -> None:
+        """Keep what a reading is written down as."""
+        self._known[repr(leaving)] = export_id, time.monotonic()
+        self._known.move_to_end(repr(leaving))
+        while len(self._known) > _BEGUN_MAX:
+            self._known.popitem(last=False)
+
+
 class ExportBook(Desk):
     """Writes down lists that leave, and looks them up; every failure is a problem: no list leaves unrecorded.
 
@@ -44,6 +68,7 @@ class ExportBook(Desk):
         self._lists = ListExports(state)
         self._noting = threading.Lock()
         self._noted: dict[str, Ending] = {}
+        self._begun = _Begun()
 
     async def begin(self, leaving: LeavingList) -> str | None:
         """Write down that a list leaves; raises a 503 problem."""
@@ -53,14 +78,19 @@ class ExportBook(Desk):
         """Write down a page of a list that is read by page, all pages of one reader as one list.
 
         The first page waits until it is written down, and is so with all that is to be said of it; raises a
-        503 problem then. How many rows the others have is noted, and nobody waits for it.
+        503 problem then. How many rows the others have is noted, and nobody waits for it. A key that begins
+        the same list again within a minute is the same entry: who asks without end fills no disk.
         """
+        if chain.key_id != leaving.key_id or not chain.export_id:
+            known = self._begun.find(leaving)
+            chain = Chain(known, 0, leaving.key_id)
         total = chain.row_count + row_count
-        if chain.export_id and chain.key_id == leaving.key_id:
+        if chain.export_id:
             self._note(chain.export_id, Ending(total, is_whole=not has_more))
             return chain._replace(row_count=total)
-        first = replace(leaving, row_count=row_count, is_whole=not has_more)
-        return Chain(await self.begin(first) or "", row_count, leaving.key_id)
+        export_id = await self.begin(replace(leaving, row_count=total, is_whole=not has_more)) or ""
+        self._begun.keep(leaving, export_id)
+        return Chain(export_id, total, leaving.key_id)
 
     def _note(self, export_id: str, ending: Ending) -> None:
         """Note how far pages came; one writing at a time takes along all that was noted meanwhile."""

@@ -73,7 +73,7 @@ async def post_export(
     context, key = context_of(request), caller_of(request)
     stored = await _checked(context, wanted)
     key_id, may_see_people = (key.key_id, key.grants(_IDENTITY)) if key else ("", False)
-    asked = wanted.model_dump_json()
+    asked = wanted.model_dump_json(exclude=wanted.unsaid)
     call = Repeatable.of(key_id, "exports", idempotency_key, asked.encode()) if idempotency_key else None
     order = Order(key_id, stored, may_see_people, wanted.destination)
     job, is_repeated = await context.jobs.leave(order, call)

@@ -91,6 +91,11 @@ class ExportRequest(BaseModel):
         return name_of({"audience": self.audience, "segment": self.segment})
 
     @property
+    def unsaid(self) -> set[str]:
+        """Which people are not said: a request without these is written as before there were such fields."""
+        return {name for name in _OF_PEOPLE if getattr(self, name) is None}
+
+    @property
     def is_generic(self) -> bool:
         """Whether rows are wanted, not the bodies of a platform."""
         return self.profile == "generic"
@@ -118,8 +123,7 @@ def stored_request(
 
     So the settings and the segment may change before the job is run, or its outcome is counted.
     """
-    values = asked.model_dump()
-    values = {name: value for name, value in values.items() if name not in _OF_PEOPLE or value is not None}
+    values = asked.model_dump(exclude=asked.unsaid)
     if campaign is not None:
         values["plan"] = asdict(campaign)
     if segment is not None:
