@@ -41,6 +41,7 @@ from serving.routes import (
     plans,
     privacy,
     recommendations,
+    segment_profiles,
     segments,
 )
 from serving.segments.desk import SegmentDesk
@@ -91,6 +92,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         recommendations,
         audiences,
         plans,
+        segment_profiles,
         segments,
         changes,
         exports,

@@ -14,6 +14,7 @@ from features.cohort import ReturnGaps, read_order_days, return_gaps_of
 from features.console import Announce
 from features.customer_totals import part_totals
 from features.examples import in_first_season
+from features.favourite_category import read_favourites
 from features.fully_churned import find_fully_churned
 from features.history import History
 from features.holes import read_holes
@@ -157,6 +158,8 @@ def score_customers(
         facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
     rows = score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
     behaviour = read_behaviour(history, own, snapshot, bucket=bucket, shop=shop)
+    favourites = read_favourites(history, snapshot, bucket=bucket)
+    behaviour = behaviour.join(favourites, on="customer_id", how="left", maintain_order="left")
     return with_traits(rows, features, behaviour)
 
 

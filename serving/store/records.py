@@ -11,7 +11,7 @@ from features.basis import BasisName
 from features.owned import OwnedItems
 from features.slots import Slot
 
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 LINE: Final = "@line"
 """Stands among the columns that are asked of a list's members for their line; null where none was written."""
 
