@@ -167,6 +167,12 @@ class ControlSettings(_Section):
     list_size_min: Annotated[int, Field(ge=1)] = 500
 
 
+class SegmentSettings(_Section):
+    """The tree of micro-segments."""
+
+    leaf_customers_min: Annotated[int, Field(ge=1)] = 50
+
+
 class ExportSettings(_Section):
     """Files made by jobs."""
 
@@ -233,6 +239,7 @@ class Settings(_Section):
     changes: ChangeSettings = ChangeSettings()
     exports: ExportSettings = ExportSettings()
     campaign: CampaignSettings = CampaignSettings()
+    segments: SegmentSettings = SegmentSettings()
     audiences: dict[Slug, AudienceSettings] = DEFAULT_AUDIENCES
 
     @field_validator("audiences", mode="before")
@@ -243,8 +250,9 @@ class Settings(_Section):
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        shown = ("risk", "rfm", "ledger", "control", "exports", "audiences", "changes", "inbox", "campaign")
-        judged = dict.fromkeys(("backtest", "promotion", *shown), True)
+        kept = ("ledger", "inbox", "exports", "changes")
+        shown = ("risk", "rfm", "control", "audiences", "campaign", "segments")
+        judged = dict.fromkeys(("backtest", "promotion", *kept, *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})
         return hashlib.sha256(text.encode()).hexdigest()[:16]

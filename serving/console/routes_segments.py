@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -74,6 +75,15 @@ async def show_segments(
         example=SEGMENTS.example,
         segments=await context.segments.list_all(run),
     )
+
+
+@router.get("/micro-segments", openapi_extra=needs("audiences:read"))
+async def show_tree(request: Request) -> Response:
+    """Show the tree of micro-segments."""
+    run = context_of(request).runs.current()
+    found = await run.get_document("micro_segments")
+    tree = None if found is None else orjson.loads(found)
+    return page(request, "micro_segments.html", meta=run.meta, tree=tree)
 
 
 @router.post("/segments/look", openapi_extra=needs("audiences:read"))

@@ -98,6 +98,13 @@ UNSUGGESTED: Final = {
     "no_repeat_orders": marked("Not here: nobody has ordered twice yet, so what is usual is not known."),
 }
 """Why a shop has no such segment."""
+LEVELS: Final = {
+    "acquisition_channel": marked("acquisition channel"),
+    "lifecycle_stage": marked("stage"),
+    "rfm_segment": marked("RFM group"),
+    "favourite_category": marked("category ordered most often"),
+}
+"""The levels of the tree of micro-segments."""
 KINDS: Final = {
     "for_you": marked("For you"),
     "buy_again": marked("Buy again"),

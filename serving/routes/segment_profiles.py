@@ -38,7 +38,7 @@ _SIZE: Final = {
     "order_share": 0.41,
     "level_error": 0.05,
 }
-_PROFILE: Final = {"traits": [_TRAIT], "compared_count": 96, "member_seen": 812, "other_seen": 20_000}
+_PROFILE: Final = {"traits": [_TRAIT], "compared_count": 96, "member_seen": 812, "other_seen": 10_000}
 _TOLD: Final = {
     "text": "is_in_top_share",
     "explanation": "Customers: among the fifth with the highest expected spend.",

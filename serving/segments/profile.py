@@ -6,7 +6,7 @@ totals of all customers were off at the dates of the back-test, which hits every
 known of the back-test's own horizon and taken for 90 days; where no back-test tells it, `level_error` is None
 and the range knows chance alone.
 
-**Profile**: `features.lift`. Of the members and of the others about 20,000 each are looked at at most, spread
+**Profile**: `features.lift`. Of the members and of the others about 10,000 each are looked at at most, spread
 evenly over the run.
 """
 
@@ -27,7 +27,7 @@ from serving.store.profile_reads import profile_query, size_query
 from serving.store.records import RunMeta
 
 HORIZON_DAYS: Final = 90
-SAMPLE: Final = 20_000
+SAMPLE: Final = 10_000
 TRAITS_SHOWN: Final = 12
 CARD_TRAITS: Final = 4
 SEEN_MIN: Final = 30
@@ -143,7 +143,7 @@ async def read_profile(run: ScoreRun, text: str, *, member_count: int) -> Profil
 async def read_cards(run: ScoreRun) -> list[Card]:
     """Return the suggestions of a run, with sizes and short profiles, read in two passes.
 
-    About 20,000 customers of the run are looked at for the profiles.
+    About 10,000 customers of the run are looked at for the profiles.
     """
     meta = run.meta
     reasons = {each.slug: each.missing(meta) for each in SUGGESTED}
