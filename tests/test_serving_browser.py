@@ -164,6 +164,7 @@ def test_every_page_is_sound_in_every_language_and_width(
         "/lists/at-risk?sort=predicted_clv",
         "/segments?q=predicted_clv+%3E+50",
         "/segments?q=predicted+1",
+        "/segments/high-value",
     )
     paths = [*(path for path, _ in NAVIGATION), customer, "/customers", "/setup", calculator, *acting]
     for path in paths:

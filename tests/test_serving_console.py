@@ -95,7 +95,15 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     page = read(client, "/rfm")
     assert "Previously loyal" in page
     assert "€10,827" in page
-    assert re.search(r"heat-4\"><strong>27</strong><span class=\"unit\">95 % · 143 d", page)
+    cell = (
+        r'heat-4"><a href="([^"]+)"><strong>27</strong></a> <span class="quiet">90 %</span>'
+        r'<span class="unit">95 % · 143 d · ✉ 100 %'
+    )
+    (address,) = re.findall(cell, page)
+    assert address == "/segments?q=rfm_recency%20%3D%3D%202%20and%20rfm_frequency%20%3D%3D%203"
+    assert "27 customers" in read(client, address)
+    assert "27 customers" in read(client, "/segments?q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22")
+    assert 'q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22"' in page
 
 
 def test_groups_show_the_formula_of_the_trade(client: TestClient) -> None:
