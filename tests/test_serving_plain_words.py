@@ -39,6 +39,10 @@ def said(text: str, code: str = "en") -> str:
         ("country in []", "nobody at all"),
         ("top(predicted_clv, 20)", "expected spend: among the highest 20 % (more than €15.00)"),
         ("not top(predicted_clv, 80)", "expected spend: among the lowest 20 % (€3.00 or less), or unknown"),
+        ("not top(predicted_clv, 80) and predicted_clv is not null and country is not null",
+         "expected spend: among the lowest 20 % (€3.00 or less) and country: known"),
+        ("predicted_clv is not null or not top(predicted_clv, 80)",
+         "expected spend: known or expected spend: among the lowest 20 % (€3.00 or less), or unknown"),
         ('lifecycle_stage in ["at_risk", "odd"] and (lapsed or spend_30 >= 5)',
          "stage: at risk or “odd” and (silent for longer than nearly all gaps between orders in this shop or "
          "money within 30 days: €5.00 or more)"),

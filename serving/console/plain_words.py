@@ -53,6 +53,7 @@ _KNOWN: Final = marked("%(what)s: known")
 _NEVER: Final = marked("nobody at all")
 _IS_TOP: Final = marked("%(what)s: among the highest %(percent)s %% (more than %(value)s)")
 _IS_LOW: Final = marked("%(what)s: among the lowest %(percent)s %% (%(value)s or less), or unknown")
+_IS_LOWEST: Final = marked("%(what)s: among the lowest %(percent)s %% (%(value)s or less)")
 _NO_TOP: Final = marked("%(what)s: among the highest %(percent)s %%, which nobody is")
 _BOUGHT: Final = marked("bought %(names)s")
 _BOUGHT_WITHIN: Final = marked("bought %(names)s within %(days)s days")
@@ -96,7 +97,7 @@ class Speaker:
     def _phrase(self, phrase: Phrase, *, is_inner: bool = False) -> str:
         if isinstance(phrase, Every | Either):
             between = f" {self._say(_AND if isinstance(phrase, Every) else _OR)} "
-            joined = between.join(self._phrase(part, is_inner=True) for part in phrase.parts)
+            joined = between.join(self._parts(phrase))
             return f"({joined})" if is_inner else joined
         if isinstance(phrase, Not):
             if isinstance(phrase.part, Top):
@@ -107,6 +108,24 @@ class Speaker:
         if isinstance(phrase, Bought):
             return self._bought(phrase)
         return self._among(phrase) if isinstance(phrase, Among) else self._compared(phrase)
+
+    def _parts(self, phrase: Every | Either) -> list[str]:
+        """Say the parts; of "known, and not among the highest" the first is left out, the second says it."""
+        known = set[str]()
+        if isinstance(phrase, Every):
+            known = {part.name for part in phrase.parts if isinstance(part, Compared) and _is_known(part)}
+        low = {
+            part.part.name
+            for part in phrase.parts
+            if isinstance(part, Not) and isinstance(part.part, Top) and self._meta.cuts.get(part.part.name)
+        } & known
+        said = []
+        for part in phrase.parts:
+            if isinstance(part, Not) and isinstance(part.part, Top) and part.part.name in low:
+                said.append(self._top(part.part, is_not=True, is_known=True))
+            elif not (isinstance(part, Compared) and _is_known(part) and part.name in low):
+                said.append(self._phrase(part, is_inner=True))
+        return said
 
     def _compared(self, phrase: Compared) -> str:
         what, operator, value = self._label(phrase.name), phrase.operator, phrase.value
@@ -126,14 +145,15 @@ class Speaker:
         values = [self._value(phrase.name, each) for each in phrase.values]
         return self._say(_NUMBER["=="], what=self._label(phrase.name), value=self._listed(values))
 
-    def _top(self, phrase: Top, *, is_not: bool) -> str:
+    def _top(self, phrase: Top, *, is_not: bool, is_known: bool = False) -> str:
         cuts, what = self._meta.cuts.get(phrase.name), self._label(phrase.name)
         if not cuts:
             part = self._say(_NO_TOP, what=what, percent=phrase.percent)
             return self._say(_NOT, part=part) if is_not else part
         value = self._value(phrase.name, cuts[(100 - phrase.percent) // 5 - 1])
         if is_not:
-            return self._say(_IS_LOW, what=what, percent=100 - phrase.percent, value=value)
+            sentence = _IS_LOWEST if is_known else _IS_LOW
+            return self._say(sentence, what=what, percent=100 - phrase.percent, value=value)
         return self._say(_IS_TOP, what=what, percent=phrase.percent, value=value)
 
     def _bought(self, phrase: Bought) -> str:
@@ -187,6 +207,10 @@ class Speaker:
 
     def _say(self, sentence: str, **values: Any) -> str:  # noqa: ANN401 - whatever stands in the gaps
         return self._tongue.say(sentence, **values)
+
+
+def _is_known(part: Compared) -> bool:
+    return part.operator == "!=" and part.value is None
 
 
 def _quoted(text: str) -> str:

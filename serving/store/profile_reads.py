@@ -23,14 +23,14 @@ def size_query(conditions: Sequence[Condition], *, clv_days: int | None) -> Quer
     How many they are, the money expected of them within 90 days, its variance, and the mean probability that
     one of them orders within 90 days. `clv_days` is the horizon of `predicted_clv`.
     """
+    numbers = (("sum", "1"), ("sum", "predicted_clv_90"), ("sum", _variance(clv_days)), ("avg", _ORDERS))
+    if len(conditions) == 1:
+        (condition,) = conditions
+        columns = [f"{how}({number})" for how, number in numbers]
+        return f"SELECT {', '.join(columns)} FROM @traits WHERE {condition.sql}", condition.values  # noqa: S608 - values are bound
     columns, values = [], list[Any]()
     for condition in conditions:
-        for how, number in (
-            ("sum", "1"),
-            ("sum", "predicted_clv_90"),
-            ("sum", _variance(clv_days)),
-            ("avg", _ORDERS),
-        ):
+        for how, number in numbers:
             columns.append(f"{how}(CASE WHEN {condition.sql} THEN {number} END)")
             values += condition.values
     return f"SELECT {', '.join(columns)} FROM @traits", tuple(values)  # noqa: S608 - values are bound
