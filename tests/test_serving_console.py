@@ -96,7 +96,7 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     assert "Previously loyal" in page
     assert "€10,827" in page
     cell = (
-        r'heat-4"><a href="([^"]+)"><strong>27</strong></a> <span class="quiet">90 %</span>'
+        r'heat-4"><a href="([^"]+)"><strong>27</strong></a> <span>90 %</span>'
         r'<span class="unit">95 % · 143 d · ✉ 100 %'
     )
     (address,) = re.findall(cell, page)
