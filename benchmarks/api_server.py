@@ -12,6 +12,8 @@ from pathlib import Path
 
 from serving.databases import open_state
 from serving.environment import Environment
+from serving.segments.profile_traits import QUARTILES
+from serving.segments.suggested import SUGGESTED
 from serving.state.keys import Keys
 from serving.state.migrate import make
 
@@ -25,7 +27,10 @@ def publish_run(var: Path, customers: int) -> None:
     from console_documents import DOCUMENTS  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' own
     from serving_runs import publish  # type: ignore[import-not-found]  # noqa: PLC0415 - the tests' own
 
-    publish(var, [f"c{number}" for number in range(customers)], documents=DOCUMENTS)
+    told = {name for each in SUGGESTED for name in (*each.highest, *each.lowest)}
+    # All rows are alike: with cuts that rise, suggestions are counted all the same.
+    cuts = {name: [float(step) for step in range(19)] for name in (*told, *QUARTILES)}
+    publish(var, [f"c{number}" for number in range(customers)], documents=DOCUMENTS, cuts=cuts)
 
 
 def make_key(var: Path) -> str:

@@ -31,6 +31,7 @@ _PATHS: Final = (
     "/lists/at-risk/plan",
     "/lists/at-risk?sort=predicted_clv",
     "/segments?q=predicted_clv+%3E+100",
+    "/segments/high-value",
 )
 
 

@@ -3,8 +3,9 @@
     python -m benchmarks.segments [--customers 1000000] [--only sqlite,postgresql]
 
 Everybody differs, with ten products bought each out of 5,000. Each condition is counted once in a run just
-opened (`first`) and five times again with another number in it, of which the slowest counts. Exit code 1
-where a count takes longer than a second.
+opened (`first`) and five times again with another number in it, of which the slowest counts. A profile is
+read with the size of its segment, as its page does; the cards are all suggestions together, once a run.
+Exit code 1 where a count or a profile takes longer than a second.
 """
 
 import asyncio
@@ -25,6 +26,8 @@ from benchmarks.published import gates_text
 from serving.databases import open_store
 from serving.environment import Environment
 from serving.rows import STORED, Column
+from serving.segments.profile import read_cards, read_profile, read_size
+from serving.segments.profile_traits import QUARTILES
 from serving.segments.traits import ATTRIBUTES
 from serving.segments.words import compile_segment
 from serving.store.contract import ScoreRun, ScoreStore
@@ -35,6 +38,19 @@ _PRODUCTS: Final = 5_000
 _BOUGHT: Final = 10
 _REPEATS: Final = 5
 _SECONDS_MAX: Final = 1.0
+_CUTS: Final = [float(10 * step) for step in range(1, 20)]
+_CHANCES: Final = (
+    "churn_probability_30",
+    "churn_probability_90",
+    "reactivation_probability",
+    "second_order_probability_60",
+)
+_PREDICTED: Final = ("predicted_clv",)
+_PROFILED: Final = (
+    "churn_probability_90 > 0.6 and predicted_clv > 100",
+    "country == 'KR'",
+    "predicted_clv > 199.9",
+)
 _CONDITIONS: Final = {
     "the issue's": "churn_probability_90 > 0.{0} and predicted_clv > 100 and not bought('p1', 180d)",
     "one number": "predicted_clv > 10{0}",
@@ -84,8 +100,27 @@ async def _measured(name: str, store: ScoreStore) -> list[tuple[str, bool]]:
         )
         lines.append((f"{name}, {title}: {slowest:.2f} s ≤ {_SECONDS_MAX:g}", slowest <= _SECONDS_MAX))
         run.close()
+    lines.append(await _portraits(name, store))
     await store.aclose()
     return lines
+
+
+async def _portraits(name: str, store: ScoreStore) -> tuple[str, bool]:
+    run = store.open_run(store.live_run_id())
+    began = time.perf_counter()
+    await read_cards(run)
+    cards = time.perf_counter() - began
+    slowest = max([await _profile_seconds(run, text) for text in _PROFILED])
+    sys.stdout.write(f"  a profile {slowest * 1000:5.0f} ms, all cards once {cards * 1000:5.0f} ms\n")
+    run.close()
+    return f"{name}, a profile: {slowest:.2f} s ≤ {_SECONDS_MAX:g}", slowest <= _SECONDS_MAX
+
+
+async def _profile_seconds(run: ScoreRun, text: str) -> float:
+    began = time.perf_counter()
+    size = await read_size(run, compile_segment(text, run.meta))
+    await read_profile(run, text, member_count=size.member_count)
+    return time.perf_counter() - began
 
 
 async def _seconds(run: ScoreRun, text: str) -> tuple[float, int]:
@@ -114,7 +149,11 @@ def _publish(store: ScoreStore, customers: int) -> None:
                 scored_at=datetime(2026, 11, 22, tzinfo=UTC),
                 currency="EUR",
                 clv_basis="net",
-                cuts={"average_order_value": [float(10 * step) for step in range(1, 20)]},
+                customer_count=customers,
+                lapsed_after_days=60.0,
+                clv_horizon_days=365,
+                cuts={name: _CUTS for name in (*QUARTILES, *_PREDICTED)}
+                | {name: [each / 200 for each in _CUTS] for name in _CHANCES},
             )
         )
 

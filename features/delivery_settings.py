@@ -26,6 +26,12 @@ class ControlSettings(Section):
     list_size_min: Annotated[int, Field(ge=1)] = 500
 
 
+class SegmentSettings(Section):
+    """The tree of micro-segments."""
+
+    leaf_customers_min: Annotated[int, Field(ge=1)] = 50
+
+
 class ExportSettings(Section):
     """Files made by jobs."""
 

@@ -21,6 +21,7 @@ from features.delivery_settings import (
     ExportSettings,
     InboxSettings,
     LedgerSettings,
+    SegmentSettings,
 )
 from features.errors import UserError
 from features.item_filter import FilterError, compile_filter
@@ -211,6 +212,7 @@ class Settings(Section):
     changes: ChangeSettings = ChangeSettings()
     exports: ExportSettings = ExportSettings()
     campaign: CampaignSettings = CampaignSettings()
+    segments: SegmentSettings = SegmentSettings()
     audiences: dict[Slug, AudienceSettings] = DEFAULT_AUDIENCES
 
     @field_validator("audiences", mode="before")
@@ -221,19 +223,9 @@ class Settings(Section):
     @property
     def recipe_hash(self) -> str:
         """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        shown = (
-            "risk",
-            "rfm",
-            "lifecycle",
-            "moves",
-            "ledger",
-            "control",
-            "exports",
-            "audiences",
-            "changes",
-            "inbox",
-        )
-        judged = dict.fromkeys(("backtest", "promotion", "campaign", *shown), True)
+        kept = ("ledger", "inbox", "exports", "changes")
+        shown = ("risk", "rfm", "lifecycle", "moves", "control", "audiences", "campaign", "segments")
+        judged = dict.fromkeys(("backtest", "promotion", *kept, *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
         text = self.model_dump_json(exclude={**judged, **offered})
         return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -42,6 +42,7 @@ from serving.routes import (
     privacy,
     recommendations,
     segment_members,
+    segment_profiles,
     segments,
 )
 from serving.segments.desk import SegmentDesk
@@ -92,6 +93,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
         recommendations,
         audiences,
         plans,
+        segment_profiles,
         segments,
         segment_members,
         changes,

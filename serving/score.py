@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated
 
+import orjson
 import typer
 
 from features.cohort import default_as_of, read_as_of
@@ -42,6 +43,7 @@ from serving.present import RunView
 from serving.registry import RegistryError, load_champions
 from serving.scoring.audience_rules import AudienceList, build_audiences, compile_audiences
 from serving.scoring.ledger import keep_run
+from serving.scoring.micro_segments import micro_segments
 from serving.scoring.moves import moves_documents
 from serving.scoring.publish_gate import check_like_the_last, check_numbers
 from serving.scoring.rescore_queue import RescoreQueue
@@ -218,6 +220,10 @@ def write_pages(scored: ScoredRun, writer: RunWriter, meta: RunMeta, request: Re
     writer.write_documents(shop_documents(rows, meta, history=history, snapshot=snapshot, said=said))
     writer.write_documents(moves_documents(rows, scored.traits, scored.past))
     writer.write_documents(knowledge_documents(history, snapshot, request.settings))
+    known = scored.traits.select("customer_id", *set(scored.traits.columns).difference(rows.columns))
+    told = rows.join(known, on="customer_id", how="left")
+    tree = micro_segments(told, leaf_customers_min=request.settings.segments.leaf_customers_min)
+    writer.write_documents({"micro_segments": orjson.dumps(tree).decode()})
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:

@@ -13,6 +13,7 @@ from features.condition_functions import FUNCTIONS
 from features.console import run_command
 from serving.rows import Column
 from serving.segments.presets import PRESETS
+from serving.segments.suggested import SUGGESTED
 from serving.segments.traits import SCORES, TRAITS
 from serving.segments.words import KINDS
 
@@ -21,13 +22,15 @@ _BEGIN: Final = "## Functions\n"
 
 
 def generated() -> str:
-    """Return the last part of the page: functions, presets, attributes."""
+    """Return the last part of the page: functions, presets, suggestions, attributes."""
     functions = "".join(f"| `{each.signature}` | {each.meaning} |\n" for each in FUNCTIONS.values())
     presets = "".join(f"| `{each.slug}` | {each.title} | `{_shown(each.text)}` |\n" for each in PRESETS)
+    suggested = "".join(f"| `{each.slug}` | {each.title} | `{each.text}` |\n" for each in SUGGESTED)
     scores = [column for column in SCORES if column.name != "customer_id"]
     return (
         f"{_BEGIN}\n| function | meaning |\n|---|---|\n{functions}"
         f"\n## Presets\n\n| name | who | condition |\n|---|---|---|\n{presets}"
+        f"\n## Suggestions\n\n| name | who | condition |\n|---|---|---|\n{suggested}"
         f"\n## Attributes of a score\n\n{_table(scores)}"
         f"\n## Traits\n\n{_table(TRAITS)}"
     )

@@ -165,6 +165,7 @@ def test_every_page_is_sound_in_every_language_and_width(
         "/moves?by=stages",
         "/segments?q=predicted_clv+%3E+50",
         "/segments?q=predicted+1",
+        "/segments/high-value",
     )
     paths = [*(path for path, _ in NAVIGATION), customer, "/customers", "/setup", calculator, *acting]
     for path in paths:

@@ -100,6 +100,10 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     assert "/segments?q=rfm_recency%20%3D%3D%202%20and%20rfm_frequency%20%3D%3D%203" in cell[1]
     assert cell[1].endswith("90 % · money 95 % · e-mail 100 % · 143 d")
     assert "/segments?q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22" in page
+    assert "27 customers" in read(
+        client, "/segments?q=rfm_recency%20%3D%3D%202%20and%20rfm_frequency%20%3D%3D%203"
+    )
+    assert "27 customers" in read(client, "/segments?q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22")
 
 
 def test_groups_say_how_their_scores_were_made(client: TestClient) -> None:

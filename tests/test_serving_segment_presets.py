@@ -1,6 +1,7 @@
 """The presets and the traits beneath them, on ten customers who were loaded and scored by the program."""
 
 import asyncio
+import json
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +51,12 @@ def test_a_preset_lists_whom_one_finds_by_hand(shop: Path, slug: str) -> None:
     assert members(run, text) == LISTS[slug]
 
 
+def test_a_run_keeps_the_tree_of_its_micro_segments(shop: Path) -> None:
+    found = json.loads(asyncio.run(live(shop).get_document("micro_segments")) or "")
+    assert (found["customer_count"], found["leaf_customers_min"], found["branches"]) == (10, 50, [])
+    assert found["levels"] == ["lifecycle_stage", "rfm_segment", "favourite_category"]
+
+
 def test_there_are_seven_presets_and_ten() -> None:
     assert len(LISTS) == len(BY_SLUG) == 17
 
@@ -59,6 +66,8 @@ def test_there_are_seven_presets_and_ten() -> None:
     [
         ("largest_order_value >= 150", "bob gus"),
         ("bought('mug', 60d)", "ann"),
+        ('favourite_category == "Drinks"', "cem dot fay ivy"),
+        ('favourite_category == "Kitchen"', "ann bob eve gus hal jan"),
         ("bought('mug') and return_count == 1", "hal"),
         ("return_share == 0.5", "hal"),
         ("bought_category('Kitchen', 90)", "ann gus hal"),

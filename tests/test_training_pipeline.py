@@ -102,6 +102,9 @@ def test_the_scorecard_judges_models_beside_rules_before_the_date(shop: Path) ->
     card = json.loads((shop / "var" / "reports" / "scorecard.json").read_text())
     assert set(card["tasks"]["churn"]["candidates"]) >= {"lightgbm", "btyd", "recency", "base_rate"}
     assert set(card["tasks"]["clv"]["candidates"]) >= {"hurdle", "btyd", "past_spend", "formula"}
+    everybody = card["tasks"]["clv"]["groups"][-1]
+    assert everybody["name"] == "all customers"
+    assert everybody["customer_count"] == sum(card["tasks"]["clv"]["customer_counts"].values())
     assert all(origin <= "2025-11-01" for origin in card["tasks"]["churn"]["origins"])
     text = (shop / "var" / "reports" / "scorecard.txt").read_text()
     for title in ("The formula beside the model", "Customers with one order", "A first season"):

@@ -38,8 +38,10 @@ from training.promote import (
 from training.scorecard import (
     CandidateResult,
     Comparison,
+    GroupErrors,
     Scorecard,
     TaskResult,
+    Total,
     summary_of,
     verdict_text,
 )
@@ -341,6 +343,30 @@ def test_the_tag_that_serving_reads_stands_beside_the_best_rule() -> None:
     tag = scorecard_tag(result_of({"lightgbm": 0.1, "recency": 0.2}), "lightgbm")
     assert json.loads(json.dumps(tag))["baseline"]["candidate"] == "recency"
     assert tag["beats_baseline"] is False
+    assert (tag["groups"], tag["totals"]) == ([], [])
+
+
+def test_the_tag_of_the_winner_has_its_groups_and_totals() -> None:
+    total = Total(predicted=100.004, actual=130.0)
+    group = GroupErrors(
+        name="NEW",
+        customer_count=3,
+        actual_mean=1.0,
+        formula_mean=2.00004,
+        formula_bias=1.0,
+        formula_mae=1.0,
+        winner_mean=None,
+        winner_bias=None,
+        winner_mae=None,
+    )
+    result = result_of({"lightgbm": 0.1, "recency": 0.2})
+    told = {"groups": [group], "totals": {"lightgbm": {date(2026, 5, 1): total}}, "winner": "lightgbm"}
+    result = result.model_copy(update=told)
+    tag = scorecard_tag(result, "lightgbm")
+    assert tag["totals"] == [[100.0, 130.0]]
+    assert (tag["groups"][0]["formula_mean"], tag["groups"][0]["winner_mean"]) == (2.0, None)
+    # Errors that were measured of another recipe are not this one's.
+    assert scorecard_tag(result, "recency")["groups"] == []
 
 
 def test_the_text_marks_the_winner_and_says_who_won() -> None:

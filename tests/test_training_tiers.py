@@ -12,7 +12,7 @@ from features.formula_clv import TOTAL
 from features.rfm import TIERS
 from features.settings import RfmSettings, Settings
 from features.snapshot import Snapshot
-from training.tiers import compare_by_tier, tier_rows, tiers_at
+from training.tiers import compare_by_tier, group_errors, table_of, tier_rows, tiers_at
 
 MAY, JUNE = date(2026, 5, 1), date(2026, 6, 1)
 # candidate, origin, customer, horizon, prediction, outcome
@@ -33,7 +33,9 @@ TIER_LABELS = {MAY: {"a": "top", "b": "bottom"}, JUNE: {"b": "bottom", "a": "mid
 
 def predictions() -> pd.DataFrame:
     names = ["candidate", "origin", "customer_id", "horizon_days", "prediction", "outcome"]
-    return pd.DataFrame(ROWS, columns=names)
+    # Customer a had ordered five times, b once.
+    rows = pd.DataFrame(ROWS, columns=names)
+    return rows.assign(ordered=rows["outcome"] > 0, order_count=rows["customer_id"].map({"a": 5.0, "b": 1.0}))
 
 
 def tiers() -> dict[date, "pd.Series[str]"]:
@@ -55,6 +57,23 @@ def test_both_errors_stand_side_by_side() -> None:
     # 90/100, 80/60, nothing was spent, 210/160.
     assert table["formula_bias"].tolist() == pytest.approx([-0.1, 1 / 3, np.nan, 0.3125], nan_ok=True)
     assert table["winner_bias"].tolist() == pytest.approx([0.1, -1 / 6, np.nan, 0.05], nan_ok=True)
+
+
+def test_errors_of_groups_are_data_and_a_table_again() -> None:
+    table = compare_by_tier(predictions(), tiers(), horizon_days=30, winner="hurdle")
+    groups = group_errors(table)
+    top = groups[0].model_dump()
+    assert (top.pop("name"), top.pop("formula_bias"), top.pop("winner_bias")) == (
+        "top",
+        pytest.approx(-0.1),
+        pytest.approx(0.1),
+    )
+    assert list(top.values()) == [1, 100.0, 90.0, 10.0, 110.0, 10.0, 1.0, 0.0]
+    # Nobody at the bottom spent anything; both had ordered once. Of all four, a ordered at both origins.
+    assert (groups[2].formula_bias, groups[2].ordered_share, groups[2].once_share) == (None, 0.0, 1.0)
+    assert (groups[3].name, groups[3].ordered_share, groups[3].once_share) == (TOTAL, 0.5, 0.5)
+    assert tier_rows(table_of(groups)) == tier_rows(table)
+    assert tier_rows(table_of([])) == []
 
 
 def test_a_formula_that_won_stands_beside_itself() -> None:

@@ -41,8 +41,14 @@ def _attach(
 
 
 def scorecard_tag(result: TaskResult, candidate: str) -> dict[str, Any]:
-    """Return what serving shows of a version's back-test: its metrics beside the best simple rule's."""
+    """Return what serving shows of a version's back-test: its metrics beside the best simple rule's.
+
+    Of value also what all customers of each origin were predicted to spend and spent (`totals`), and the
+    errors of the formula and the model by RFM group, where this model is the one that they were measured of.
+    """
     rule = result.best_rule
+    totals = result.totals.get(candidate, {}).values()
+    groups = result.groups if candidate == result.winner else []
     return {
         "metrics": _means(result.candidates[candidate], result.horizon_days),
         "baseline": rule
@@ -51,7 +57,13 @@ def scorecard_tag(result: TaskResult, candidate: str) -> dict[str, Any]:
         "beats_baseline": result.beats_baseline and candidate == result.winner,
         "origins": [str(day) for day in result.origins],
         "horizon_days": result.horizon_days,
+        "totals": [[round(total.predicted, 2), round(total.actual, 2)] for total in totals],
+        "groups": [_rounded(group.model_dump()) for group in groups],
     }
+
+
+def _rounded(group: dict[str, Any]) -> dict[str, Any]:
+    return {name: round(value, 4) if isinstance(value, float) else value for name, value in group.items()}
 
 
 def _means(result: CandidateResult, horizon_days: int) -> dict[str, float]:

@@ -39,6 +39,7 @@ from training.recommender_rounds import RecommenderRound, recommender_round
 from training.rounds import Backtest, churn_round, clv_round, pivot
 from training.scorecard import Scorecard, TaskResult
 from training.texts import scorecard_text
+from training.tiers import with_groups
 from training.tracking import connect, git_revision
 
 
@@ -188,7 +189,9 @@ def _results(context: Context, result: Backtest) -> dict[Task, TaskResult]:
     left_out = result.left_out
     judges: dict[Task, Callable[[], TaskResult]] = {
         "churn": lambda: verdicts.churn_result(context, result.churn, left_out["churn"]),
-        "clv": lambda: verdicts.clv_result(context, result.clv, left_out["clv"]),
+        "clv": lambda: with_groups(
+            verdicts.clv_result(context, result.clv, left_out["clv"]), result.clv, context
+        ),
         "recommender": lambda: verdicts.recommender_result(
             context,
             result.recommender,

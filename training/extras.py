@@ -1,12 +1,9 @@
 """The scorecard's further sections: season, earlier scores, second orders, the formula, drivers, reasons."""
 
-from datetime import date
-
 import numpy as np
 import pandas as pd
 
 from features.examples import Examples
-from features.snapshot import Snapshot
 from models.candidates import churn_candidates
 from models.drivers import UnknownOutcomeError, driver_text, drivers
 from models.faithfulness import faithfulness_text, measure_faithfulness, measure_stability, stability_text
@@ -14,10 +11,10 @@ from training.context import Context
 from training.ledger import ledger_report
 from training.ledger_report import ChurnCheck, LedgerReport
 from training.metrics_churn import churn_metrics
-from training.rounds import Backtest, alone_name
+from training.rounds import Backtest
 from training.scorecard import Scorecard
 from training.sections import Section, Table
-from training.tiers import compare_by_tier, tier_rows, tiers_at
+from training.tiers import table_of, tier_rows
 from training.words import figure_text, label_of
 
 _DRIVERS_SHOWN = 12
@@ -31,7 +28,7 @@ def extra_sections(context: Context, result: Backtest, scorecard: Scorecard) -> 
         _season_section(result.newest),
         _ledger_section(ledger_report(context)),
         _second_order_section(context, result, scorecard),
-        _tier_section(context, result, scorecard),
+        _tier_section(context, scorecard),
         _driver_section(context, result.newest),
         _reason_section(context, result, scorecard),
     ]
@@ -110,26 +107,12 @@ def _mean_known(values: list[float]) -> float | None:
     return float(np.mean(known)) if known else None
 
 
-def _tier_section(context: Context, result: Backtest, scorecard: Scorecard) -> Section | None:
+def _tier_section(context: Context, scorecard: Scorecard) -> Section | None:
     """Set the formula of the trade beside what won, by RFM tier, both with their errors on the past."""
-    winner = scorecard.tasks["clv"].winner
-    if winner is None:
+    result = scorecard.tasks["clv"]
+    if not result.groups or result.winner is None:
         return None
-    days: list[date] = sorted(result.clv["origin"].unique())
-    zone = context.as_of
-    tiers = {
-        day: tiers_at(
-            context.history, Snapshot(day, zone.time_zone, zone.observation_days), settings=context.settings
-        )
-        for day in days
-    }
-    table = compare_by_tier(
-        result.clv,
-        tiers,
-        horizon_days=context.headline_days,
-        winner=winner,
-        formula=alone_name("formula"),
-    )
+    winner, table = result.winner, table_of(result.groups)
     return Section(
         title="The formula beside the model",
         text="The formula (average order value × purchase frequency × lifespan) goes on as if nobody left. "

@@ -123,6 +123,27 @@ class Total(_Part):
     actual: float
 
 
+class GroupErrors(_Part):
+    """The formula and the winner beside what came, in one RFM group, all origins pooled.
+
+    Means are a customer's spend within the headline horizon, in major units; a bias is predicted total ÷
+    actual total - 1, None where nobody spent anything; `mae` the mean absolute error. `ordered_share` of them
+    ordered within the horizon, `once_share` had ordered once before. The last group is all customers.
+    """
+
+    name: str
+    customer_count: int
+    actual_mean: float
+    formula_mean: float | None
+    formula_bias: float | None
+    formula_mae: float | None
+    winner_mean: float | None
+    winner_bias: float | None
+    winner_mae: float | None
+    ordered_share: float | None = None
+    once_share: float | None = None
+
+
 class Segment(_Part):
     """Lists of customers with so many orders before the origin, all origins together.
 
@@ -139,9 +160,9 @@ class Segment(_Part):
 class TaskResult(_Part):
     """One task: every recipe, the best one, and why others are missing.
 
-    `gates` and `coverage` are the winner's; `totals` are every value recipe's, by origin; `segments` are of
-    lists, as is `discovery_gain`: by how much cross_sell names new categories that are bought more often than
-    the most popular ones. `undefined` says why a metric has no value at all.
+    `gates`, `coverage` and `groups` are the winner's; `totals` are every value recipe's, by origin;
+    `segments` are of lists, as is `discovery_gain`: by how much cross_sell names new categories that are
+    bought more often than the most popular ones. `undefined` says why a metric has no value at all.
     """
 
     task: Task
@@ -159,6 +180,7 @@ class TaskResult(_Part):
     gates: list[Gate] = []
     coverage: list[CoverageRow] = []
     totals: dict[str, dict[date, Total]] = {}
+    groups: list[GroupErrors] = []
     segments: list[Segment] = []
     discovery_gain: Comparison | None = None
     undefined: dict[str, str] = {}

@@ -16,7 +16,10 @@ from features.history import History
 from features.settings import Settings
 from features.shop_rfm import read_rfm
 from features.snapshot import Snapshot
+from training.context import Context
 from training.metrics_clv import Floats, total_bias
+from training.rounds import alone_name
+from training.scorecard import GroupErrors, TaskResult
 
 COLUMNS = (
     "customer_count",
@@ -27,6 +30,8 @@ COLUMNS = (
     "winner_mean",
     "winner_bias",
     "winner_mae",
+    "ordered_share",
+    "once_share",
 )
 
 
@@ -61,24 +66,69 @@ def compare_by_tier(
     `formula_mean`, `winner_mean`        what was predicted
     `formula_bias`, `winner_bias`        predicted total ÷ actual total − 1; NaN where nobody spent anything
     `formula_mae`, `winner_mae`          mean absolute error, in major units
+    `ordered_share`, `once_share`        who ordered within the horizon; who had ordered once before
 
     A recipe without predictions has NaN; without any prediction at the horizon the table is empty. Raises
     `ValueError` where a customer of an origin has no tier.
     """
     rows = predictions[predictions["horizon_days"] == horizon_days]
     keys = ["origin", "customer_id"]
-    outcomes = rows.drop_duplicates(keys).set_index(keys)["outcome"]
+    customers = rows.drop_duplicates(keys).set_index(keys)
+    outcomes = customers["outcome"]
     labels = _labels(outcomes.index, tiers)
     guesses = {
         name: rows[rows["candidate"] == recipe].set_index(keys)["prediction"].reindex(outcomes.index)
         for name, recipe in (("formula", formula), ("winner", winner))
     }
-    table = pd.DataFrame({"tier": labels, "actual": outcomes, **guesses})
+    habits = {"ordered": customers["ordered"], "once": customers["order_count"] == 1}
+    table = pd.DataFrame({"tier": labels, "actual": outcomes, **guesses, **habits})
     groups = {str(name): part for name, part in table.groupby("tier", sort=True, observed=True)}
     if groups:
         groups[TOTAL] = table
     found = [{"tier": name, **_compared(part)} for name, part in groups.items()]
     return pd.DataFrame(found, columns=["tier", *COLUMNS]).set_index("tier")
+
+
+def with_groups(result: TaskResult, predictions: pd.DataFrame, context: Context) -> TaskResult:
+    """Add to the result of value the errors of formula and winner by RFM group, from a `judged` table.
+
+    The groups are those of each origin's own day.
+    """
+    if result.winner is None:
+        return result
+    at = context.as_of
+    days: list[date] = sorted(predictions["origin"].unique())
+    tiers = {
+        day: tiers_at(
+            context.history, Snapshot(day, at.time_zone, at.observation_days), settings=context.settings
+        )
+        for day in days
+    }
+    table = compare_by_tier(
+        predictions,
+        tiers,
+        horizon_days=result.horizon_days,
+        winner=result.winner,
+        formula=alone_name("formula"),
+    )
+    return result.model_copy(update={"groups": group_errors(table)})
+
+
+def group_errors(table: pd.DataFrame) -> list[GroupErrors]:
+    """Return what `compare_by_tier` found as data; what is not defined is None."""
+    found = []
+    for tier, row in table.iterrows():
+        known = {name: None if np.isnan(row[name]) else float(row[name]) for name in COLUMNS}
+        counted = {"name": str(tier), "customer_count": int(row["customer_count"])}
+        found.append(GroupErrors.model_validate(known | counted))
+    return found
+
+
+def table_of(groups: list[GroupErrors]) -> pd.DataFrame:
+    """Return the table of which `group_errors` made data."""
+    rows = [{**group.model_dump(exclude={"name"}), "tier": group.name} for group in groups]
+    table = pd.DataFrame(rows, columns=["tier", *COLUMNS]).set_index("tier")
+    return table.astype(float)
 
 
 def tier_rows(table: pd.DataFrame) -> list[tuple[str, ...]]:
@@ -127,7 +177,7 @@ def _compared(part: pd.DataFrame) -> dict[str, float]:
         found[f"{who}_mean"] = float(guess.mean())
         found[f"{who}_bias"] = total_bias(actual, guess)
         found[f"{who}_mae"] = float(np.abs(guess - actual).mean())
-    return found
+    return found | {f"{habit}_share": float(part[habit].mean()) for habit in ("ordered", "once")}
 
 
 def _money(value: float) -> str:

@@ -31,6 +31,15 @@ class Figures:
         between = "" if self.locale.startswith("ko") else " "
         return f"{format_decimal(value, digits, locale=self.locale)}{between}%"
 
+    def signed(self, share: float | None) -> str:
+        """Write a share as a percentage with its sign.
+
+        >>> Figures("en_GB").signed(0.184), Figures("en_GB").signed(-0.02)
+        ('+18 %', '−2 %')
+        """
+        sign = "" if not share else "+" if share > 0 else "−"
+        return f"{sign}{self.percent(None if share is None else abs(share))}"
+
     def ratio(self, value: float | None, usual: float | None) -> str:
         """Write how many times the usual a value is; nothing where either is unknown or 0.
 
@@ -77,7 +86,7 @@ class Figures:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Return the filters of templates."""
-        names = ("percent", "ratio", "money", "day", "month", "count", "number")
+        names = ("percent", "signed", "ratio", "money", "day", "month", "count", "number")
         return {name: getattr(self, name) for name in names}
 
 

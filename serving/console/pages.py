@@ -28,6 +28,7 @@ NAVIGATION: Final = (
     ("/lists/at-risk", marked("At risk")),
     ("/lists", marked("Lists")),
     ("/segments", marked("Segments")),
+    ("/micro-segments", marked("Micro-segments")),
     ("/rfm", marked("Groups")),
     ("/moves", marked("Moves")),
     ("/retention", marked("Retention")),

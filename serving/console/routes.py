@@ -12,6 +12,7 @@ from fastapi.responses import RedirectResponse
 from features.winback import FULLY_CHURNED_DEFAULT, Span, WinbackSchedule, winback_schedule
 from serving.audiences.named import AT_RISK
 from serving.console.calculator import CalculatorAsked, calculate, channel_economics
+from serving.console.formula_words import bridges
 from serving.console.lines import customer_line
 from serving.console.models import model_lines
 from serving.console.pages import PageRoute, page
@@ -113,6 +114,7 @@ async def show_groups(
         cells=cells,
         scores=list(scores),
         formula=await _document(run, "formula"),
+        bridges=bridges(run.meta, tongue_of(request)),
     )
 
 

@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Final, NamedTuple
 from urllib.parse import quote
 
+import orjson
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
@@ -10,10 +11,12 @@ from features.condition_completion import complete, values_wanted
 from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
 from serving.console.pages import PageRoute, page
+from serving.console.plain_words import Speaker
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.tongues import tongue_of
 from serving.schemas.segments import BegunText, NewSegment, read_body
-from serving.segments.desk import compiled
+from serving.segments.desk import Segment, compiled
+from serving.segments.profile import read_cards, read_profile, read_size
 from serving.segments.words import MEANINGS, SEGMENTS, compile_segment
 from serving.store.overlay_run import OverlaidRun
 from serving.store.records import SegmentOrder
@@ -67,9 +70,20 @@ async def show_segments(
         count=count,
         customers=customers,
         mistake=mistake,
+        speaker=Speaker(tongue_of(request), run.meta),
+        cards=await read_cards(run),
         example=SEGMENTS.example,
         segments=await context.segments.list_all(run),
     )
+
+
+@router.get("/micro-segments", openapi_extra=needs("audiences:read"))
+async def show_tree(request: Request) -> Response:
+    """Show the tree of micro-segments."""
+    run = context_of(request).runs.current()
+    found = await run.get_document("micro_segments")
+    tree = None if found is None else orjson.loads(found)
+    return page(request, "micro_segments.html", meta=run.meta, tree=tree)
 
 
 @router.post("/segments/look", openapi_extra=needs("audiences:read"))
@@ -90,20 +104,22 @@ async def look(request: Request) -> Response:
 
 @router.get("/segments/{slug}", openapi_extra=needs("audiences:read"))
 async def show_segment(request: Request, slug: str) -> Response:
-    """Show a saved segment: its versions, and how many came and went from run to run."""
+    """Show a segment: what it means, what sets its members apart, its versions, who came and went."""
     context = context_of(request)
-    segment = await context.segments.find(slug, context.runs.current())
+    run = context.runs.current()
+    segment = await context.segments.find(slug, run)
     history = await context.segments.history(segment)
     versions = sorted(history["versions"], key=lambda each: -each["version"])
     sizes = sorted(history["sizes"], key=lambda each: (each["as_of"], each["score_run_id"]), reverse=True)
     return page(
         request,
         "segment.html",
-        meta=context.runs.current().meta,
+        meta=run.meta,
         segment=segment,
         control=context.settings.control,
         versions=versions,
         sizes=sizes,
+        **await _portrait(request, run, segment),
     )
 
 
@@ -123,6 +139,16 @@ async def save_segment(request: Request) -> Response:
             raise
         return RedirectResponse(f"/segments?q={quote(words['text'])}&unsaved=1#save", status_code=303)
     return RedirectResponse(f"/segments/{quote(wanted.slug)}", status_code=303)
+
+
+async def _portrait(request: Request, run: OverlaidRun, segment: Segment) -> dict[str, Any]:
+    """Return what a page says of a segment; a text that today's words do not know has no portrait."""
+    try:
+        size = await read_size(run, compile_segment(segment.text, run.meta))
+    except FilterError:
+        return {"speaker": None, "size": None, "profile": None}
+    profile = await read_profile(run, segment.text, member_count=size.member_count)
+    return {"speaker": Speaker(tongue_of(request), run.meta), "size": size, "profile": profile}
 
 
 async def _shown(request: Request, run: OverlaidRun, customer_ids: list[str]) -> list[dict[str, Any]]:

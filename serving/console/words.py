@@ -84,6 +84,32 @@ SEGMENTS: Final = {
     "email-lately": marked("Opened or clicked an e-mail in the last three months"),
 }
 """The titles of the segments that come with the program."""
+SUGGESTED: Final = {
+    "ready-to-buy": marked("Ready to buy"),
+    "long-shots": marked("Long shots"),
+    "high-value": marked("High value"),
+    "potential-vips": marked("Potential VIPs"),
+    "dormant": marked("Dormant"),
+    "slipping-regulars": marked("Slipping regulars"),
+    "second-order": marked("A second order is likely"),
+    "worth-winning-back": marked("Worth winning back"),
+}
+"""The titles of the segments that are suggested."""
+UNSUGGESTED: Final = {
+    "no_values": marked("Not here: nobody has the prediction that it stands on."),
+    "all_alike": marked(
+        "Not here: the prediction is the same for too many customers to tell a fifth from the others."
+    ),
+    "no_repeat_orders": marked("Not here: nobody has ordered twice yet, so what is usual is not known."),
+}
+"""Why a shop has no such segment."""
+LEVELS: Final = {
+    "acquisition_channel": marked("acquisition channel"),
+    "lifecycle_stage": marked("stage"),
+    "rfm_segment": marked("RFM group"),
+    "favourite_category": marked("category ordered most often"),
+}
+"""The levels of the tree of micro-segments."""
 KINDS: Final = {
     "for_you": marked("For you"),
     "buy_again": marked("Buy again"),

@@ -111,6 +111,88 @@ class SegmentShape(SegmentSummary):
     sizes: list[SegmentSizeShape]
 
 
+class SegmentSizes(Schema):
+    """How many, and the money expected of them within `horizon_days`, with its 80 % range.
+
+    `order_share` is the mean probability of an order within these days; `level_error` how far the totals of
+    all customers were off at the dates of the back-test, null where that is not known: then the range knows
+    chance alone.
+    """
+
+    member_count: int
+    expected_revenue: float | None
+    expected_revenue_low: float | None
+    expected_revenue_high: float | None
+    order_share: float | None
+    level_error: float | None
+
+
+class ProfileTraitShape(Schema):
+    """A trait that members have more often than others.
+
+    `value` is a text, or null of a number whose values lie above `above` and up to `up_to`. `lift` is
+    `member_share` over `other_share`, `low` to `high` its interval, wide enough that those of all traits that
+    were looked at hold together with 95 %.
+    """
+
+    name: str
+    value: str | None
+    words: str
+    above: float | None
+    up_to: float | None
+    member_share: float
+    other_share: float
+    lift: float
+    low: float
+    high: float
+
+
+class ProfileShape(Schema):
+    """The surest traits first, of `compared_count` compared among so many members and others."""
+
+    traits: list[ProfileTraitShape]
+    compared_count: int
+    member_seen: int
+    other_seen: int
+
+
+class SuggestionShape(Schema):
+    """A suggested segment; `reason` says why this shop cannot bear it, and then nothing else is known."""
+
+    slug: str
+    title: str
+    text: str
+    explanation: str
+    reason: str | None
+    size: SegmentSizes | None
+    profile: ProfileShape | None
+
+
+class SuggestionList(Schema):
+    """All suggestions, as they are in a run; the sentences are in the reader's language."""
+
+    score_run_id: str
+    as_of: date
+    currency: str
+    horizon_days: int
+    suggestions: list[SuggestionShape]
+
+
+class SegmentProfile(Schema):
+    """What a segment means in plain words, how many it holds, and what they have more often than others."""
+
+    segment: str
+    version: int
+    text: str
+    explanation: str
+    score_run_id: str
+    as_of: date
+    currency: str
+    horizon_days: int
+    size: SegmentSizes
+    profile: ProfileShape
+
+
 class SegmentMembers(Schema):
     """A page of members; who belongs is told by the run, their scores may be newer."""
 

@@ -13,6 +13,7 @@ from features.build import build_shop_facts, compute_features, read_parts
 from features.console import Announce
 from features.customer_totals import part_totals
 from features.examples import in_first_season
+from features.favourite_category import read_favourites
 from features.history import History
 from features.holes import read_holes
 from features.rfm import scheme_of
@@ -159,6 +160,8 @@ def score_customers(
     before = totals_before(history, own, snapshot, bucket=bucket, settings=settings)
     rows = rows.join(before, on="customer_id", how="left", maintain_order="left")
     behaviour = read_behaviour(history, own, snapshot, bucket=bucket, shop=shop)
+    favourites = read_favourites(history, snapshot, bucket=bucket)
+    behaviour = behaviour.join(favourites, on="customer_id", how="left", maintain_order="left")
     return with_traits(rows, features, behaviour)
 
 

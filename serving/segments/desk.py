@@ -7,6 +7,7 @@ from features.condition_text import FilterError
 from features.item_filter import Condition
 from serving.job_desk import Desk
 from serving.segments.presets import BY_SLUG, PRESETS, Preset, preset_text
+from serving.segments.suggested import SUGGESTED_BY_SLUG
 from serving.segments.words import compile_segment
 from serving.state.segments import Segments, TooManySegmentsError
 from serving.store.contract import ScoreRun
@@ -15,10 +16,12 @@ from serving.web.problems import FieldError, ProblemError, malformed
 
 PRESET: Final = "preset"
 SAVED: Final = "saved"
+SUGGESTED: Final = "suggested"
+_TAKEN: Final = {*BY_SLUG, *SUGGESTED_BY_SLUG, SUGGESTED}
 
 
 class Segment(NamedTuple):
-    """A segment as calls see it; a preset has version 0 and no dates."""
+    """A segment as calls see it; a preset or a suggestion has version 0 and no dates."""
 
     slug: str
     title: str
@@ -51,7 +54,7 @@ class SegmentDesk(Desk):
             return await _preset(BY_SLUG[slug], run)
         saved = await self._in_thread(lambda: self._segments.find(slug))
         if saved is None:
-            raise unknown_segment()
+            return _suggestion(slug)
         found = Segment(
             slug, saved.title, saved.text, SAVED, saved.version, saved.created_at, saved.changed_at
         )
@@ -63,8 +66,8 @@ class SegmentDesk(Desk):
         raise unknown_segment()
 
     async def history(self, segment: Segment) -> dict[str, list[dict[str, Any]]]:
-        """Return the versions and the sizes of a segment; a preset has none."""
-        if segment.kind == PRESET:
+        """Return the versions and the sizes of a segment; a preset or a suggestion has none."""
+        if segment.kind != SAVED:
             return {"versions": [], "sizes": []}
         versions = await self._in_thread(lambda: self._segments.versions(segment.slug))
         sizes = await self._in_thread(lambda: self._segments.sizes(segment.slug))
@@ -75,8 +78,9 @@ class SegmentDesk(Desk):
 
     async def save(self, slug: str, title: str, text: str, *, key_id: str) -> Segment:
         """Save a segment or its next version; raises a 409, 422 or 503 problem."""
-        if slug in BY_SLUG:
-            raise malformed(FieldError("/body/slug", "preset", "a preset has this name; choose another"))
+        if slug in _TAKEN:
+            words = "a preset or a suggestion has this name; choose another"
+            raise malformed(FieldError("/body/slug", "preset", words))
         try:
             saved = await self._in_thread(lambda: self._segments.save(slug, title, text, key_id=key_id))
         except TooManySegmentsError:
@@ -88,6 +92,14 @@ class SegmentDesk(Desk):
 
 async def _preset(preset: Preset, run: ScoreRun) -> Segment:
     return Segment(preset.slug, preset.title, await preset_text(preset, run), PRESET, 0)
+
+
+def _suggestion(slug: str) -> Segment:
+    """Return a suggestion as a segment; raises a 404 problem."""
+    found = SUGGESTED_BY_SLUG.get(slug)
+    if found is None:
+        raise unknown_segment()
+    return Segment(slug, found.title, found.text, SUGGESTED, 0)
 
 
 def compiled(text: str, meta: RunMeta) -> Condition:

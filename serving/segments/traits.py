@@ -47,6 +47,11 @@ TRAITS: Final[tuple[Column, ...]] = (
     _trait("return_share", "number", "money given back over money sold; null in the same shops", "share"),
     _trait("country", "string", "from the customers table; null without one"),
     _trait("acquisition_channel", "string", "how the customer was won, from the same table"),
+    _trait(
+        "favourite_category",
+        "string",
+        "the category in most of the customer's orders; null without categories",
+    ),
     *_event_traits(),
     _trait("visit_count", "integer", "24-hour days with a view or a visit"),
     _trait("viewed_again_product_count", "integer", "products viewed more than once"),

@@ -123,6 +123,10 @@ class ScoreRun(Protocol):
         """Return the most frequent values of a text attribute, or of `category` of what was sold."""
         ...
 
+    async def ask_segments(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
+        """Return the rows of a query of ours over a run's tables (`@traits`); values are `?`."""
+        ...
+
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""
         ...

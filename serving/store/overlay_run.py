@@ -212,6 +212,10 @@ class OverlaidRun:
         """Return the most frequent values of a text attribute, or of `category` of what was sold."""
         return await self.base.list_values(name)
 
+    async def ask_segments(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
+        """Return the rows of a query of ours over a run's tables (`@traits`); values are `?`."""
+        return await self.base.ask_segments(query, values)
+
     async def list_top_products(self, customer_ids: Sequence[str]) -> Mapping[str, Item]:
         """Return each customer's first recommendation of the kind `for_you`; without one, none."""
         found = dict(await self.base.list_top_products(customer_ids))

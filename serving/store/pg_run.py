@@ -145,6 +145,10 @@ class PgRun:
         """Return the most frequent values of a text attribute, or of `category` of what was sold."""
         return await self._segments.values(name)
 
+    async def ask_segments(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
+        """Return the rows of a query of ours over a run's tables (`@traits`); values are `?`."""
+        return await self._segments.ask(query, tuple(values))
+
     async def item_numbers(self, product_ids: Iterable[str]) -> Sequence[int]:
         """Return the numbers of products; unknown ids are left out."""
         return [row[0] for row in await self._read("numbers", list(product_ids))]

@@ -60,6 +60,10 @@ class SegmentReader:
                 found[customer_id] = dict(zip(TRAIT_NAMES, values, strict=True))
         return found
 
+    async def ask(self, query: str, values: tuple[object, ...]) -> Sequence[StoredRow]:
+        """Return the rows of any query over the run's tables; the newest answers are kept."""
+        return await self._ask_once(query, values)
+
     def close(self) -> None:
         """Let the thread go, once it has read what it is reading."""
         self._thread.shutdown(wait=False)
