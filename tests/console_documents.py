@@ -20,6 +20,15 @@ DOCUMENTS: dict[str, Any] = {
         "slipped_count": 41,
         "slipped_value": 3_100_000.0,
     },
+    "base": [
+        {
+            "lifecycle_stage": "slipping",
+            "customer_count": 27,
+            "customer_share": 1.0,
+            "predicted_clv_90": 1_500.0,
+            "historic_clv": 10_827.0,
+        }
+    ],
     "groups": {
         "groups": [{"rfm_segment": "PREVIOUSLY_LOYAL", **GROUP}],
         "cells": [{"rfm_recency": 2, "rfm_frequency": 3, **GROUP}],

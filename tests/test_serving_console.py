@@ -47,6 +47,13 @@ def test_the_overview_says_how_the_shop_is(client: TestClient) -> None:
     assert "Better than every simple rule" in page
 
 
+def test_the_overview_says_what_is_expected_and_where_customers_stand(client: TestClient) -> None:
+    page = read(client, "/")
+    assert re.search(r"Expected within 90 days</dt><dd>€[\d,]+<span class=\"unit wrap\">€[\d,]+ – €", page)
+    stage = '/segments?q=lifecycle_stage%20%3D%3D%20%22slipping%22">slipping</a> <span>27 '
+    assert stage + '<span class="quiet">100 %</span>' in page
+
+
 def test_a_list_says_what_a_marketer_needs(client: TestClient) -> None:
     page = read(client, "/lists/at-risk")
     assert "At risk: 27 customers" in page

@@ -19,6 +19,7 @@ from serving.console.pages import PageRoute, page
 from serving.console.tongues import COOKIE, LOCALES, tongue_of
 from serving.offers.slot_choice import choose_lists
 from serving.present import item_numbers
+from serving.segments.profile import EVERYBODY, read_size
 from serving.store.contract import ScoreRun
 from serving.store.records import AudienceCounts
 from serving.web.context import context_of
@@ -50,6 +51,8 @@ async def show_overview(request: Request) -> Response:
         "overview.html",
         meta=run.meta,
         week=week,
+        base=await _document(run, "base") or [],
+        size=await read_size(run, EVERYBODY),
         is_stale=view.is_stale,
         counts=run.meta.audiences.get(AT_RISK, AudienceCounts(member_count=0)),
         customers=[customer_line(flat) for flat in customers],

@@ -8,6 +8,7 @@
     retention, concentration, churned, clocks
              what `make retention` says: rates and cohorts, who makes the sales, after how long a customer has
              left for good, when categories are bought again
+    base     how many customers are at each lifecycle stage, and the money expected of them within 90 days
     week     what the last seven days brought: who slipped, who came back, who is new
 
 Nobody's id stands in them.
@@ -42,6 +43,7 @@ def shop_documents(
     documents = {
         "groups": groups_document(rows, meta),
         "channels": channels_document(rows, history.read("customers")),
+        "base": base_document(rows),
         "week": week_document(rows, meta, gaps=_last_gaps(history, snapshot), said=said),
     }
     return {name: orjson.dumps(document).decode() for name, document in documents.items()}
@@ -107,6 +109,17 @@ def groups_document(rows: pl.DataFrame, meta: RunMeta) -> dict[str, Any]:
         "groups": _listed(known.group_by("rfm_segment").agg(described), "rfm_segment"),
         "cells": _listed(known.group_by(cell).agg(described), *cell),
     }
+
+
+def base_document(rows: pl.DataFrame) -> list[dict[str, Any]]:
+    """Return the lifecycle stages that somebody is at, the largest first."""
+    described = rows.group_by("lifecycle_stage").agg(
+        pl.len().alias("customer_count"),
+        (pl.len() / max(rows.height, 1)).round(6).alias("customer_share"),
+        pl.col("predicted_clv_90").sum().round(2),
+        pl.col("historic_clv").sum().round(2),
+    )
+    return _listed(described, "lifecycle_stage")
 
 
 def channels_document(rows: pl.DataFrame, customers: pl.DataFrame) -> list[dict[str, Any]]:

@@ -34,6 +34,7 @@ SEEN_MIN: Final = 30
 """Of fewer members, or fewer others, nothing is said: the intervals are those of large numbers."""
 _VALUES_MAX: Final = 50
 _Z80: Final = 1.281552
+EVERYBODY: Final = Condition("1 = 1", ())
 
 
 class Size(NamedTuple):
