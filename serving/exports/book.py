@@ -1,5 +1,6 @@
 """Where lists that leave the service are written down, before their first row goes."""
 
+import asyncio
 import logging
 import math
 import threading
@@ -16,10 +17,11 @@ from serving.audiences.segment_list import name_of
 from serving.job_desk import Desk
 from serving.state.database import State, StateError
 from serving.state.jobs import Job
-from serving.state.list_exports import Ending, LeavingList, ListExport, ListExports
+from serving.state.list_exports import Ending, LeavingList, ListExport, ListExports, new_export_id
 from serving.store.records import RunMeta
 
 _LOG = logging.getLogger(__name__)
+_PAGE_SECONDS: Final = 0.25
 _SAME_SECONDS: Final = 60.0
 _BEGUN_MAX: Final = 1_000
 
@@ -77,9 +79,9 @@ class ExportBook(Desk):
     async def turn_page(self, leaving: LeavingList, chain: Chain, *, row_count: int, has_more: bool) -> Chain:
         """Write down a page of a list that is read by page, all pages of one reader as one list.
 
-        The first page waits until it is written down, and is so with all that is to be said of it; raises a
-        503 problem then. How many rows the others have is noted, and nobody waits for it. A key that begins
-        the same list again within a minute is the same entry: who asks without end fills no disk.
+        The first page waits a moment until it is written down; how many rows the others have is noted, and
+        nobody waits for it. Reading goes on where nothing can be written: the log says who read what. A key
+        that begins the same list again within a minute is the same entry: who asks without end fills no disk.
         """
         if chain.key_id != leaving.key_id or not chain.export_id:
             known = self._begun.find(leaving)
@@ -88,9 +90,26 @@ class ExportBook(Desk):
         if chain.export_id:
             self._note(chain.export_id, Ending(total, is_whole=not has_more))
             return chain._replace(row_count=total)
-        export_id = await self.begin(replace(leaving, row_count=total, is_whole=not has_more)) or ""
+        export_id = await self._begin_page(replace(leaving, row_count=total, is_whole=not has_more))
         self._begun.keep(leaving, export_id)
         return Chain(export_id, total, leaving.key_id)
+
+    async def _begin_page(self, leaving: LeavingList) -> str:
+        """Return what a first page is written down as, "" where it could not be."""
+        export_id = new_export_id()
+        written = asyncio.get_running_loop().run_in_executor(
+            self._own_executor, self._write_page, leaving, export_id
+        )
+        await asyncio.wait([written], timeout=_PAGE_SECONDS)
+        return "" if written.done() and not written.result() else export_id
+
+    def _write_page(self, leaving: LeavingList, export_id: str) -> bool:
+        try:
+            return self._lists.begin(leaving, export_id) is not None
+        except StateError as error:
+            who = leaving.key_id or "(open door)"
+            _LOG.warning("%s read pages of %s, which was not written down: %s", who, leaving.audience, error)
+            return False
 
     def _note(self, export_id: str, ending: Ending) -> None:
         """Note how far pages came; one writing at a time takes along all that was noted meanwhile."""

@@ -56,6 +56,11 @@ class LeavingList:
         return bool(self.request.get("plan"))
 
 
+def new_export_id() -> str:
+    """Return the id of a list that is about to leave."""
+    return f"x_{secrets.token_hex(16)}"
+
+
 class Ending(NamedTuple):
     """How much of a list went out; None of a control group is what is known already."""
 
@@ -92,14 +97,14 @@ class ListExports:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def begin(self, leaving: LeavingList) -> str | None:
+    def begin(self, leaving: LeavingList, export_id: str = "") -> str | None:
         """Write down that a list leaves, and return its id; None where there is no state at all.
 
         The file of a job may leave several times: what it brought is measured from the first.
         """
         if not self._state.exists():
             return None
-        export_id = f"x_{secrets.token_hex(16)}"
+        export_id = export_id or new_export_id()
         values = asdict(leaving) | {"request": json.dumps(leaving.request)}
         with self._state.writing() as connection:
             is_new = leaving.job_id is None or not _is_known(connection, leaving.job_id)
