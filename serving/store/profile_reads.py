@@ -66,16 +66,19 @@ def profile_query(
     )
     traits = ", ".join(f"{each.sql} AS t{place}" for place, each in enumerate(looked))
     sums = ", ".join(f"sum(m{place})" for place in range(len(conditions)))
-    steps = f"CASE m0 WHEN 1 THEN {_every(member_step)} ELSE {_every(other_step)} END"
+    values = [value for condition in conditions for value in condition.values]
+    # The cheap test first; it keeps whatever the larger step keeps, too.
+    kept = _every(min(member_step, other_step))
+    if member_step != other_step:
+        kept += f" AND CASE WHEN {conditions[0].sql} THEN {_every(member_step)} ELSE {_every(other_step)} END"
+        values += conditions[0].values
     arms = " UNION ALL ".join(
         f"SELECT {place}, t{place}, count(*), {sums} FROM seen GROUP BY t{place}"  # noqa: S608 - our own names
         for place in range(len(looked))
     )
-    query = (
-        f"WITH everybody AS (SELECT row_number, {flags}, {traits} FROM @traits), "  # noqa: S608 - values are bound
-        f"seen AS MATERIALIZED (SELECT * FROM everybody WHERE {steps}) {arms}"
-    )
-    return query, tuple(value for condition in conditions for value in condition.values)
+    # One level: a table within would be made for every customer first.
+    seen = f"SELECT {flags}, {traits} FROM @traits WHERE {kept}"  # noqa: S608 - values are bound
+    return f"WITH seen AS MATERIALIZED ({seen}) {arms}", tuple(values)
 
 
 def _every(step: int) -> str:
