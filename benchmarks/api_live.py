@@ -143,7 +143,8 @@ def _made_shop(var: Path) -> list[str]:
 
     from features.settings import ChurnSettings, Settings  # noqa: PLC0415 - large
     from serving.environment import Environment  # noqa: PLC0415
-    from serving.score import open_request, run_scoring  # noqa: PLC0415 - large
+    from serving.score import run_scoring  # noqa: PLC0415 - large
+    from serving.scoring.request import open_request  # noqa: PLC0415
 
     history = write_history(var, make_orders(2_000))
     choice = {"churn": "lightgbm", "clv": "hurdle", "recommender": "blend"}

@@ -27,66 +27,16 @@ probabilities or the expected spend are wrong for everybody at once is not in it
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from itertools import accumulate
 from math import fsum, inf, sqrt
 from operator import add, mul
 from typing import Final, Literal, NamedTuple, Self
 
-from features.errors import UserError
+from features.campaign import TAIL_Z, Campaign, Prospect
 
 POINTS_MAX: Final = 200
-_TAIL_Z: Final = 1.2815515655446004
-"""The 90th percentile of the standard normal distribution: an 80 % interval reaches so far to each side."""
 
 CostBand = Literal["high", "medium", "low"]
-
-
-class CampaignError(UserError):
-    """A figure of a campaign is out of its range."""
-
-
-@dataclass(frozen=True, slots=True)
-class Campaign:
-    """What a contact costs and may bring; money in the currency of the spend, shares in [0, 1].
-
-    `response_low`, `response_high` are the 80 % interval of `response_share`. `budget` bounds what is
-    expected to be spent: contacts, and the offers redeemed; None is no bound. Raises `CampaignError`.
-    """
-
-    margin_share: float
-    offer_cost: float = 0.0
-    contact_cost: float = 0.0
-    response_share: float = 0.1
-    response_low: float = 0.05
-    response_high: float = 0.15
-    loyal_redeem_share: float = 1.0
-    budget: float | None = None
-
-    def __post_init__(self) -> None:
-        for name in ("margin_share", "response_share", "response_low", "response_high", "loyal_redeem_share"):
-            if not 0.0 <= getattr(self, name) <= 1.0:
-                raise CampaignError(f"{name} lies outside 0 to 1; write a share, such as 0.1 for 10 %")
-        for name in ("offer_cost", "contact_cost", "budget"):
-            if not 0.0 <= (getattr(self, name) or 0.0) < inf:
-                raise CampaignError(f"{name} is no amount of money from 0 up")
-        if not self.response_low <= self.response_share <= self.response_high:
-            raise CampaignError("response_share lies outside response_low to response_high")
-
-    @property
-    def response_spread(self) -> float:
-        """The standard deviation of the response share, of its 80 % interval."""
-        return (self.response_high - self.response_low) / (2.0 * _TAIL_Z)
-
-
-class Prospect(NamedTuple):
-    """A customer: churn probability, and spend within its horizon if they order, with its 80 % interval."""
-
-    customer_id: str
-    churn_probability: float
-    spend: float
-    spend_low: float
-    spend_high: float
 
 
 class Point(NamedTuple):
@@ -296,7 +246,7 @@ def _curve(ranked: _Columns, campaign: Campaign, counts: Sequence[int]) -> list[
 def _sums(part: _Columns, campaign: Campaign) -> _Sums:
     churn, brought, won, lost, ranges = part
     # Turns the square of an interval's width into the variance of the margin on the spend.
-    scale = (campaign.margin_share / (2.0 * _TAIL_Z)) ** 2
+    scale = (campaign.margin_share / (2.0 * TAIL_Z)) ** 2
     lost_sum = fsum(lost)
     return _Sums(
         fsum(churn),
@@ -321,7 +271,7 @@ def _point(sums: _Sums, campaign: Campaign, count: int, last: float | None) -> P
     means = (g * g + spread * spread) * sums.won_of_each - 2.0 * g * sums.both_of_each + sums.lost_of_each
     variance = max(g * sums.won_squares + sums.lost_squares - means, 0.0) + (spread * sums.won) ** 2
     profit = g * sums.won - sums.lost - campaign.contact_cost * count
-    reach = _TAIL_Z * sqrt(variance)
+    reach = TAIL_Z * sqrt(variance)
     cost = campaign.contact_cost * count + offer * g * sums.churners + sums.lost
     hits = sums.churners
     # 0.0 - 0.0 and not -0.0, which would be shown.

@@ -11,7 +11,8 @@ budget ends before that, whoever would stand no later than the last one contacte
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from features.profit import Campaign, Plan, Prospect, Worth, contact_worths
+from features.campaign import Campaign, Prospect
+from features.profit import Plan, Worth, contact_worths
 
 
 class CutMember(NamedTuple):

@@ -6,14 +6,8 @@ python -m features.profit_example
 import sys
 from typing import Final
 
-from features.profit import (
-    Campaign,
-    Prospect,
-    break_even_probability,
-    contact_profit,
-    cost_band,
-    plan_contacts,
-)
+from features.campaign import Campaign, Prospect
+from features.profit import break_even_probability, contact_profit, cost_band, plan_contacts
 
 EXAMPLE_CAMPAIGN: Final = Campaign(margin_share=0.5, offer_cost=10.0, contact_cost=1.0)
 EXAMPLE_PROSPECTS: Final = tuple(

@@ -11,7 +11,8 @@ from features.ingest import load
 from features.layout import Layout
 from features.sources import Request
 from serving.environment import Environment
-from serving.score import open_request, run_scoring
+from serving.score import run_scoring
+from serving.scoring.request import open_request
 from serving.store.records import RunMeta
 
 AS_OF = date(2026, 7, 1)

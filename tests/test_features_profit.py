@@ -8,16 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.profit import (
-    POINTS_MAX,
-    Campaign,
-    CampaignError,
-    Prospect,
-    break_even_probability,
-    contact_profit,
-    cost_band,
-    plan_contacts,
-)
+from features.campaign import Campaign, CampaignError, Prospect
+from features.profit import POINTS_MAX, break_even_probability, contact_profit, cost_band, plan_contacts
 from features.profit_example import example_text
 
 CAMPAIGN = Campaign(margin_share=0.5, offer_cost=10.0, contact_cost=1.0, response_share=0.1)

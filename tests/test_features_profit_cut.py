@@ -1,6 +1,7 @@
 """The people of a plan, and its control group cut by the same rule, by hand."""
 
-from features.profit import Campaign, Prospect, contact_worths, plan_contacts
+from features.campaign import Campaign, Prospect
+from features.profit import contact_worths, plan_contacts
 from features.profit_cut import cut_members
 
 # Profit of a contact: 0.1 p (0.5 s - 10) - (1 - p) 10 - 1. Its cost: 1 + 10 (0.1 p + 1 - p).

@@ -16,7 +16,8 @@ from features.errors import UserError
 from features.layout import Layout
 from serving.environment import Environment
 from serving.registry import load_champions
-from serving.score import open_request, run_scoring
+from serving.score import run_scoring
+from serving.scoring.request import open_request
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.
 pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWarning")

@@ -13,8 +13,9 @@ from features.ledger import list_files, read_rows, read_run
 from features.settings import Settings
 from features.snapshot import days_since_epoch
 from serving.environment import Environment
-from serving.score import open_request, run_scoring
+from serving.score import run_scoring
 from serving.scoring.ledger import keep_run
+from serving.scoring.request import open_request
 from serving.store.sqlite_store import SqliteStore
 from training.context import open_context
 from training.ledger import ledger_report

@@ -21,7 +21,8 @@ from features.settings import Settings
 from features.snapshot import Snapshot
 from serving.environment import Environment
 from serving.fold import fold_inbox
-from serving.score import open_request, run_scoring
+from serving.score import run_scoring
+from serving.scoring.request import open_request
 from serving.state.database import State
 from serving.state.inbox import ASIDE, Inbox
 from serving.state.migrate import make

@@ -13,9 +13,10 @@ from serving_shop import AS_OF, HEADLINE_DAYS, fit_champions, make_orders, regis
 from models.baselines import RecencyChurn
 from serving.databases import open_store
 from serving.environment import Environment
-from serving.score import open_request, run_scoring
+from serving.score import run_scoring
 from serving.scoring.bucket_scores import NoNumberError
 from serving.scoring.publish_gate import GateError, check_like_the_last, check_numbers
+from serving.scoring.request import open_request
 from serving.store.sqlite_store import SqliteStore
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.

@@ -36,7 +36,8 @@ from serving.exports.member_csv import STORED_CELLS, MemberCells
 from serving.present import RunView
 from serving.registry import RegistryError
 from serving.rows import NAMES
-from serving.score import ScoreError, open_request, run_scoring, summary
+from serving.score import run_scoring, summary
+from serving.scoring.request import ScoreError, open_request
 from serving.state.database import State
 from serving.state.list_exports import LeavingList, ListExports
 from serving.state.tables import CHANGES

@@ -24,7 +24,8 @@ from serving.inbound.people import People
 from serving.inbound.segment import SOURCE, read_track
 from serving.registry import RegistryError
 from serving.rows import STORED_NAMES
-from serving.score import open_request, run_scoring
+from serving.score import run_scoring
+from serving.scoring.request import open_request
 from serving.scoring.rescore_queue import RescoreQueue
 from serving.state.inbox import Inbox, Incoming
 from serving.state.overlays import Overlays

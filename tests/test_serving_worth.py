@@ -13,7 +13,8 @@ from features.layout import Layout
 from features.ledger import list_files, read_rows, read_run
 from serving.environment import Environment
 from serving.rows import CLV_HORIZONS_DAYS
-from serving.score import open_request, run_scoring, summary
+from serving.score import run_scoring, summary
+from serving.scoring.request import open_request
 from serving.scoring.worth import present_values, undiscounted
 
 # MLflow's own database layer uses what SQLAlchemy has deprecated.

@@ -6,7 +6,8 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from typing import Final, Literal, NamedTuple
 
-from features.profit import Campaign, Plan, Prospect, plan_contacts
+from features.campaign import Campaign, Prospect
+from features.profit import Plan, plan_contacts
 from features.profit_cut import CutMember, cut_members
 from features.settings import Settings
 from features.suppression import Suppressed

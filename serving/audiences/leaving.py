@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple, Protocol
 
+from features.campaign import Campaign
 from features.delivery_settings import ControlSettings
-from features.profit import Campaign
 from features.profit_cut import CutMember
 from features.suppression import Suppressed
 from serving.audiences.campaigns import read_cut

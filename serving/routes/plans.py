@@ -7,15 +7,8 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
-from features.profit import (
-    Campaign,
-    Plan,
-    Point,
-    Prospect,
-    break_even_probability,
-    contact_profit,
-    cost_band,
-)
+from features.campaign import Campaign, Prospect
+from features.profit import Plan, Point, break_even_probability, contact_profit, cost_band
 from serving.audiences.campaigns import MarginSource, Reached
 from serving.audiences.named import Audience, find_audience
 from serving.openapi import BODY_PROBLEMS, PROBLEMS, body_of

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import PydanticCustomError
 
 from features.audience_settings import Slug
-from features.profit import Campaign
+from features.campaign import Campaign
 from serving.audiences.control_group import Control
 from serving.audiences.leaving import Wanted
 from serving.audiences.segment_list import name_of

@@ -6,7 +6,8 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from features.basis import BasisName
-from features.profit import Campaign, CampaignError, CostBand
+from features.campaign import Campaign, CampaignError
+from features.profit import CostBand
 from features.settings import Settings
 from serving.audiences.campaigns import MarginSource, usual_margin
 from serving.schemas.base import Schema
