@@ -4,6 +4,7 @@ import asyncio
 import weakref
 from collections import OrderedDict
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final, Literal, NamedTuple
 
 from features.campaign import Campaign, Prospect
@@ -42,17 +43,25 @@ class Reached(NamedTuple):
     unscored_count: int
 
 
-class _Kept(NamedTuple):
+@dataclass(slots=True)
+class _Kept:
     run: "weakref.ref[OverlaidRun]"
     through: int
     suppressed: Suppressed
     reached: Reached
+    newest: tuple[Campaign, Plan] | None = None
+
+    async def plan(self, campaign: Campaign) -> Plan:
+        if self.newest is None or self.newest[0] != campaign:
+            self.newest = campaign, await asyncio.to_thread(plan_contacts, self.reached.prospects, campaign)
+        return self.newest[1]
 
 
 class Planner:
     """Plans campaigns, one at a time, in a thread: nobody else waits for one.
 
-    What a plan needs of a list is read once a run, and again when somebody was scored or suppressed since.
+    What a plan needs of a list is read once a run, and again when somebody was scored or suppressed since. A
+    list's newest plan is kept: whoever looked at it may take its customers away.
     """
 
     def __init__(self) -> None:
@@ -62,16 +71,16 @@ class Planner:
     async def plan(self, audience: Audience, run: OverlaidRun, campaign: Campaign) -> tuple[Reached, Plan]:
         """Return who can be contacted and whom it pays to; `audience` is a list of `run`."""
         async with self._turn:
-            reached = await self._reached(audience, run)
-            return reached, await asyncio.to_thread(plan_contacts, reached.prospects, campaign)
+            kept = await self._read(audience, run)
+            return kept.reached, await kept.plan(campaign)
 
     async def cut(self, audience: Audience, run: OverlaidRun, campaign: Campaign) -> list[CutMember]:
         """Return whom of a list of `run` a plan contacts, and the control group within the same cut."""
         async with self._turn:
-            reached = await self._reached(audience, run)
-            return await asyncio.to_thread(_cut, reached, campaign)
+            kept = await self._read(audience, run)
+            return await asyncio.to_thread(_cut, kept.reached, await kept.plan(campaign), campaign)
 
-    async def _reached(self, audience: Audience, run: OverlaidRun) -> Reached:
+    async def _read(self, audience: Audience, run: OverlaidRun) -> _Kept:
         kept = self._kept.pop(audience.slug, None)
         through = run.through
         if (
@@ -83,16 +92,16 @@ class Planner:
         self._kept[audience.slug] = kept
         while len(self._kept) > _KEPT_MAX:
             self._kept.popitem(last=False)
-        return kept.reached
+        return kept
 
 
 async def read_cut(audience: Audience, campaign: Campaign) -> list[CutMember]:
     """Return whom of a list a plan contacts, and the control group within the same cut, for one reading."""
-    return _cut(await read_reached(audience), campaign)
+    reached = await read_reached(audience)
+    return _cut(reached, plan_contacts(reached.prospects, campaign), campaign)
 
 
-def _cut(reached: Reached, campaign: Campaign) -> list[CutMember]:
-    plan = plan_contacts(reached.prospects, campaign)
+def _cut(reached: Reached, plan: Plan, campaign: Campaign) -> list[CutMember]:
     return cut_members(reached.prospects, reached.control, plan, campaign)
 
 
