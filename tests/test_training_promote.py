@@ -401,7 +401,7 @@ def test_tracking_stays_under_var_and_telemetry_is_off_outside_ci_too(tmp_path: 
     code = (
         "from pathlib import Path\n"
         "from training.tracking import connect\n"
-        "from features.settings import Layout\n"
+        "from features.layout import Layout\n"
         f"client = connect(Layout(Path({str(tmp_path)!r})))\n"
         "from mlflow.telemetry import get_telemetry_client\n"
         "print(get_telemetry_client() is None, client.get_experiment_by_name('regulars').artifact_location)"
