@@ -40,7 +40,7 @@ from serving.state.suppressions import Suppressions
 from serving.store.contract import ScoreRun, ScoreStore
 from serving.store.errors import NoRunError, StoreError
 from serving.web.problems import ProblemError
-from serving.wording import Wording
+from serving.wording import wording_in
 
 _LOG = logging.getLogger(__name__)
 _ENDINGS: Final = {"csv": "csv", "excel": "csv", "ndjson": "ndjson", "parquet": "parquet"}
@@ -138,7 +138,7 @@ async def _export(bench: Bench, job: Job, run: ScoreRun, beat: Callable[[], None
         last.forget_job(job.job_number)
         written = await write_changes(task, last, job.job_number)
     else:
-        written = await write_rows(task, RunView(run.meta, Wording()))
+        written = await write_rows(task, RunView(run.meta, wording_in(task.request.language)))
     return _result(people, written, folder / name)
 
 

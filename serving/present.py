@@ -36,6 +36,11 @@ class RunView:
         self._money = f"{meta.currency} margin" if meta.clv_basis == "margin" else meta.currency
 
     @property
+    def language(self) -> str:
+        """The language of the sentences."""
+        return self._wording.language
+
+    @property
     def is_stale(self) -> bool:
         """Whether the run is older than it may be."""
         return self._freshness.is_stale(self._as_of)

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from string import Formatter
-from typing import Any
+from typing import Any, Literal
 
 from serving import wording_ko
 
@@ -160,6 +160,7 @@ ENGLISH = Language(
 KOREAN = Language(
     wording_ko.SENTENCES, wording_ko.RECOMMENDATIONS, wording_ko.PLAIN, thousands=",", percent="{}%"
 )
+LanguageCode = Literal["en", "ko"]
 LANGUAGES: dict[str, Language] = {"en": ENGLISH, "ko": KOREAN}
 
 
@@ -174,6 +175,7 @@ class Wording:
 
     def __init__(self, language: str = "en") -> None:
         words = LANGUAGES[language]
+        self.language = language
         self._plain = words.plain
         self._reasons = _taken_apart(words.sentences, words)
         self._recommendations = _taken_apart(words.recommendations, words)

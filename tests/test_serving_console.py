@@ -62,7 +62,7 @@ def test_a_list_says_what_a_marketer_needs(client: TestClient) -> None:
     assert "143 days since the last order; the usual gap is 41" in page
     assert "2 who refused contact are left out" in page
     assert "→ remind of what they buy; no discount yet" in page
-    assert 'href="/v1/audiences/at-risk/export.csv"' in page
+    assert 'href="/v1/audiences/at-risk/export.csv?language=en"' in page
 
 
 def test_a_list_says_whom_its_files_leave_out(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from test_serving_api import open_client
 from features.spreadsheet import excel_cell
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.exports.actions import CODES, SUGGESTED
+from serving.exports.actions import CODES, suggested_in
 from serving.exports.csv_lines import CHUNK_ROWS
 from serving.exports.member_csv import HEADER, LINE_NAMES
 from serving.scoring.stages import STAGES
@@ -66,7 +67,27 @@ def test_a_row_says_what_usually_helps(client: TestClient) -> None:
     assert row["suggested_action_text"] == "remind of what they buy; no discount yet"
     # Every stage of a customer with orders has an action; a prospect is on no list.
     assert set(CODES) == STAGES.keys() - {"prospect"}
-    assert SUGGESTED["lost"] == ("let_rest", "let rest")
+    assert suggested_in("en")["lost"] == ("let_rest", "let rest")
+
+
+def test_reasons_and_actions_are_in_the_language_that_is_asked_for(client: TestClient) -> None:
+    english, korean = read(client.get(URL).content)[0], read(client.get(f"{URL}?language=ko").content)[0]
+    assert korean["suggested_action"] == english["suggested_action"] == "remind"
+    assert korean["suggested_action_text"] == suggested_in("ko")["slipping"].text
+    assert re.search("[가-힣]", korean["suggested_action_text"])
+    assert english["reasons"].startswith("143 days since the last order")
+    assert re.match("마지막 주문 후 143일", korean["reasons"])
+    others = english.keys() - {"reasons", "suggested_action_text"}
+    assert all(korean[name] == english[name] for name in others)
+    assert client.get(f"{URL}?language=fr").status_code == 422
+
+
+def test_kept_lines_are_english_and_no_other_language(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"], lines=[b"c1,kept"], line_columns=list(LINE_NAMES))
+    with open_client(tmp_path) as client:
+        assert client.get(URL).content.splitlines()[1] == b"c1,kept,false,0.0"
+        (row,) = read(client.get(f"{URL}?language=ko").content)
+    assert re.search("[가-힣]", row["reasons"])
 
 
 def test_lines_of_other_columns_are_made_anew(tmp_path: Path) -> None:

@@ -56,6 +56,16 @@ def test_a_job_makes_the_very_file_that_streams(client: TestClient, bench: Bench
     assert file["sha256"] == hashlib.sha256(content).hexdigest()
 
 
+def test_a_job_writes_in_the_language_that_is_asked_for(client: TestClient, bench: Bench) -> None:
+    job = export(client, bench, language="ko")
+    assert job["request"]["language"] == "ko"
+    assert fetched(client, job) == client.get(f"{CSV}?language=ko").content
+    wrong = client.post("/v1/exports", json={"audience": "at-risk", "language": "fr"})
+    assert (wrong.status_code, wrong.json()["errors"][0]["pointer"]) == (422, "/body/language")
+    braze = {"audience": "at-risk", "profile": "braze", "language": "ko"}
+    assert client.post("/v1/exports", json=braze).status_code == 422
+
+
 def test_the_answer_of_a_file_is_kept_by_nobody_and_is_a_download(client: TestClient, bench: Bench) -> None:
     job = export(client, bench)
     answer = client.get(job["files"][0]["url"])

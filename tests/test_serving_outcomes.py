@@ -62,6 +62,7 @@ def test_whoever_takes_a_list_is_written_down(bench: Bench) -> None:
         "control": "exclude",
         "min_clv": 50.0,
         "items": 0,
+        "language": "en",
     }
     assert (oldest["audience"], oldest["score_run_id"], oldest["as_of"]) == (
         "at-risk",

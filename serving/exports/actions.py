@@ -1,7 +1,8 @@
-"""What usually helps a customer, by lifecycle stage, as files say it: a code for tools, and English words."""
+"""What usually helps a customer, by lifecycle stage, as files say it: a code for tools, and words."""
 
 from typing import Final, NamedTuple
 
+from serving.console.tongues import tongue
 from serving.console.words import ACTIONS
 
 
@@ -23,7 +24,15 @@ CODES: Final = {
     "lost": "let_rest",
     "won_back": "welcome_back",
 }
-SUGGESTED: Final = {stage: SuggestedAction(code, ACTIONS[stage]) for stage, code in CODES.items()}
-"""By `lifecycle_stage`; the craft's advice, not a prediction."""
 NOTHING: Final = SuggestedAction(None, None)
 """Of a customer without a stage."""
+
+
+def suggested_in(language: str) -> dict[str | None, SuggestedAction]:
+    """Return the actions by `lifecycle_stage`, in a language: the craft's advice, not a prediction.
+
+    >>> suggested_in("en")["at_risk"].code
+    'write_now'
+    """
+    say = tongue(language).say
+    return {stage: SuggestedAction(code, say(ACTIONS[stage])) for stage, code in CODES.items()}

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from serving.audiences.leaving import LeavingPeople
 from serving.audiences.named import Audience, Listed
-from serving.exports.actions import NOTHING, SUGGESTED
+from serving.exports.actions import NOTHING, suggested_in
 from serving.exports.csv_lines import CHUNK_ROWS, csv_lines, plain_lines
 from serving.offers.slot_export import ItemColumns
 from serving.present import RunView, run_constants
@@ -54,6 +54,9 @@ LINE_NAMES: Final = (
 )
 """What a run knows of a member in whatever list; it is kept as a line with each place of a list."""
 
+KEPT_LANGUAGE: Final = "en"
+"""The language of the lines that a run keeps; those of others are made while they are read."""
+
 HEADER: Final = (*LINE_NAMES, "control_group", "control_group_share")
 _REASONS_SHOWN: Final = 3
 _WORDS: Final = {None: None, 0: "false", 1: "true"}
@@ -88,7 +91,8 @@ async def stream_csv(
     Memory holds one chunk, and others are answered between two.
     """
     yield 0, csv_lines([(*HEADER, *items.header())], excel=excel, mark=excel)
-    if not excel and not items.count and isinstance(people, Audience) and _has_lines(people.run.meta):
+    is_kept = not excel and not items.count and view.language == KEPT_LANGUAGE
+    if is_kept and isinstance(people, Audience) and _has_lines(people.run.meta):
         parts = _kept(people, view)
     else:
         parts = _made(people, view, excel=excel, items=items)
@@ -146,6 +150,7 @@ class MemberCells:
     def __init__(self, view: RunView, meta: RunMeta, *, as_text: bool = True) -> None:
         champion = meta.models.get("churn")
         self._view = view
+        self._suggested = suggested_in(view.language)
         self._constants = (*run_constants(meta), champion.grade if champion else None)
         self._booleans = _booleans(as_text=as_text)
 
@@ -154,7 +159,7 @@ class MemberCells:
         own = (
             self._booleans[row[_CONSENT_AT]],
             "; ".join(self._view.reason_texts(row[_REASONS_AT], count=_REASONS_SHOWN)),
-            *SUGGESTED.get(row[_STAGE_AT], NOTHING),
+            *self._suggested.get(row[_STAGE_AT], NOTHING),
             top.product_id if top else None,
             top.name if top else None,
         )

@@ -1,7 +1,7 @@
 """Named lists: what there is, pages by cursor, and a CSV that streams."""
 
 from dataclasses import asdict
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
@@ -9,12 +9,10 @@ from serving.audiences.control_group import Control
 from serving.audiences.leaving import LeavingPeople, PlannedList
 from serving.audiences.named import Audience, Listed, find_audience
 from serving.exports.book import Chain, leaving_people
-from serving.offers.slot_columns import ITEMS_MAX
 from serving.offers.slot_export import item_columns
 from serving.openapi import PROBLEMS
 from serving.present import RunView
-from serving.routes.customers import ListKind
-from serving.routes.people_csv import csv_of_people
+from serving.routes.people_csv import FormWanted, csv_of_people
 from serving.routes.plan_query import PlanWanted
 from serving.schemas.lists import Audiences, Members
 from serving.schemas.plan_request import CampaignRequest, campaign_of
@@ -35,7 +33,6 @@ ControlWanted = Annotated[
     Control | None,
     Query(description="the control group: left out (exclude), marked (include), alone (only)"),
 ]
-ItemKind = Annotated[ListKind, Query(description="the list that the columns of items are taken from")]
 
 
 @router.get("", responses={200: {"model": Audiences}, **PROBLEMS}, openapi_extra=needs("audiences:read"))
@@ -98,13 +95,9 @@ async def export_csv(
     request: Request,
     slug: str,
     plan: PlanWanted,
+    form: FormWanted,
     clv_min: ClvMin = None,
     control: ControlWanted = None,
-    form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
-    items: Annotated[
-        int, Query(ge=0, le=ITEMS_MAX, description="columns for so many items behind the others")
-    ] = 0,
-    kind: ItemKind = "for_you",
 ) -> Response:
     """Stream the list as CSV in its order, or whom a plan says to contact in the plan's order.
 
@@ -121,8 +114,12 @@ async def export_csv(
         clv_min=clv_min,
     )
     people, asked = await _planned(context, audience, plan)
-    asked |= {"format": form, "control": audience.control, "min_clv": clv_min, "items": items}
-    columns = await item_columns(run, context.view(run), count=items, kind=kind)
+    asked |= {
+        **form.told,
+        "control": audience.control,
+        "min_clv": clv_min,
+    }
+    columns = await item_columns(run, context.view(run, form.language), count=form.items, kind=form.kind)
     name = f"{slug}-{'plan-' if plan else ''}{run.meta.as_of.isoformat()}.csv"
     return await csv_of_people(request, people, columns, asked=asked, name=name)
 

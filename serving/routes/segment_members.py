@@ -1,17 +1,16 @@
 """Who is in a segment: a page at a time, or all of it as a file that leaves as a list does."""
 
-from typing import Annotated, Any, Final, Literal, NamedTuple
+from typing import Annotated, Any, Final, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
 from serving.audiences.leaving import Drawing, Wanted, segment_of
 from serving.audiences.segment_list import SEGMENT
 from serving.exports.book import Chain, leaving_rows
-from serving.offers.slot_columns import ITEMS_MAX
 from serving.offers.slot_export import item_columns
 from serving.openapi import PROBLEMS
-from serving.routes.audiences import ControlWanted, ItemKind
-from serving.routes.people_csv import csv_of_people
+from serving.routes.audiences import ControlWanted
+from serving.routes.people_csv import FormWanted, csv_of_people
 from serving.schemas.segments import SegmentMembers
 from serving.segments.desk import Segment, compiled
 from serving.segments.words import SEGMENTS
@@ -91,12 +90,8 @@ async def list_members(
 async def export_csv(
     request: Request,
     slug: str,
+    form: FormWanted,
     control: ControlWanted = None,
-    form: Annotated[Literal["plain", "excel"], Query(alias="format")] = "plain",
-    items: Annotated[
-        int, Query(ge=0, le=ITEMS_MAX, description="columns for so many items behind the others")
-    ] = 0,
-    kind: ItemKind = "for_you",
     version: Annotated[int | None, Query(ge=0, le=2**31, description="the newest unless it is said")] = None,
 ) -> Response:
     """Stream a segment as CSV in the order of the run: consent and the control group as for a list."""
@@ -106,9 +101,13 @@ async def export_csv(
     drawing = Drawing(context.control_group, context.suppressed.people, context.settings.control)
     wanted = Wanted(f"{SEGMENT}{slug}", control or "exclude", text=segment.text)
     people = await segment_of(run, wanted, drawing)
-    asked: dict[str, Any] = {"format": form, "control": people.control, "items": items, "min_clv": None}
+    asked: dict[str, Any] = {
+        **form.told,
+        "control": people.control,
+        "min_clv": None,
+    }
     asked |= {"segment": slug, "version": segment.version, "text": segment.text}
-    columns = await item_columns(run, context.view(run), count=items, kind=kind)
+    columns = await item_columns(run, context.view(run, form.language), count=form.items, kind=form.kind)
     name = f"{slug}-{run.meta.as_of.isoformat()}.csv"
     return await csv_of_people(request, people, columns, asked=asked, name=name)
 

@@ -17,10 +17,11 @@ from serving.routes.customers import ListKind
 from serving.schemas.plan_request import CampaignRequest
 from serving.segments.desk import Segment
 from serving.web.problems import FieldError, malformed
+from serving.wording import LanguageCode
 
 Form = Literal["csv", "excel", "ndjson", "parquet"]
 ProfileName = Literal["generic", "braze", "klaviyo"]
-_OF_FILES: Final = ("items", "kind", "gzip")
+_OF_FILES: Final = ("items", "kind", "gzip", "language")
 _OF_PEOPLE: Final = ("audience", "segment", "version", "plan")
 """Fields that are kept with a job where they are given: most exports have none of them but `audience`."""
 
@@ -53,6 +54,9 @@ class ExportRequest(BaseModel):
     ] = None
     items: Annotated[int, Field(ge=0, le=ITEMS_MAX, description="generic: columns for so many items")] = 0
     kind: Annotated[ListKind, Field(description="generic: the list that items are taken from")] = "for_you"
+    language: Annotated[
+        LanguageCode, Field(description="generic: the language of reasons and suggested actions")
+    ] = "en"
     gzip: Annotated[bool, Field(description="generic: pack csv or ndjson")] = False
     changes_only: Annotated[
         bool | None, Field(description="a platform: only changed rows; true unless it is said")
