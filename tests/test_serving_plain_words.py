@@ -46,6 +46,9 @@ def said(text: str, code: str = "en") -> str:
         ('lifecycle_stage in ["at_risk", "odd"] and (lapsed or spend_30 >= 5)',
          "stage: at risk or “odd” and (silent for longer than nearly all gaps between orders in this shop or "
          "money within 30 days: €5.00 or more)"),
+        ("rfm_segment_before == 'PROSPECTS' and clock_stage_before == 'lapsed' and clock_stage == 'won_back'",
+         "RFM group at the earlier date: Prospects and stage by clocks alone at the earlier date: lapsed and "
+         "stage by clocks alone: won back"),
         ("bought_category(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])",
          "bought from the category “a” or “b” or “c” or “d” or “e” or “f” or 2 more"),
     ],

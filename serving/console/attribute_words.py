@@ -74,6 +74,9 @@ ATTRIBUTES: Final = {
     "last_open_at": marked("last message opened"),
     "last_click_at": marked("last click"),
     "loyalty_tier": marked("loyalty tier"),
+    "rfm_segment_before": marked("RFM group at the earlier date"),
+    "clock_stage": marked("stage by clocks alone"),
+    "clock_stage_before": marked("stage by clocks alone at the earlier date"),
     "due_in_days": marked("days until something bought again and again falls due"),
 }
 """Of an attribute that is true or false, what is so where it is true."""

@@ -29,7 +29,14 @@ from serving.store.records import RunMeta
 _LISTED_MAX: Final = 6
 _WHOLE_FROM: Final = 100
 _COLUMNS: Final = {column.name: column for column in ATTRIBUTES}
-_TABLES: Final = {"risk_band": BANDS, "lifecycle_stage": STAGES, "rfm_segment": GROUPS}
+_TABLES: Final = {
+    "risk_band": BANDS,
+    "lifecycle_stage": STAGES,
+    "clock_stage": STAGES,
+    "clock_stage_before": STAGES,
+    "rfm_segment": GROUPS,
+    "rfm_segment_before": GROUPS,
+}
 _NUMBER: Final = {
     ">": marked("%(what)s: more than %(value)s"),
     ">=": marked("%(what)s: %(value)s or more"),
