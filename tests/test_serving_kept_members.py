@@ -20,6 +20,8 @@ from serving.jobs import Bench
 from serving.people.erasure import Places, erase_files
 from serving.state.list_exports import ListExport, ListExports
 from serving.state.tables import JOBS
+from serving.store.contract import ScoreRun
+from serving.store.errors import OldRunError
 
 
 @pytest.fixture
@@ -81,6 +83,30 @@ def test_a_file_that_is_fetched_after_its_run_went_is_measured(bench: Bench) -> 
     # It is kept once, however often runs are published.
     assert keep(bench) is None
     assert len(kept_ids(bench)) == 1
+
+
+def test_a_list_of_a_run_of_an_earlier_release_holds_up_no_other(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists may have left just before an upgrade."""
+    with open_api(bench.layout.root) as client:
+        client.get(CSV)
+        export(client, bench)
+        publish_scores(bench.layout.root, PEOPLE, share=0.4)
+        follow(client)
+        client.get(CSV)
+    old, opened = "s_0001", bench.store.open_run
+
+    def open_run(score_run_id: str) -> ScoreRun:
+        if score_run_id == old:
+            raise OldRunError("made by another release")
+        return opened(score_run_id)
+
+    monkeypatch.setattr(bench.store, "open_run", open_run)
+    assert keep(bench) is None
+    lists = ListExports(bench.state).page(before=None, limit=9)
+    assert [(each.score_run_id == old, each.members) for each in lists] == [(False, "kept"), (True, "gone")]
+    assert kept_ids(bench) == {lists[0].export_id: set(PEOPLE)}
 
 
 def test_of_a_file_that_nobody_fetched_in_time_nobody_is_kept(bench: Bench) -> None:

@@ -29,7 +29,7 @@ from serving.state.jobs import Job, Jobs
 from serving.state.list_exports import ListExports
 from serving.state.suppressions import Suppressions
 from serving.store.contract import ScoreStore
-from serving.store.errors import RunGoneError, StoreError
+from serving.store.errors import OldRunError, RunGoneError, StoreError
 from serving.web.problems import ProblemError
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -126,7 +126,10 @@ def _alone(layout: Layout, until: float, work: Callable[[], bool]) -> bool | Non
 
 
 def _keep(layout: Layout, state: State, store: ScoreStore, left: _Left, *, job_id: str | None = None) -> bool:
-    """Keep who is on a list; of a job's file they may be kept already. False where its run is gone."""
+    """Keep who is on a list; of a job's file they may be kept already.
+
+    False where its run is gone, or made by another release: nobody can read any more who was on it.
+    """
     path = members_path(layout, left.file_id)
     of_job = members_path(layout, job_id) if job_id else path
     if of_job.exists():
@@ -134,7 +137,7 @@ def _keep(layout: Layout, state: State, store: ScoreStore, left: _Left, *, job_i
         return True
     try:
         members = asyncio.run(_members(layout, state, store, left))
-    except (RunGoneError, ProblemError):
+    except (RunGoneError, OldRunError, ProblemError):
         return False
     _write(path, members)
     return True
