@@ -37,6 +37,7 @@ def said(text: str, code: str = "en") -> str:
         ("email_consent != false", "may be e-mailed: anything but no, or unknown"),
         ("country is null or not country in ['KR']", "country: unknown or not: country: “KR”"),
         ("country in []", "nobody at all"),
+        ("historic_number_of_orders in [1]", "orders so far: 1"),
         ("top(predicted_clv, 20)", "expected spend: among the highest 20 % (more than €15.00)"),
         ("not top(predicted_clv, 80)", "expected spend: among the lowest 20 % (€3.00 or less), or unknown"),
         ("not top(predicted_clv, 80) and predicted_clv is not null and country is not null",
