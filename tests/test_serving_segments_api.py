@@ -175,6 +175,13 @@ def test_a_cursor_of_a_list_with_a_segments_name_is_none_of_the_segment(
     assert client.get(f"/v1/segments/dormant/members?cursor={cursor}").status_code == 422
 
 
+@pytest.mark.parametrize("slug", ["lives-in", "high-value"])
+def test_what_comes_with_the_program_has_no_later_version(client: TestClient, slug: str) -> None:
+    assert client.get(f"/v1/segments/{slug}/export.csv?version=0").status_code == 200
+    assert client.get(f"/v1/segments/{slug}/export.csv?version=7").status_code == 404
+    assert client.post("/v1/exports", json={"segment": slug, "version": 7}).status_code == 404
+
+
 def test_a_cursor_is_held_to_its_segment_and_order(client: TestClient) -> None:
     cursor = client.get("/v1/segments/lives-in/members?limit=2").json()["next_cursor"]
     for path in (

@@ -50,11 +50,11 @@ class SegmentDesk(Desk):
 
     async def find(self, slug: str, run: ScoreRun, *, version: int | None = None) -> Segment:
         """Return a segment, or an earlier version of it; raises a 404 problem."""
-        if slug in BY_SLUG:
-            return await _preset(BY_SLUG[slug], run)
-        saved = await self._in_thread(lambda: self._segments.find(slug))
+        saved = None if slug in BY_SLUG else await self._in_thread(lambda: self._segments.find(slug))
         if saved is None:
-            return _suggestion(slug)
+            if version:
+                raise unknown_segment()
+            return await _preset(BY_SLUG[slug], run) if slug in BY_SLUG else _suggestion(slug)
         found = Segment(
             slug, saved.title, saved.text, SAVED, saved.version, saved.created_at, saved.changed_at
         )
