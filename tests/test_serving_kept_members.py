@@ -1,5 +1,7 @@
 """Who was on a list is kept before its run is dropped, also of files that are fetched later, and erased."""
 
+import time
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -8,9 +10,10 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 from export_shop import export, follow, open_api, open_bench, publish_scores
+from serving_runs import stored_row
 from serving_shop import write_history
 from test_serving_outcomes import CSV, PEOPLE, order
-from test_serving_plan_exports import MANY
+from test_serving_plan_exports import MANY, ids, taken
 from test_serving_plans import CAMPAIGN
 
 from features.loading import only_one
@@ -19,6 +22,7 @@ from serving.audiences.outcomes import measure
 from serving.jobs import Bench
 from serving.people.erasure import Places, erase_files
 from serving.state.list_exports import ListExport, ListExports
+from serving.state.overlays import Overlays, Rescored
 from serving.state.tables import JOBS
 from serving.store.contract import ScoreRun
 from serving.store.errors import OldRunError
@@ -130,6 +134,37 @@ def test_a_plan_is_kept_as_it_was_cut(database: str, tmp_path: Path) -> None:
     keep(bench)
     (ids,) = kept_ids(bench).values()
     assert ids == {customer for customer, row in MANY.items() if row["value_at_risk"] > 40.0}
+
+
+def test_of_a_plan_those_are_kept_whom_the_scores_of_then_cut(database: str, tmp_path: Path) -> None:
+    """Of the best, some were scored again before the file was taken, and others afterwards."""
+    publish_scores(tmp_path, MANY, share=0.3)
+    bench = open_bench(tmp_path)
+    best = [customer for customer, row in MANY.items() if row["value_at_risk"] > 1_500.0]
+    rescore(bench, best[:40])
+    with open_api(tmp_path) as client:
+        while client.app.state.context.runs.current().through < 40:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        contacted = ids(taken(client, budget=120.0))
+    rescore(bench, best[40:])
+    assert not set(contacted) & set(best[:40])
+    assert set(contacted) & set(best[40:])
+    assert keep(bench) is None
+    (path,) = bench.layout.outcomes.iterdir()
+    kept = pl.read_parquet(path)
+    assert kept.filter(~pl.col("is_control"))["customer_id"].to_list() == contacted
+    assert newest(bench).control_group_count == kept["is_control"].sum()
+
+
+def rescore(bench: Bench, customer_ids: Sequence[str]) -> None:
+    """Lay newer scores over the live run: these customers stay, and at stake is nothing."""
+    quiet = [
+        Rescored(each, stored_row(each, churn_probability=0.01, value_at_risk=0.1), {}, b"", ("at-risk",))
+        for each in customer_ids
+    ]
+    with bench.state.writing() as connection:
+        overlays = Overlays(bench.state)
+        overlays.put_in(connection, bench.store.live_run_id(), quiet, inbox_sequence=1)
 
 
 def test_while_somebody_loads_data_it_is_said_and_tried_again(bench: Bench) -> None:

@@ -9,7 +9,7 @@ fetched yet is kept under the job's id, and found there when it leaves.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,9 +27,11 @@ from serving.schemas.export_request import wanted_people
 from serving.state.database import State, StateError
 from serving.state.jobs import Job, Jobs
 from serving.state.list_exports import ListExports
+from serving.state.overlays import Overlays
 from serving.state.suppressions import Suppressions
-from serving.store.contract import ScoreStore
+from serving.store.contract import ScoreRun, ScoreStore
 from serving.store.errors import OldRunError, RunGoneError, StoreError
+from serving.store.overlay_run import OverlaidRun
 from serving.web.problems import ProblemError
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -150,7 +152,8 @@ async def _members(layout: Layout, state: State, store: ScoreStore, left: _Left)
     wanted = wanted_people(left.name, left.request)._replace(control="include")
     run = store.open_run(left.score_run_id)
     try:
-        people = await people_of(run, wanted, drawing, share=left.control_group_share)
+        taken = await _as_taken(run, state, left.request)
+        people = await people_of(taken, wanted, drawing, share=left.control_group_share)
         rows = [
             (member.row[0], member.control_group)
             async for members in people.chunks(size=_ROWS_AT_ONCE, names=ONLY_IDS)
@@ -160,6 +163,12 @@ async def _members(layout: Layout, state: State, store: ScoreStore, left: _Left)
         run.close()
         await store.aclose()
     return pl.DataFrame(rows, schema={"customer_id": pl.String, "is_control": pl.Boolean}, orient="row")
+
+
+async def _as_taken(run: ScoreRun, state: State, request: Mapping[str, Any]) -> ScoreRun:
+    """Return a run with the newer scores that had a say in whom a plan cut; else as it was made."""
+    through = request.get("overlay_sequence")
+    return await OverlaidRun(run, Overlays(state)).as_of(through) if through else run
 
 
 def _write(path: Path, members: pl.DataFrame) -> None:
