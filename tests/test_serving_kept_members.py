@@ -17,7 +17,7 @@ from test_serving_plan_exports import MANY, ids, taken
 from test_serving_plans import CAMPAIGN
 
 from features.loading import only_one
-from serving.audiences.kept_members import keep_before_publishing, keep_members
+from serving.audiences.kept_members import keep_before_publishing, keep_members, members_path
 from serving.audiences.outcomes import measure
 from serving.jobs import Bench
 from serving.people.erasure import Places, erase_files
@@ -111,6 +111,40 @@ def test_a_list_of_a_run_of_an_earlier_release_holds_up_no_other(
     lists = ListExports(bench.state).page(before=None, limit=9)
     assert [(each.score_run_id == old, each.members) for each in lists] == [(False, "kept"), (True, "gone")]
     assert kept_ids(bench) == {lists[0].export_id: set(PEOPLE)}
+
+
+def test_a_file_that_is_missing_holds_up_no_other(bench: Bench) -> None:
+    """A back-up of another day may have been restored."""
+    write_history(bench.layout.root, [order("c001", datetime.now(UTC) + timedelta(days=20))])
+    with open_api(bench.layout.root) as client:
+        client.get(CSV)
+        client.get(f"{CSV}?min_clv=100")
+    keep(bench)
+    second, first = ListExports(bench.state).page(before=None, limit=9)
+    members_path(bench.layout, first.export_id).unlink()
+    assert measure(bench.layout, bench.state) == 1
+    after = {each.export_id: each for each in ListExports(bench.state).page(before=None, limit=9)}
+    assert (after[first.export_id].members, after[first.export_id].outcome) == ("gone", None)
+    assert after[second.export_id].outcome is not None
+
+
+def test_what_is_kept_while_others_are_tidied_away_stays(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The worker tidies, and a run that is about to be published keeps who is on a list that just left."""
+    standing = ListExports.standing
+
+    def standing_a_moment_ago(self: ListExports, members: Any) -> Any:
+        found = standing(self, members)
+        monkeypatch.setattr(ListExports, "standing", standing)
+        with open_api(bench.layout.root) as client:
+            client.get(CSV)
+        keep(bench)
+        return found
+
+    monkeypatch.setattr(ListExports, "standing", standing_a_moment_ago)
+    measure(bench.layout, bench.state)
+    assert kept_ids(bench) == {newest(bench).export_id: set(PEOPLE)}
 
 
 def test_of_a_file_that_nobody_fetched_in_time_nobody_is_kept(bench: Bench) -> None:

@@ -9,7 +9,7 @@ fetched yet is kept under the job's id, and found there when it leaves.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -89,11 +89,19 @@ def members_path(layout: Layout, file_id: str) -> Path:
     return layout.outcomes / f"{file_id}.parquet"
 
 
-def remove_others(layout: Layout, export_ids: Collection[str], state: State) -> None:
-    """Remove the files but those of some exports and of jobs that may leave yet."""
+def remove_others(layout: Layout, state: State) -> None:
+    """Remove the files of which nothing more is to be measured, also those that a stopped process left.
+
+    Those of lists that wait or are measured stay, and of jobs that may leave yet.
+    """
+    # Looked for first: what somebody keeps meanwhile is not among them.
+    found = list(layout.outcomes.glob("*.parquet"))
+    if not found or not state.exists():
+        return
+    exports = [export.export_id for export in ListExports(state).standing(["waiting", "kept"])]
     jobs = [job.job_id for job in Jobs(state).list_done()]
-    needed = {members_path(layout, each) for each in (*export_ids, *jobs)}
-    for path in layout.outcomes.glob("*.parquet"):
+    needed = {members_path(layout, each) for each in (*exports, *jobs)}
+    for path in found:
         if path not in needed:
             path.unlink(missing_ok=True)
 
