@@ -175,6 +175,16 @@ def test_a_cursor_of_a_list_with_a_segments_name_is_none_of_the_segment(
     assert client.get(f"/v1/segments/dormant/members?cursor={cursor}").status_code == 422
 
 
+def test_a_segment_that_was_saved_before_there_were_suggestions_stays_its_owners(
+    client: TestClient, tmp_path: Path
+) -> None:
+    Segments(open_state(Environment(var=tmp_path))).save("dormant", "Mine", "recency_days > 90", key_id="")
+    words = {"slug": "dormant", "title": "Mine", "text": "recency_days > 120"}
+    answer = client.post("/v1/segments", json=words)
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+    assert client.post("/v1/segments", json=words | {"slug": "long-shots"}).status_code == 422
+
+
 @pytest.mark.parametrize("slug", ["lives-in", "high-value"])
 def test_what_comes_with_the_program_has_no_later_version(client: TestClient, slug: str) -> None:
     assert client.get(f"/v1/segments/{slug}/export.csv?version=0").status_code == 200
