@@ -72,6 +72,7 @@ class Cuts:
         is_rising = all(a < b for a, b in zip(self.points, self.points[1:], strict=False))
         if not self.points or not all(map(isfinite, self.points)) or not is_rising:
             raise RfmError(f"cuts are {list(self.points)}; name one or more numbers, each above the last")
+        _check_bin_count(self.bin_count)
 
     @property
     def bin_count(self) -> int:
@@ -103,7 +104,7 @@ def read_method(text: str) -> Method:
     >>> read_method("cuts 30 90 180").bin_count
     4
     """
-    name, *words = text.split()[: BIN_COUNT_MAX + 1] or [""]
+    name, *words = text.split() or [""]
     try:
         numbers = [float(word) for word in words]
         if name == "quantile" and len(numbers) == 1:

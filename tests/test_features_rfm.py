@@ -232,6 +232,8 @@ def test_equal_width_of_spend_puts_nearly_everybody_into_the_lowest_third() -> N
         (lambda: read_method("quantile 2.5"), "write quantile 5"),
         (lambda: read_method("equal_width 3 0"), "write quantile 5"),
         (lambda: read_method("cuts 30 30"), "each above the last"),
+        (lambda: read_method("cuts " + " ".join(map(str, range(20)))), "21 bins: ask for 2 to 20"),
+        (lambda: read_method("cuts " + " ".join(map(str, range(30)))), "31 bins: ask for 2 to 20"),
         (lambda: read_method("thirds"), "write quantile 5"),
         (lambda: read_method(""), "write quantile 5"),
         (lambda: EqualWidth(3, low=5.0, high=5.0), "low must lie below high"),

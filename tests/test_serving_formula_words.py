@@ -80,6 +80,7 @@ def at(**changes: Any) -> RunMeta:
             "the "
             "same. Customer by customer both are equally far off: €91.00 on average, the formula €90.00.",
         ),
+        ({"actual_mean": -3.0, "formula_bias": None}, CLOSER),
         ({"customer_count": 29}, "Too few customers to tell."),
         (dict.fromkeys(("formula_mean", "formula_bias", "formula_mae")), ""),
     ],

@@ -37,6 +37,7 @@ def said(text: str, code: str = "en") -> str:
         ("email_consent != false", "may be e-mailed: anything but no, or unknown"),
         ("country is null or not country in ['KR']", "country: unknown or not: country: “KR”"),
         ("country in []", "nobody at all"),
+        ("historic_number_of_orders in [1]", "orders so far: 1"),
         ("top(predicted_clv, 20)", "expected spend: among the highest 20 % (more than €15.00)"),
         ("not top(predicted_clv, 80)", "expected spend: among the lowest 20 % (€3.00 or less), or unknown"),
         ("not top(predicted_clv, 80) and predicted_clv is not null and country is not null",
@@ -46,6 +47,9 @@ def said(text: str, code: str = "en") -> str:
         ('lifecycle_stage in ["at_risk", "odd"] and (lapsed or spend_30 >= 5)',
          "stage: at risk or “odd” and (silent for longer than nearly all gaps between orders in this shop or "
          "money within 30 days: €5.00 or more)"),
+        ("rfm_segment_before == 'PROSPECTS' and clock_stage_before == 'lapsed' and clock_stage == 'won_back'",
+         "RFM group at the earlier date: Prospects and stage by clocks alone at the earlier date: lapsed and "
+         "stage by clocks alone: won back"),
         ("bought_category(['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h'])",
          "bought from the category “a” or “b” or “c” or “d” or “e” or “f” or 2 more"),
     ],

@@ -6,17 +6,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from export_shop import follow
 from segment_shop import publish_customers
+from serving_runs import meta, stored_row
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
 from features.layout import Layout
-from serving.databases import open_state
+from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.migrate import make
 from serving.state.segments import SEGMENTS_MAX, Segments, TooManySegmentsError
+from serving.store.records import AudienceCounts
 
 SHOP = [
     {
@@ -156,6 +159,37 @@ def test_further_pages_come_from_the_first_ones_run(client: TestClient, tmp_path
     assert ids(client.get("/v1/segments/one/members")) == ["new"]
     page = client.get("/v1/segments/one/members", params={"cursor": cursor})
     assert (page.json()["score_run_id"], ids(page)) == ("s_0001", ["c6", "c7"])
+
+
+def test_a_cursor_of_a_list_with_a_segments_name_is_none_of_the_segment(
+    client: TestClient, tmp_path: Path
+) -> None:
+    """`dormant` is a list, and a suggestion."""
+    with open_store(Environment(var=tmp_path)).begin_run() as writer:
+        writer.write_scores([stored_row("a"), stored_row("b")])
+        writer.write_audience("dormant", ["a", "b"])
+        writer.publish(meta(audiences={"dormant": AudienceCounts(title="Dormant", member_count=2)}))
+    follow(client)
+    cursor = client.get("/v1/audiences/dormant/members?limit=1").json()["next_cursor"]
+    assert client.get(f"/v1/audiences/dormant/members?cursor={cursor}").status_code == 200
+    assert client.get(f"/v1/segments/dormant/members?cursor={cursor}").status_code == 422
+
+
+def test_a_segment_that_was_saved_before_there_were_suggestions_stays_its_owners(
+    client: TestClient, tmp_path: Path
+) -> None:
+    Segments(open_state(Environment(var=tmp_path))).save("dormant", "Mine", "recency_days > 90", key_id="")
+    words = {"slug": "dormant", "title": "Mine", "text": "recency_days > 120"}
+    answer = client.post("/v1/segments", json=words)
+    assert (answer.status_code, answer.json()["version"]) == (200, 2)
+    assert client.post("/v1/segments", json=words | {"slug": "long-shots"}).status_code == 422
+
+
+@pytest.mark.parametrize("slug", ["lives-in", "high-value"])
+def test_what_comes_with_the_program_has_no_later_version(client: TestClient, slug: str) -> None:
+    assert client.get(f"/v1/segments/{slug}/export.csv?version=0").status_code == 200
+    assert client.get(f"/v1/segments/{slug}/export.csv?version=7").status_code == 404
+    assert client.post("/v1/exports", json={"segment": slug, "version": 7}).status_code == 404
 
 
 def test_a_cursor_is_held_to_its_segment_and_order(client: TestClient) -> None:

@@ -9,7 +9,7 @@ fetched yet is kept under the job's id, and found there when it leaves.
 import asyncio
 import os
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -27,9 +27,11 @@ from serving.schemas.export_request import wanted_people
 from serving.state.database import State, StateError
 from serving.state.jobs import Job, Jobs
 from serving.state.list_exports import ListExports
+from serving.state.overlays import Overlays
 from serving.state.suppressions import Suppressions
-from serving.store.contract import ScoreStore
-from serving.store.errors import RunGoneError, StoreError
+from serving.store.contract import ScoreRun, ScoreStore
+from serving.store.errors import OldRunError, RunGoneError, StoreError
+from serving.store.overlay_run import OverlaidRun
 from serving.web.problems import ProblemError
 
 _ROWS_AT_ONCE: Final = 5_000
@@ -87,11 +89,19 @@ def members_path(layout: Layout, file_id: str) -> Path:
     return layout.outcomes / f"{file_id}.parquet"
 
 
-def remove_others(layout: Layout, export_ids: Collection[str], state: State) -> None:
-    """Remove the files but those of some exports and of jobs that may leave yet."""
+def remove_others(layout: Layout, state: State) -> None:
+    """Remove the files of which nothing more is to be measured, also those that a stopped process left.
+
+    Those of lists that wait or are measured stay, and of jobs that may leave yet.
+    """
+    # Looked for first: what somebody keeps meanwhile is not among them.
+    found = list(layout.outcomes.glob("*.parquet"))
+    if not found or not state.exists():
+        return
+    exports = [export.export_id for export in ListExports(state).standing(["waiting", "kept"])]
     jobs = [job.job_id for job in Jobs(state).list_done()]
-    needed = {members_path(layout, each) for each in (*export_ids, *jobs)}
-    for path in layout.outcomes.glob("*.parquet"):
+    needed = {members_path(layout, each) for each in (*exports, *jobs)}
+    for path in found:
         if path not in needed:
             path.unlink(missing_ok=True)
 
@@ -126,7 +136,10 @@ def _alone(layout: Layout, until: float, work: Callable[[], bool]) -> bool | Non
 
 
 def _keep(layout: Layout, state: State, store: ScoreStore, left: _Left, *, job_id: str | None = None) -> bool:
-    """Keep who is on a list; of a job's file they may be kept already. False where its run is gone."""
+    """Keep who is on a list; of a job's file they may be kept already.
+
+    False where its run is gone, or made by another release: nobody can read any more who was on it.
+    """
     path = members_path(layout, left.file_id)
     of_job = members_path(layout, job_id) if job_id else path
     if of_job.exists():
@@ -134,7 +147,7 @@ def _keep(layout: Layout, state: State, store: ScoreStore, left: _Left, *, job_i
         return True
     try:
         members = asyncio.run(_members(layout, state, store, left))
-    except (RunGoneError, ProblemError):
+    except (RunGoneError, OldRunError, ProblemError):
         return False
     _write(path, members)
     return True
@@ -147,7 +160,8 @@ async def _members(layout: Layout, state: State, store: ScoreStore, left: _Left)
     wanted = wanted_people(left.name, left.request)._replace(control="include")
     run = store.open_run(left.score_run_id)
     try:
-        people = await people_of(run, wanted, drawing, share=left.control_group_share)
+        taken = await _as_taken(run, state, left.request)
+        people = await people_of(taken, wanted, drawing, share=left.control_group_share)
         rows = [
             (member.row[0], member.control_group)
             async for members in people.chunks(size=_ROWS_AT_ONCE, names=ONLY_IDS)
@@ -157,6 +171,12 @@ async def _members(layout: Layout, state: State, store: ScoreStore, left: _Left)
         run.close()
         await store.aclose()
     return pl.DataFrame(rows, schema={"customer_id": pl.String, "is_control": pl.Boolean}, orient="row")
+
+
+async def _as_taken(run: ScoreRun, state: State, request: Mapping[str, Any]) -> ScoreRun:
+    """Return a run with the newer scores that had a say in whom a plan cut; else as it was made."""
+    through = request.get("overlay_sequence")
+    return await OverlaidRun(run, Overlays(state)).as_of(through) if through else run
 
 
 def _write(path: Path, members: pl.DataFrame) -> None:

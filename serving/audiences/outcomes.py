@@ -39,7 +39,7 @@ def measure(layout: Layout, state: State) -> int:
     A horizon is over when an order after its end is known. Once the longest is, the file of ids goes.
     """
     exports = ListExports(state)
-    _remove_measured(layout, exports, state)
+    remove_others(layout, state)
     open_ones = exports.standing(["kept"])
     try:
         history = History.open(layout.history) if open_ones else None
@@ -47,19 +47,18 @@ def measure(layout: Layout, state: State) -> int:
         return 0
     if history is None or history.manifest.last_order_days is None:
         return 0
+    measured = 0
     for export in open_ones:
+        if not members_path(layout, export.export_id).exists():
+            # Restored from a back-up without it, or removed by hand: that holds up no other.
+            exports.note_members(export.export_id, "gone")
+            continue
         outcome = _outcome(layout, history, export)
         is_final = all(each["is_over"] for each in outcome["horizons"])
         exports.note_outcome(export.export_id, outcome, is_final=is_final)
-    _remove_measured(layout, exports, state)
-    return len(open_ones)
-
-
-def _remove_measured(layout: Layout, exports: ListExports, state: State) -> None:
-    """Remove the files of which nothing more is to be measured, also those that a stopped process left."""
-    if state.exists():
-        needed = [export.export_id for export in exports.standing(["waiting", "kept"])]
-        remove_others(layout, needed, state)
+        measured += 1
+    remove_others(layout, state)
+    return measured
 
 
 def _outcome(layout: Layout, history: History, export: ListExport) -> dict[str, Any]:

@@ -40,9 +40,6 @@ ATTRIBUTES: Final = {
     "rfm_monetary": marked("money score"),
     "rfm_segment": marked("RFM group"),
     "lifecycle_stage": marked("stage"),
-    "rfm_segment_before": marked("RFM group before"),
-    "clock_stage": marked("stage by the clocks alone"),
-    "clock_stage_before": marked("stage by the clocks alone before"),
     "email_consent": marked("may be e-mailed"),
     "last_order_at": marked("last order"),
     "churn_reference": marked("reference risk of the reasons"),
@@ -77,6 +74,9 @@ ATTRIBUTES: Final = {
     "last_open_at": marked("last message opened"),
     "last_click_at": marked("last click"),
     "loyalty_tier": marked("loyalty tier"),
+    "rfm_segment_before": marked("RFM group at the earlier date"),
+    "clock_stage": marked("stage by clocks alone"),
+    "clock_stage_before": marked("stage by clocks alone at the earlier date"),
     "due_in_days": marked("days until something bought again and again falls due"),
 }
 """Of an attribute that is true or false, what is so where it is true."""

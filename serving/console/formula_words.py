@@ -97,7 +97,9 @@ class _Teller:
     def sentences(self, group: dict[str, Any]) -> list[str]:
         if group["customer_count"] < CUSTOMERS_MIN:
             return [self._tongue.say(_FEW)]
-        found = [self._level(group)] if group["formula_mean"] is not None else []
+        # Where more came back than was spent, no share of the total says how far off one is.
+        is_told = group["formula_bias"] is not None or not group["actual_mean"]
+        found = [self._level(group)] if group["formula_mean"] is not None and is_told else []
         return [*found, *self._errors(group)]
 
     def _level(self, group: dict[str, Any]) -> str:

@@ -145,7 +145,8 @@ class Speaker:
         return self._say(table[operator], what=what, value=self._value(phrase.name, value))
 
     def _among(self, phrase: Among) -> str:
-        if phrase.values == (True,):
+        # Not `==`: the number 1 is equal to True.
+        if len(phrase.values) == 1 and phrase.values[0] is True:
             return self._label(phrase.name)
         if not phrase.values:
             return self._say(_NEVER)

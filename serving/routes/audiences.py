@@ -134,8 +134,10 @@ async def _planned(
         raise malformed(FieldError("/query/min_clv", "contradiction", "a plan says who by itself"))
     run = context.runs.current()
     campaign, _ = campaign_of(plan, run.meta, context.settings, place="/query")
+    # What was laid over the run by now has a say in the cut: who was within it is found by that later.
+    through = run.through
     people = PlannedList(audience, await context.planner.cut(audience, run, campaign))
-    return people, {"plan": asdict(campaign)}
+    return people, {"plan": asdict(campaign), "overlay_sequence": through}
 
 
 async def _noted(

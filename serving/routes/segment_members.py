@@ -156,7 +156,8 @@ async def _place(context: Context, slug: str, cursor: str | None, sort: str | No
         run = context.runs.current()
         return _Place(run, await context.segments.find(slug, run), _order(sort), None, Chain())
     values = context.cursors.unsign(cursor)
-    if len(values) not in _CURSOR_LENGTHS or values[0] != slug:
+    # A list may have the same name, and its cursor the same length.
+    if len(values) not in _CURSOR_LENGTHS or values[0] != slug or not isinstance(values[1], int):
         raise refused()
     _, version, score_run_id, sequence, sorting, row_number, value, *chain = values
     if sort not in (None, sorting):

@@ -50,11 +50,11 @@ class SegmentDesk(Desk):
 
     async def find(self, slug: str, run: ScoreRun, *, version: int | None = None) -> Segment:
         """Return a segment, or an earlier version of it; raises a 404 problem."""
-        if slug in BY_SLUG:
-            return await _preset(BY_SLUG[slug], run)
-        saved = await self._in_thread(lambda: self._segments.find(slug))
+        saved = None if slug in BY_SLUG else await self._in_thread(lambda: self._segments.find(slug))
         if saved is None:
-            return _suggestion(slug)
+            if version:
+                raise unknown_segment()
+            return await _preset(BY_SLUG[slug], run) if slug in BY_SLUG else _suggestion(slug)
         found = Segment(
             slug, saved.title, saved.text, SAVED, saved.version, saved.created_at, saved.changed_at
         )
@@ -78,7 +78,7 @@ class SegmentDesk(Desk):
 
     async def save(self, slug: str, title: str, text: str, *, key_id: str) -> Segment:
         """Save a segment or its next version; raises a 409, 422 or 503 problem."""
-        if slug in _TAKEN:
+        if slug in _TAKEN and not await self._is_of_before(slug):
             words = "a preset or a suggestion has this name; choose another"
             raise malformed(FieldError("/body/slug", "preset", words))
         try:
@@ -88,6 +88,12 @@ class SegmentDesk(Desk):
                 409, "too-many-segments", "As many segments are saved as may be.", title="Too many segments"
             ) from None
         return Segment(slug, title, text, SAVED, saved.version, saved.created_at, saved.changed_at)
+
+    async def _is_of_before(self, slug: str) -> bool:
+        """Say whether a segment has the name of a suggestion because it was saved when there were none."""
+        if slug not in SUGGESTED_BY_SLUG:
+            return False
+        return await self._in_thread(lambda: self._segments.find(slug)) is not None
 
 
 async def _preset(preset: Preset, run: ScoreRun) -> Segment:

@@ -38,6 +38,7 @@ _KIN: Final = {
     "first_order_at": ("tenure_days",),
     "lapsed": ("recency_days", "lifecycle_stage"),
     "total_clv": ("historic_clv",),
+    "clock_stage": ("lifecycle_stage",),
     "rfm_recency": ("recency_days", "rfm_segment"),
     "rfm_frequency": ("historic_number_of_orders", "rfm_segment"),
     "rfm_monetary": ("historic_clv", "rfm_segment"),

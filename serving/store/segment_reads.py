@@ -1,4 +1,4 @@
-"""Segments of a run: counted and listed in a thread of their own; the newest counts are kept."""
+"""Segments of a run: counted and listed in a thread of their own; what was asked last is kept."""
 
 import asyncio
 import math
@@ -6,6 +6,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, Final
 
 from features.item_filter import Condition
@@ -22,6 +23,8 @@ _CATEGORY: Final = "category"
 Read = Callable[[str, Sequence[object]], Sequence[StoredRow]]
 """Reads the rows of a query (tables as `@name`, values as `?`), and blocks meanwhile."""
 
+Asked = tuple[str, tuple[Any, ...]]
+
 
 class SegmentReader:
     """Reads the segments of one run.
@@ -33,7 +36,8 @@ class SegmentReader:
     def __init__(self, read: Read, *, kept_seconds: float = math.inf) -> None:
         self._read = read
         self._kept_seconds = kept_seconds
-        self._kept: OrderedDict[object, tuple[float, Sequence[StoredRow]]] = OrderedDict()
+        self._kept: OrderedDict[Asked, tuple[float, Sequence[StoredRow]]] = OrderedDict()
+        self._being_read: dict[Asked, asyncio.Future[Sequence[StoredRow]]] = {}
         self._thread = ThreadPoolExecutor(1, "segments")
 
     async def count(self, condition: Condition) -> int:
@@ -69,15 +73,31 @@ class SegmentReader:
         self._thread.shutdown(wait=False)
 
     async def _ask_once(self, query: str, values: tuple[Any, ...]) -> Sequence[StoredRow]:
-        """Return what was read a while ago, else read it."""
-        asked, now = (query, values), time.monotonic()
+        """Return what was read a while ago, else read it: once for all who wait for it."""
+        asked = query, values
         read_at, rows = self._kept.get(asked, (-math.inf, ()))
-        if now - read_at > self._kept_seconds or asked not in self._kept:
-            rows = await self._ask(query, values)
-            self._kept[asked] = now, rows
-            if len(self._kept) > _ANSWERS_KEPT:
-                self._kept.popitem(last=False)
-        return rows
+        if asked in self._kept and time.monotonic() - read_at <= self._kept_seconds:
+            self._kept.move_to_end(asked)
+            return rows
+        # One request may be cancelled while another waits for the same answer.
+        return await asyncio.shield(self._being_read.get(asked) or self._begin(asked))
+
+    def _begin(self, asked: Asked) -> "asyncio.Future[Sequence[StoredRow]]":
+        task = asyncio.ensure_future(self._ask(*asked))
+        self._being_read[asked] = task
+        task.add_done_callback(partial(self._was_read, asked, time.monotonic()))
+        return task
+
+    def _was_read(self, asked: Asked, begun: float, task: "asyncio.Future[Sequence[StoredRow]]") -> None:
+        """Keep an answer, as old as its reading is."""
+        del self._being_read[asked]
+        # The exception is looked at also where nobody waits for it any more.
+        if task.cancelled() or task.exception() is not None:
+            return
+        self._kept[asked] = begun, task.result()
+        self._kept.move_to_end(asked)
+        if len(self._kept) > _ANSWERS_KEPT:
+            self._kept.popitem(last=False)
 
     async def _ask(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
         return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query, values)
