@@ -22,6 +22,8 @@ _HEIGHT: Final = 860
 PICTURES: Final = {
     "overview": "/",
     "at-risk": "/lists/at-risk",
+    "plan": "/lists/at-risk/plan?offer_cost=2&contact_cost=0.1&response_share=0.3",
+    "segments": "/segments",
     "customer": "/customers/{id}",
     "groups": "/rfm",
     "moves": "/moves",
