@@ -36,9 +36,11 @@ from serving.state.database import State
 from serving.state.jobs import LEASE_SECONDS, Job, Jobs, LostJobError
 from serving.state.last_sent import LastSent
 from serving.state.migrate import make
+from serving.state.overlays import Overlays
 from serving.state.suppressions import Suppressions
 from serving.store.contract import ScoreRun, ScoreStore
 from serving.store.errors import NoRunError, StoreError
+from serving.store.overlay_run import OverlaidRun
 from serving.web.problems import ProblemError
 from serving.wording import wording_in
 
@@ -114,10 +116,15 @@ def _tidy(bench: Bench, job: Job) -> None:
 
 
 async def _export_live(bench: Bench, job: Job, beat: Callable[[], None]) -> dict[str, Any]:
-    """Write the file of a job from the live run; the store keeps no connection of this event loop."""
-    run = bench.store.open_run(bench.store.live_run_id())
+    """Write the file of a job from the live run, with whoever was scored again since, as calls answer.
+
+    The store keeps no connection of this event loop.
+    """
+    run = OverlaidRun(bench.store.open_run(bench.store.live_run_id()), Overlays(bench.state))
     try:
-        return await _export(bench, job, run, beat)
+        await run.follow()
+        result = await _export(bench, job, run, beat)
+        return result | {"overlay_sequence": run.through}
     finally:
         run.close()
         await bench.store.aclose()

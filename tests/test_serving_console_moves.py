@@ -45,6 +45,9 @@ def test_every_line_leads_to_a_condition_that_can_be_read(client: TestClient) ->
     assert conditions[0] == 'rfm_segment_before == "CHAMPIONS" and rfm_segment == "AT_RISK"'
     assert conditions[2] == 'rfm_segment_before is null and rfm_segment == "NEW"'
     assert len([compile_segment(condition, meta()) for condition in conditions]) == 4
+    for address in ("/moves", "/moves?by=stages"):
+        for link in re.findall(r'href="(/segments\?q=[^"]+)"', client.get(address).text):
+            assert client.get(link).status_code == 200, link
 
 
 @pytest.mark.parametrize("address", ["/moves", "/moves?by=stages", "/customers/c1"])

@@ -9,7 +9,7 @@ from typing import Any
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from export_shop import export, follow, open_api, open_bench, publish_scores
+from export_shop import export, fetched, follow, open_api, open_bench, publish_scores
 from serving_runs import stored_row
 from serving_shop import write_history
 from test_serving_outcomes import CSV, PEOPLE, order
@@ -190,10 +190,30 @@ def test_of_a_plan_those_are_kept_whom_the_scores_of_then_cut(database: str, tmp
     assert newest(bench).control_group_count == kept["is_control"].sum()
 
 
-def rescore(bench: Bench, customer_ids: Sequence[str]) -> None:
-    """Lay newer scores over the live run: these customers stay, and at stake is nothing."""
+def test_a_file_of_a_job_has_whom_the_call_gives_and_is_measured_by_them(
+    database: str, tmp_path: Path
+) -> None:
+    """Whoever ordered or refused a moment ago is in neither, though the run still has them on the list."""
+    publish_scores(tmp_path, MANY, share=0.3)
+    bench = open_bench(tmp_path)
+    best = [customer for customer, row in MANY.items() if row["value_at_risk"] > 1_500.0]
+    rescore(bench, best[:40], audiences=())
+    with open_api(tmp_path) as client:
+        while client.app.state.context.runs.current().through < 40:  # type: ignore[attr-defined]
+            time.sleep(0.01)
+        whole, planned = ids(client.get(CSV).text), ids(taken(client))
+        assert not set(best[:40]) & set(whole)
+        assert ids(fetched(client, export(client, bench)).decode()) == whole
+        assert ids(fetched(client, export(client, bench, plan=CAMPAIGN)).decode()) == planned
+    keep(bench)
+    kept = pl.read_parquet(members_path(bench.layout, newest(bench).export_id))
+    assert kept.filter(~pl.col("is_control"))["customer_id"].to_list() == planned
+
+
+def rescore(bench: Bench, customer_ids: Sequence[str], audiences: tuple[str, ...] = ("at-risk",)) -> None:
+    """Lay newer scores over the live run: nothing is at stake by them."""
     quiet = [
-        Rescored(each, stored_row(each, churn_probability=0.01, value_at_risk=0.1), {}, b"", ("at-risk",))
+        Rescored(each, stored_row(each, churn_probability=0.01, value_at_risk=0.1), {}, b"", audiences)
         for each in customer_ids
     ]
     with bench.state.writing() as connection:

@@ -16,6 +16,7 @@ from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.segments import profile as profiles
 from serving.segments.profile import level_error, read_cards, read_profile, read_size
+from serving.segments.profile_traits import looked_at
 from serving.segments.suggested import ALL_ALIKE, NO_REPEAT_ORDERS, NO_VALUES, SUGGESTED
 from serving.segments.words import compile_segment
 from serving.state.migrate import make
@@ -130,6 +131,12 @@ def test_expected_revenue_has_a_range_of_chance_and_level(shop: Path) -> None:
     # customer 10² ÷ 0.25 · (0.75 + 1) = 700, of a hundred 70,000.
     assert found.expected_revenue_high == pytest.approx(1000 + 1.281552 * sqrt(70_000), abs=0.1)
     assert found.expected_revenue_low == pytest.approx(1000 - 1.281552 * sqrt(70_000), abs=0.1)
+
+
+def test_what_a_condition_says_in_other_words_is_no_trait() -> None:
+    names = {each.name for each in looked_at({}, besides=["clock_stage"])}
+    assert "rfm_segment" in names
+    assert "lifecycle_stage" not in names
 
 
 def with_totals(*totals: list[float]) -> RunMeta:

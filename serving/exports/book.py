@@ -197,13 +197,18 @@ def leaving_job(job: Job, key_id: str) -> LeavingList:
         audience=name_of(job.request),
         score_run_id=job.result["score_run_id"],
         as_of=job.result["as_of"],
-        request=contacted(job.request, job.result.get("contact_count")),
+        request=contacted(job.request, job.result.get("contact_count")) | _laid_over(job),
         control_group_share=job.result["control_group_share"],
         control_group_count=job.result.get("control_group_count"),
         with_identity=job.with_identity,
         row_count=job.result["row_count"],
         is_whole=True,
     )
+
+
+def _laid_over(job: Job) -> dict[str, Any]:
+    """Return up to where newer scores had a say in whom a job's plan contacts, where it has one."""
+    return {"overlay_sequence": job.result.get("overlay_sequence", 0)} if job.request.get("plan") else {}
 
 
 def contacted(request: Mapping[str, Any], contact_count: int | None) -> dict[str, Any]:
