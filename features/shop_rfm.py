@@ -13,6 +13,7 @@ from features.rfm import RfmScheme, find_cuts, scheme_of, scheme_of_event
 from features.rfm_table import RfmTable, describe_rfm
 from features.settings import Settings
 from features.snapshot import Snapshot
+from features.suppression import NOBODY, Suppressed
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +42,22 @@ def read_rfm(
 
 
 def read_event_rfm(
-    history: History, snapshot: Snapshot, event: EventType, *, settings: Settings, preset: str | None = None
+    history: History,
+    snapshot: Snapshot,
+    event: EventType,
+    *,
+    settings: Settings,
+    preset: str | None = None,
+    suppressed: Suppressed = NOBODY,
 ) -> ShopRfm:
-    """Score the same customers by what they did in an order's place; there is no value of groups.
+    """Score customers, but for the suppressed, by what they did in an order's place; groups have no value.
 
     Raises `RfmError` for an unknown preset.
     """
     scheme = scheme_of_event(scheme_of(settings.rfm, preset), event.name, has_value=event.has_value)
     totals = read_event_totals(history, snapshot, event.name, settings=settings)
+    gone = suppressed.among(totals["customer_id"])
+    totals = totals.filter(~pl.col("customer_id").is_in(list(gone))) if gone else totals
     cuts = find_cuts(nw.from_native(totals.lazy()), scheme)
     scored = cuts.score(nw.from_native(totals.lazy()))
     customers: pl.DataFrame = scored.collect("polars").to_native().sort("customer_id")

@@ -189,8 +189,3 @@ def run_constants(meta: RunMeta) -> tuple[Any, ...]:
         "clv_discount_rate": meta.clv_discount_rate,
     }
     return tuple(values[column.name] for column in COLUMNS if column.of_run)
-
-
-def stored_value(row: StoredRow, name: str) -> Any:  # noqa: ANN401 - as typed as the column
-    """Return one value of a stored row by its name."""
-    return row[_AT[name]]

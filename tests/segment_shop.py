@@ -20,6 +20,7 @@ def publish_customers(
     customers: Iterable[Mapping[str, Any]],
     *,
     products: Mapping[str, str | None] | None = None,
+    documents: Mapping[str, str] | None = None,
     **changes: Any,
 ) -> RunMeta:
     """Publish a run of customers; what one does not say is null, or as in the complete score.
@@ -41,6 +42,7 @@ def publish_customers(
         writer.write_traits(rows)
         writer.write_sold_products([(number, each, category) for each, (number, category) in sold.items()])
         writer.write_purchases(reversed(purchases))
+        writer.write_documents(documents or {})
         return writer.publish(meta(**changes))
 
 

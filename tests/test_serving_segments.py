@@ -152,6 +152,20 @@ def test_whoever_is_erased_is_in_no_segment(store: ScoreStore, ask: Ask, tmp_pat
             assert connection.execute("SELECT count(*) FROM traits").fetchone() == (4,)
 
 
+def test_documents_keep_no_figure_of_a_few_once_somebody_is_erased(
+    store: ScoreStore, ask: Ask, tmp_path: Path
+) -> None:
+    cell = {"from": "NEW", "customer_count": 1, "customer_share": 0.2, "spend_365": 1234.56}
+    body = json.dumps({"groups": [cell, cell | {"customer_count": 5}]})
+    publish_customers(tmp_path, SHOP, products=PRICED, documents={"moves": body})
+    assert json.loads(ask(live(store).get_document("moves")))["groups"][0]["spend_365"] == 1234.56
+    with store.hold() as eraser:
+        eraser.forget(["a"], ControlGroup.of(Layout(tmp_path).private))
+    few, many = json.loads(ask(live(store).get_document("moves")))["groups"]
+    assert few == cell | {"spend_365": None}
+    assert many["spend_365"] == 1234.56
+
+
 def test_somebody_is_erased_from_a_run_of_an_earlier_release(tmp_path: Path) -> None:
     """It has no traits and no purchases."""
     publish_customers(tmp_path, SHOP, products=PRICED)

@@ -35,17 +35,6 @@ _PREFIX = b"/v1/customers/"
 _IN_PREDICTIONS = ("recommendations", "reasons")
 _IN_RECOMMENDATIONS = ("product",)
 _PLACES_IN_PREDICTIONS = 10
-_PATH_ID = {
-    "parameters": [
-        {
-            "name": "customer_id",
-            "in": "path",
-            "required": True,
-            "description": "1–256 characters, percent-encoded UTF-8; slashes may be encoded or not",
-            "schema": {"type": "string", "minLength": 1, "maxLength": 256},
-        }
-    ]
-}
 
 
 @router.get(

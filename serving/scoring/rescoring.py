@@ -168,6 +168,7 @@ class Rescorer:
             bucket=0,
             settings=self._settings,
             shop=self._reference.shop,
+            with_segments=False,
         )
         if found is None:
             return pl.DataFrame(schema={"customer_id": pl.String})

@@ -16,6 +16,7 @@ from features.scales import Cuts, EqualWidth, Method
 from features.settings import Settings
 from features.shop_rfm import ShopRfm, read_event_rfm
 from features.snapshot import Snapshot
+from features.suppression import NOBODY, Suppressed
 
 EVENT_TYPES_MAX: Final = 8
 """Of so many types of events, those of the most customers, groups are made."""
@@ -32,12 +33,14 @@ def scales_document(table: RfmTable) -> dict[str, Any]:
     }
 
 
-def event_documents(history: History, snapshot: Snapshot, settings: Settings) -> list[dict[str, Any]]:
+def event_documents(
+    history: History, snapshot: Snapshot, settings: Settings, *, suppressed: Suppressed = NOBODY
+) -> list[dict[str, Any]]:
     """Return a document a type of event, that of the most customers first; [] without events."""
     types = read_event_types(history, snapshot)[:EVENT_TYPES_MAX]
     return [
         {"event_type": each.name, "has_value": each.has_value}
-        | _groups(read_event_rfm(history, snapshot, each, settings=settings))
+        | _groups(read_event_rfm(history, snapshot, each, settings=settings, suppressed=suppressed))
         for each in types
     ]
 

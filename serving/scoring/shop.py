@@ -60,6 +60,7 @@ class ScoredRun:
     customers_by_bucket: list[list[str]]
     traits: pl.DataFrame
     past: PastStages
+    suppressed: Suppressed = NOBODY
 
     def stored_rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield rows as the store takes them."""
@@ -128,7 +129,7 @@ def score_shop(
     holes = read_holes(history, snapshot)
     warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": warnings})
-    return ScoredRun(scores, meta, lists, customers_by_bucket, known_traits(bucket_rows), past)
+    return ScoredRun(scores, meta, lists, customers_by_bucket, known_traits(bucket_rows), past, suppressed)
 
 
 def score_customers(
@@ -140,8 +141,12 @@ def score_customers(
     settings: Settings,
     shop: ShopFacts,
     suppressed: Suppressed = NOBODY,
+    with_segments: bool = True,
 ) -> pl.DataFrame | None:
-    """Return a bucket's own scores (`serving.scoring.bucket_scores`) and traits, or None without orders."""
+    """Return a bucket's own scores (`serving.scoring.bucket_scores`) and traits, or None without orders.
+
+    Not `with_segments` it leaves out what only they ask for: the traits, and where customers stood before.
+    """
     own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
     features = compute_features(own, snapshot, settings=settings, shop=shop)
     gone = suppressed.among(features["customer_id"])
@@ -157,6 +162,8 @@ def score_customers(
         inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
         facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
     rows = score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
+    if not with_segments:
+        return rows
     before = totals_before(history, own, snapshot, bucket=bucket, settings=settings)
     rows = rows.join(before, on="customer_id", how="left", maintain_order="left")
     behaviour = read_behaviour(history, own, snapshot, bucket=bucket, shop=shop)

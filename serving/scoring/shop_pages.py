@@ -28,6 +28,7 @@ from features.retention import read_retention
 from features.settings import Settings
 from features.shop_rfm import ShopRfm, read_rfm
 from features.snapshot import Snapshot
+from features.suppression import NOBODY, Suppressed
 from serving.scoring.score_pages import event_documents, scales_document
 from serving.store.records import RunMeta
 
@@ -49,7 +50,9 @@ def shop_documents(
     return {name: orjson.dumps(document).decode() for name, document in documents.items()}
 
 
-def knowledge_documents(history: History, snapshot: Snapshot, settings: Settings) -> dict[str, str]:
+def knowledge_documents(
+    history: History, snapshot: Snapshot, settings: Settings, *, suppressed: Suppressed = NOBODY
+) -> dict[str, str]:
     """Return what a shop knows without a model, by name; the clocks are those of categories."""
     rfm = read_rfm(history, snapshot, settings=settings)
     found = {
@@ -57,7 +60,7 @@ def knowledge_documents(history: History, snapshot: Snapshot, settings: Settings
         "concentration": asdict(read_concentration(history, snapshot, settings=settings)),
         "formula": formula_document(rfm),
         "scales": scales_document(rfm.table),
-        "event_groups": event_documents(history, snapshot, settings),
+        "event_groups": event_documents(history, snapshot, settings, suppressed=suppressed),
         "churned": asdict(read_fully_churned(history, snapshot)),
         "clocks": [
             asdict(clock) for clock in read_clocks(history, snapshot, kind="category", settings=settings)

@@ -84,7 +84,9 @@ def write_pages(scored: ScoredRun, writer: RunWriter, meta: RunMeta, request: Re
     )
     writer.write_documents(shop_documents(rows, meta, history=history, snapshot=snapshot, said=said))
     writer.write_documents(moves_documents(rows, scored.traits, scored.past))
-    writer.write_documents(knowledge_documents(history, snapshot, request.settings))
+    writer.write_documents(
+        knowledge_documents(history, snapshot, request.settings, suppressed=scored.suppressed)
+    )
     known = scored.traits.select("customer_id", *set(scored.traits.columns).difference(rows.columns))
     told = rows.join(known, on="customer_id", how="left")
     tree = micro_segments(told, leaf_customers_min=request.settings.segments.leaf_customers_min)

@@ -8,6 +8,7 @@ import psycopg
 
 from serving.store.contract import Membership
 from serving.store.errors import StoreError
+from serving.store.few_people import without_few
 from serving.store.pg_address import PgAddress
 from serving.store.pg_engine import LOCKS, PUBLISH_LOCK, first_line
 from serving.store.pg_tables import CONTROL_SCHEMA, run_schema
@@ -16,6 +17,7 @@ from serving.store.records import ErasedScores, RunMeta
 from serving.store.run_counts import Gone, without
 
 _TABLES: Final = ("scores", "recommendations", "owned", "timelines")
+_DOCUMENTS: Final = "documents"
 _LATER_TABLES: Final = ("traits", "purchases")
 """What runs of earlier releases, which are kept too, do not have."""
 _SELECT_GONE: Final = (
@@ -67,15 +69,24 @@ class PgEraser:
                 removed += self._connection.execute(query, (ids,)).rowcount
             if not removed:
                 return 0
+            self._clear_few(schema)
             count = int(self._one(f"SELECT count(*) FROM {schema}.scores"))  # noqa: S608 - our own names
             meta = RunMeta.model_validate_json(self._one(f"SELECT document FROM {schema}.meta"))  # noqa: S608 - our own names
             final = without(meta, [Gone(*row) for row in found], group, customer_count=count)
             self._connection.execute(f"UPDATE {schema}.meta SET document = %s", (final.model_dump_json(),))  # noqa: S608 - our own names
             update = "UPDATE runs SET customer_count = %s WHERE score_run_id = %s"
             self._connection.execute(update, (count, score_run_id))
-        for table in (*tables, *later, "audience_members", "meta"):
+        documents = [_DOCUMENTS] if self._has(schema, _DOCUMENTS) else []
+        for table in (*tables, *later, *documents, "audience_members", "meta"):
             self._connection.execute(f"VACUUM {schema}.{table}")
         return removed
+
+    def _clear_few(self, schema: str) -> None:
+        if not self._has(schema, _DOCUMENTS):
+            return
+        for name, body in self._connection.execute(f"SELECT name, body FROM {schema}.documents").fetchall():  # noqa: S608 - our own names
+            query = f"UPDATE {schema}.documents SET body = %s WHERE name = %s"  # noqa: S608 - our own names
+            self._connection.execute(query, (without_few(body), name))
 
     def _has(self, schema: str, table: str) -> bool:
         return bool(self._one("SELECT to_regclass(%s) IS NOT NULL", f"{schema}.{table}"))

@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from serving.store.contract import Membership
 from serving.store.errors import StoreError
+from serving.store.few_people import without_few
 from serving.store.records import ErasedScores, RunMeta
 from serving.store.run_counts import Gone, without
 from serving.store.sqlite_control import Control, replace_durably
@@ -22,6 +23,7 @@ from serving.store.sqlite_writer import remove_partial
 _TABLES: Final = ("scores", "recommendations", "owned", "timelines")
 _LATER_TABLES: Final = ("traits", "purchases")
 """What runs of earlier releases, which are kept too, do not have."""
+_DOCUMENTS: Final = "documents"
 _SELECT_GONE: Final = (
     "SELECT m.audience, s.customer_id, s.value_at_risk, s.email_consent FROM audience_members m "
     "JOIN scores s ON s.row_number = m.row_number WHERE s.customer_id = ?"
@@ -107,6 +109,10 @@ def _delete(
         for table in tables:
             query = f"DELETE FROM {table} WHERE customer_id = ?"  # noqa: S608 - our own names
             removed += connection.execute(query, (each,)).rowcount
+    for table in _tables(connection, (_DOCUMENTS,)):
+        for name, body in connection.execute(f"SELECT name, body FROM {table}").fetchall():  # noqa: S608 - our own names
+            query = f"UPDATE {table} SET body = ? WHERE name = ?"  # noqa: S608 - our own names
+            connection.execute(query, (without_few(body), name))
     customer_count = int(connection.execute("SELECT count(*) FROM scores").fetchone()[0])
     meta = RunMeta.model_validate_json(connection.execute("SELECT document FROM meta").fetchone()[0])
     final = without(meta, gone, group, customer_count=customer_count)
