@@ -103,6 +103,20 @@ UNSUGGESTED: Final = {
     "no_repeat_orders": marked("Not here: nobody has ordered twice yet, so what is usual is not known."),
 }
 """Why a shop has no such segment."""
+UNSAVED: Final = {
+    "taken": marked("A segment that comes with the program has this short name. Choose another."),
+    "slug": marked(
+        "The short name takes small letters a to z and digits, with single hyphens between them, at most 40 "
+        "characters."
+    ),
+    "title": marked("The name takes 1 to 100 characters."),
+    "text": marked("The condition cannot be saved as it stands. Mend it, count, and save again."),
+    "full": marked(
+        "As many segments are saved as may be. Give the short name of one that is there: this becomes its "
+        "next version."
+    ),
+}
+"""Why a segment was not saved."""
 LEVELS: Final = {
     "acquisition_channel": marked("acquisition channel"),
     "lifecycle_stage": marked("stage"),
