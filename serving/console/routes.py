@@ -15,7 +15,7 @@ from serving.console.calculator import CalculatorAsked, calculate, channel_econo
 from serving.console.formula_words import bridges
 from serving.console.lines import customer_line
 from serving.console.models import model_lines
-from serving.console.pages import PageRoute, page
+from serving.console.pages import NEXT_LENGTH_MAX, PageRoute, page
 from serving.console.tongues import COOKIE, LOCALES, tongue_of
 from serving.offers.slot_choice import choose_lists
 from serving.present import item_numbers
@@ -156,7 +156,7 @@ async def show_scorecard(request: Request) -> Response:
 
 @router.get("/language/{code}", openapi_extra=needs("audiences:read"))
 async def pick_language(
-    code: str, following: Annotated[str, Query(alias="next", max_length=4096)] = "/"
+    code: str, following: Annotated[str, Query(alias="next", max_length=NEXT_LENGTH_MAX)] = "/"
 ) -> Response:
     """Keep the reader's language in a cookie and lead back to where they were."""
     if code not in LOCALES:

@@ -1,9 +1,10 @@
 """The preview of recommendations: for a customer, a product, or somebody unknown, under a filter."""
 
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
 from serving.console.pages import PageRoute, page
@@ -22,17 +23,28 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _SIMILAR: Final = "similar"
 
 
+def _unless_blank(value: object, *, default: object) -> object:
+    """Return what was typed; a field that was emptied stands for its default."""
+    return default if isinstance(value, str) and not value.strip() else value
+
+
 class OffersAsked(BaseModel):
     """What was asked of the preview; an empty text stands for nothing."""
 
     model_config = ConfigDict(extra="ignore")
 
-    id: Annotated[str, Field(max_length=256)] = ""
-    product: Annotated[str, Field(max_length=256)] = ""
+    id: Annotated[str, StringConstraints(strip_whitespace=True, max_length=256)] = ""
+    product: Annotated[str, StringConstraints(strip_whitespace=True, max_length=256)] = ""
     filter: Annotated[str, Field(max_length=TEXT_LENGTH_MAX)] = ""
-    limit: Annotated[int, Field(ge=1, le=50)] = 10
-    objective: Literal["purchase", "revenue", "margin"] = "purchase"
-    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(partial(_unless_blank, default=10))] = 10
+    objective: Annotated[
+        Literal["purchase", "revenue", "margin"], BeforeValidator(partial(_unless_blank, default="purchase"))
+    ] = "purchase"
+    diversity: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False),
+        BeforeValidator(partial(_unless_blank, default=0.0)),
+    ] = 0.0
 
 
 @router.get("/recommendations", openapi_extra=needs("audiences:read"))
