@@ -167,6 +167,9 @@ def test_the_value_page_shows_channels_and_computes(client: TestClient) -> None:
 def test_offers_are_previewed_under_a_filter(client: TestClient) -> None:
     assert "bought 3 times before" in read(client, "/recommendations?id=a/b")
     assert "<bdi>Mug</bdi></a>" not in read(client, "/recommendations?id=a/b&filter=price+%3C+9")
+    nothing = read(client, "/recommendations?id=a/b&filter=price+%3C+0")
+    assert "Nothing that would be offered here passes the filter." in nothing
+    assert "passes the filter" not in read(client, "/recommendations?product=none&filter=price+%3C+0")
     assert "this is what somebody unknown gets" in read(client, "/recommendations?id=nobody")
     assert "There is no product with this id." in read(client, "/recommendations?product=none")
     assert "write a condition such as" in read(client, "/recommendations?filter=price+%3C")
@@ -247,12 +250,16 @@ def test_pages_follow_each_other(client: TestClient) -> None:
 
 
 def test_a_list_is_narrowed_by_a_condition_and_sorted(client: TestClient) -> None:
-    assert "Nobody is on this list" in client.get("/lists/at-risk?where=predicted_clv+%3E+1000").text
+    nobody = read(client, "/lists/at-risk?where=predicted_clv+%3E+1000")
+    assert "Nobody of the 27 customers on this list meets the condition." in nobody
+    assert "Nobody is on this list" not in nobody
     page = read(client, "/lists/at-risk?where=predicted_clv+%3E+100&sort=predicted_clv")
     assert "27 customers. <span" in page
     following = re.search(r'rel="next" href="([^"]+)"', page)
     assert following
+    assert "1–25 of 27" in page
     second = client.get(following[1].replace("&amp;", "&")).text
+    assert "26–27 of 27" in second
     assert second.count('<th scope="row" class="id">') == 2
     assert 'rel="next"' not in second
     assert "There is no such attribute" in read(client, "/lists/at-risk?where=predicted_clw+%3E+1")
