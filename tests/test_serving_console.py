@@ -297,6 +297,8 @@ def test_money_and_dates_are_written_as_people_do() -> None:
     assert english.money(None, "EUR") == "–"
     assert english.day("2026-07-02T10:11:00Z") == "2 Jul 2026"
     assert korean.day("2026-07-02T10:11:00Z") == "2026. 7. 2."
+    assert english.moment("2026-07-02T23:11:00Z", "Asia/Seoul") == "3 Jul 2026, 08:11"
+    assert korean.moment("2026-07-02T23:11:00Z", "Asia/Seoul") == "2026. 7. 3. 08:11"
     assert english.percent(0.184) == "18 %"
     assert korean.percent(0.184) == "18%"
     assert english.count(12345) == "12,345"

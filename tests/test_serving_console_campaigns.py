@@ -144,4 +144,26 @@ def test_lists_that_left_stand_there_with_who_took_them(client: TestClient) -> N
     page = read(client, "/exports")
     assert "without a key" in page
     assert ">40<" in page
-    assert "Nothing to compare with" in page
+    assert "Nothing to compare with: it has no control group." in page
+    assert '<a href="/lists/at-risk">At risk</a>' in page
+    assert re.search(r"<td[^>]*>\d+ [A-Z][a-z]{2} \d{4}, \d\d:\d\d<span", page)
+    assert "Times are those of the shop (UTC)." in page
+
+
+def test_segments_that_left_have_their_titles(client: TestClient) -> None:
+    words = {"title": "Dear <b>ones</b>", "slug": "dear-ones", "text": "predicted_clv > 100"}
+    client.post("/segments", data=words)
+    for slug in ("dear-ones", "bought-lately", "high-value"):
+        assert client.get(f"/v1/segments/{slug}/export.csv").status_code == 200
+    page = read(client, "/exports")
+    assert '<a href="/segments/dear-ones"><bdi>Dear &lt;b&gt;ones&lt;/b&gt;</bdi></a>' in page
+    assert '<a href="/segments/bought-lately">Bought in the last three months</a>' in page
+    assert '<a href="/segments/high-value">High value</a>' in page
+
+
+def test_the_file_of_a_control_group_alone_is_not_said_to_have_none(client: TestClient) -> None:
+    assert client.get("/v1/audiences/at-risk/export.csv?control=only").status_code == 200
+    assert client.get("/v1/audiences/at-risk/export.csv?control=include").status_code == 200
+    page = read(client, "/exports")
+    assert "The control group alone: lists that left it out are compared with it." in page
+    assert "The control group is in the file too: there is nobody to compare with." in page

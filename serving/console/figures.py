@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Final
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_decimal
@@ -68,6 +69,15 @@ class Figures:
         known = datetime.fromisoformat(value) if isinstance(value, str) else value
         return format_date(known, "d MMM y" if self.locale.startswith("en") else "medium", locale=self.locale)
 
+    def moment(self, value: str, zone: str) -> str:
+        """Write an instant as the clocks of a time zone show it.
+
+        >>> Figures("en_GB").moment("2026-11-22T15:30:00Z", "Asia/Seoul")
+        '23 Nov 2026, 00:30'
+        """
+        local = datetime.fromisoformat(value).astimezone(ZoneInfo(zone))
+        return f"{self.day(local)}{', ' if self.locale.startswith('en') else ' '}{local:%H:%M}"
+
     def month(self, value: date | str) -> str:
         """Write a month: Jul 2026."""
         known = date.fromisoformat(value) if isinstance(value, str) else value
@@ -86,7 +96,7 @@ class Figures:
 
     def filters(self) -> dict[str, Callable[..., str]]:
         """Return the filters of templates."""
-        names = ("percent", "signed", "ratio", "money", "day", "month", "count", "number")
+        names = ("percent", "signed", "ratio", "money", "day", "moment", "month", "count", "number")
         return {name: getattr(self, name) for name in names}
 
 
