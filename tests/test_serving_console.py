@@ -113,6 +113,26 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
     assert "27 customers" in read(client, "/segments?q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22")
 
 
+def test_the_grid_promises_no_consent_where_it_is_unknown(client: TestClient, tmp_path: Path) -> None:
+    assert "may be e-mailed." in read(client, "/rfm")
+    found: dict[str, Any] = DOCUMENTS["groups"]
+    cells = [cell | {"consent_share": None} for cell in found["cells"]]
+    publish(tmp_path, ["c1"], documents=DOCUMENTS | {"groups": found | {"cells": cells}})
+    with open_client(tmp_path) as opened:
+        page = read(opened, "/rfm")
+    assert "Also their share of the money so far." in page
+    assert "may be e-mailed." not in page
+
+
+def test_ids_of_offers_are_trimmed_but_where_blanks_are_their_own(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1", "c2 "])
+    with open_client(tmp_path) as client:
+        assert 'value="c1"' in read(client, "/recommendations?id=+c1+")
+        exact = read(client, "/recommendations?id=c2+")
+    assert 'value="c2 "' in exact
+    assert "There is no customer with this id" not in exact
+
+
 def test_groups_say_how_their_scores_were_made(client: TestClient) -> None:
     page = read(client, "/rfm")
     assert "As many customers in each of 5 parts as ties allow." in page
@@ -170,6 +190,7 @@ def test_offers_are_previewed_under_a_filter(client: TestClient) -> None:
     nothing = read(client, "/recommendations?id=a/b&filter=price+%3C+0")
     assert "Nothing that would be offered here passes the filter." in nothing
     assert "passes the filter" not in read(client, "/recommendations?product=none&filter=price+%3C+0")
+    assert 'value="a/b"' in read(client, "/recommendations?id=+a/b+")
     assert "this is what somebody unknown gets" in read(client, "/recommendations?id=nobody")
     assert "There is no product with this id." in read(client, "/recommendations?product=none")
     assert "write a condition such as" in read(client, "/recommendations?filter=price+%3C")

@@ -4,7 +4,7 @@ from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
 from serving.console.pages import PageRoute, page
@@ -33,8 +33,8 @@ class OffersAsked(BaseModel):
 
     model_config = ConfigDict(extra="ignore")
 
-    id: Annotated[str, StringConstraints(strip_whitespace=True, max_length=256)] = ""
-    product: Annotated[str, StringConstraints(strip_whitespace=True, max_length=256)] = ""
+    id: Annotated[str, Field(max_length=256)] = ""
+    product: Annotated[str, Field(max_length=256)] = ""
     filter: Annotated[str, Field(max_length=TEXT_LENGTH_MAX)] = ""
     limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(partial(_unless_blank, default=10))] = 10
     objective: Annotated[
@@ -52,6 +52,7 @@ async def show_offers(request: Request, asked: Annotated[OffersAsked, Query()]) 
     """Show the lists of a customer or a product; without either, what somebody unknown gets."""
     context = context_of(request)
     run = context.runs.current()
+    asked = await _trimmed(context, run, asked)
     try:
         rules = Rules(compile_filter(asked.filter)) if asked.filter.strip() else NO_RULES
         mistake = None
@@ -75,6 +76,16 @@ async def show_offers(request: Request, asked: Annotated[OffersAsked, Query()]) 
         mistake=mistake,
         is_unknown=is_unknown,
     )
+
+
+async def _trimmed(context: Context, run: OverlaidRun, asked: OffersAsked) -> OffersAsked:
+    """Return ids without the blanks around them, but where an id has these itself."""
+    trimmed = {}
+    if not await _is_known(context, run, asked.id):
+        trimmed["id"] = asked.id.strip()
+    if asked.product not in await run.get_item_lists([asked.product]):
+        trimmed["product"] = asked.product.strip()
+    return asked.model_copy(update=trimmed)
 
 
 async def _is_known(context: Context, run: OverlaidRun, customer_id: str) -> bool:
