@@ -14,7 +14,7 @@ from test_serving_api import open_client
 from serving.console.figures import Figures
 from serving.console.pages import NAVIGATION
 from serving.console.routes_lists import PAGE_ROWS
-from serving.store.records import AudienceCounts
+from serving.store.records import AudienceCounts, RunWarning
 
 KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
 TIMELINES: dict[str, Any] = {
@@ -197,11 +197,34 @@ def test_offers_are_previewed_under_a_filter(client: TestClient) -> None:
     assert client.get("/recommendations?limit=51").status_code == 422
 
 
-def test_the_scorecard_stands_beside_the_simple_rules(client: TestClient) -> None:
+def test_the_scorecard_stands_beside_the_simple_rules(client: TestClient, tmp_path: Path) -> None:
     page = read(client, "/scorecard")
     assert "the best simple rule: recency" in page
     assert "0.873" in page
     assert "0.818" in page
+    scorecard = {
+        "origins": ["2026-07-02", "2026-08-02"],
+        "metrics": {"total_bias": -0.02},
+        "baseline": {"candidate": "formula_alone", "metrics": {"total_bias": 0.03}},
+    }
+    card = meta().models["clv"].model_copy(update={"candidate": "hurdle", "scorecard": scorecard})
+    publish(tmp_path, ["c1"], models={"clv": card})
+    with open_client(tmp_path) as opened:
+        english, korean = read(opened, "/scorecard"), read(opened, "/scorecard", **KOREAN)
+    assert "Judged at 2 Jul 2026, 2 Aug 2026." in english
+    assert "the best simple rule: CLV formula alone" in english
+    assert '>−2 %</td><td class="number">+3 %<' in english
+    assert "2026. 7. 2., 2026. 8. 2." in korean
+    assert "CLV 공식 단독" in korean
+    assert '>−2%</td><td class="number">+3%<' in korean
+
+
+def test_numbers_and_dates_of_warnings_are_the_readers(tmp_path: Path) -> None:
+    values = {"first_date": "2026-07-02", "last_date": "2029-08-02", "day_count": 1127}
+    warning = RunWarning(code="no_orders_for_long", text="no orders", values=values)
+    publish(tmp_path, ["c1"], warnings=[warning])
+    with open_client(tmp_path) as client:
+        assert "No order between 2 Jul 2026 and 2 Aug 2029 (1,127 days)" in read(client, "/scorecard")
 
 
 @pytest.mark.parametrize("address", [*(path for path, _ in NAVIGATION), "/customers/c1", "/lists/at-risk"])

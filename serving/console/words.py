@@ -146,6 +146,25 @@ METHODS: Final = {
     "formula": marked("a formula"),
     "baseline": marked("a simple rule"),
 }
+CANDIDATES: Final = {
+    "lightgbm": marked("boosted trees"),
+    "lightgbm_btyd": marked("boosted trees with a purchase process"),
+    "hurdle": marked("boosted trees: whether, then how much"),
+    "btyd": marked("purchase process (BTYD)"),
+    "btyd_alone": marked("purchase process (BTYD) alone"),
+    "recency": marked("recency"),
+    "base_rate": marked("usual share"),
+    "past_spend": marked("past spend"),
+    "past_spend_alone": marked("past spend alone"),
+    "formula": marked("CLV formula"),
+    "formula_alone": marked("CLV formula alone"),
+    "blend": marked("blend of several lists"),
+    "als": marked("matrix factorisation (ALS)"),
+    "item_knn": marked("similar products (item kNN)"),
+    "top_freq": marked("what each customer bought most often"),
+    "popular": marked("best-sellers"),
+}
+"""The recipes that may become champion, and the simple rules beside them."""
 METRICS: Final = {
     "auc": marked("ranks right (AUC)"),
     "log_loss": marked("log-loss"),
