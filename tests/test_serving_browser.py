@@ -166,6 +166,8 @@ def test_every_page_is_sound_in_every_language_and_width(
         "/segments?q=predicted_clv+%3E+50",
         "/segments?q=predicted+1",
         "/segments/high-value",
+        "/segments?q=lapsed&unsaved=taken&title=Lost&slug=high-value",
+        "/lists/at-risk?where=predicted_clv+%3E+1e12",
     )
     paths = [*(path for path, _ in NAVIGATION), customer, "/customers", "/setup", calculator, *acting]
     for path in paths:

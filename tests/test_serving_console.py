@@ -90,6 +90,12 @@ def test_a_customer_is_told_with_reasons_value_orders_and_offers(client: TestCli
         assert words in page, words
 
 
+def test_who_orders_daily_is_said_to_order_one_a_day(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"], average_days_between_orders=1.2)
+    with open_client(tmp_path) as client:
+        assert ", one a day ·" in read(client, "/customers/c1")
+
+
 def test_a_customer_who_is_unknown_is_said_to_be(client: TestClient) -> None:
     answer = client.get("/customers/nobody")
     assert answer.status_code == 404
