@@ -17,6 +17,7 @@ from serving.audiences.control_group import ControlGroup
 from serving.console import routes as console_routes
 from serving.console import routes_campaigns, routes_lists, routes_moves, routes_offers, routes_setup
 from serving.console import routes_segments as segment_pages
+from serving.console.error_pages import answer_problem
 from serving.databases import open_state, open_store
 from serving.environment import Environment
 from serving.exports.book import ExportBook
@@ -113,7 +114,7 @@ def create_app(environment: Environment | None = None) -> FastAPI:
     ):
         app.include_router(module.router)
     app.mount("/assets", Guarded(StaticFiles(directory=_ASSETS), "audiences:read"))
-    install_problem_handlers(app)
+    install_problem_handlers(app, answer_problem)
     app.add_middleware(
         Edge, host_names=[n.strip().lower() for n in settings.host_names.split(",") if n.strip()]
     )

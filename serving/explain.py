@@ -110,7 +110,7 @@ def _head(score: dict[str, Any]) -> Iterator[str]:
 
 def _timeline(orders: pl.DataFrame, score: dict[str, Any], *, was_rescored: bool) -> Iterator[str]:
     currency, gap = score["currency"], score["average_days_between_orders"]
-    rhythm = "" if gap is None else f", one every {gap:.0f} days"
+    rhythm = "" if gap is None else ", one a day" if gap < 1.5 else f", one every {gap:.0f} days"
     spend = ENGLISH.money(score["historic_clv"], currency)
     spend += " margin" if score["clv_basis"] == "margin" else ""
     yield ""

@@ -32,8 +32,8 @@ class Language:
 class _Sentence:
     """A sentence taken apart once, so that writing it is cheap.
 
-    `{days:day|days}` becomes "1 day" or "143 days", `{n:once|# times}` "once" or "3 times", `{x_share}` a
-    percentage, another number itself.
+    `{days:day|days}` becomes "1 day" or "143 days", `{n:once|# times}` "once" or "3 times",
+    `{n:today|in # day|in # days}` "today" of 0, `{x_share}` a percentage, another number itself.
     """
 
     def __init__(self, text: str, language: Language) -> None:
@@ -62,7 +62,9 @@ class _Sentence:
         text = _number(value, self._language)
         if not spec:
             return text
-        one, _, many = spec.partition("|")
+        *zero, one, many = spec.split("|")
+        if zero and text == "0":
+            return zero[0]
         form = one if text == "1" else many
         return form.replace("#", text) if "#" in many else f"{text} {form}"
 
@@ -81,7 +83,7 @@ ENGLISH = Language(
             "{recent_orders:order|orders} in the last {window_days:day|days}, {earlier_orders} in the "
             "{window_days} before",
         ),
-        "tenure": ("first ordered {tenure_days:day|days} ago",),
+        "tenure": ("first ordered {tenure_days:today|# day ago|# days ago}",),
         "spend_level": ("{mean_order_value} {currency} an order, {spend_total} {currency} so far",),
         "spend_trend": (
             "{recent_spend} {currency} in the last {window_days:day|days}, {earlier_spend} in the "
@@ -111,7 +113,7 @@ ENGLISH = Language(
             "{times_usual} x its usual",
             "sells more than usual",
         ),
-        "new": ("launched {launched_days_ago:day|days} ago", "new in the shop"),
+        "new": ("launched {launched_days_ago:today|# day ago|# days ago}", "new in the shop"),
         "similar_to": ("similar to {evidence}", "similar"),
         "bought_together": (
             "{basket_share} of the baskets with {evidence} hold this too",
@@ -120,10 +122,10 @@ ENGLISH = Language(
         ),
         "bought_before": ("bought {order_count:once|# times} before", "bought before"),
         "due_again": (
-            "was due {overdue_days:day|days} ago (± {due_spread_days})",
-            "was due {overdue_days:day|days} ago",
-            "due again in {due_in_days:day|days} (± {due_spread_days})",
-            "due again in {due_in_days:day|days}",
+            "{overdue_days:due again today|was due # day ago|was due # days ago} (± {due_spread_days})",
+            "{overdue_days:due again today|was due # day ago|was due # days ago}",
+            "due again {due_in_days:today|in # day|in # days} (± {due_spread_days})",
+            "due again {due_in_days:today|in # day|in # days}",
             "due again",
         ),
         "like_what_you_buy": ("goes with {evidence}", "goes with what this customer buys"),

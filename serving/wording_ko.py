@@ -15,7 +15,7 @@ SENTENCES: Final = {
         "최근 {window_days:#일|#일} 동안 주문 {recent_orders:#회|#회}, "
         "그 전 같은 기간에는 {earlier_orders:#회|#회}",
     ),
-    "tenure": ("첫 주문은 {tenure_days:#일|#일} 전",),
+    "tenure": ("첫 주문은 {tenure_days:오늘|#일 전|#일 전}",),
     "spend_level": ("주문당 {mean_order_value} {currency}, 지금까지 {spend_total} {currency}",),
     "spend_trend": (
         "최근 {window_days:#일|#일} 동안 {recent_spend} {currency}, "
@@ -45,7 +45,7 @@ RECOMMENDATIONS: Final = {
         "평소의 {times_usual}배",
         "평소보다 많이 팔림",
     ),
-    "new": ("{launched_days_ago:#일|#일} 전 출시", "매장 신상품"),
+    "new": ("{launched_days_ago:오늘|#일 전|#일 전} 출시", "매장 신상품"),
     "similar_to": ("{evidence}와(과) 비슷함", "비슷한 상품"),
     "bought_together": (
         "{evidence}이(가) 담긴 장바구니의 {basket_share}에 함께 담김",
@@ -54,10 +54,10 @@ RECOMMENDATIONS: Final = {
     ),
     "bought_before": ("이전에 {order_count:#회|#회} 구매", "이전에 구매"),
     "due_again": (
-        "{overdue_days:#일|#일} 전이 구매 시기 (± {due_spread_days:#일|#일})",
-        "{overdue_days:#일|#일} 전이 구매 시기",
-        "{due_in_days:#일|#일} 후 다시 살 시기 (± {due_spread_days:#일|#일})",
-        "{due_in_days:#일|#일} 후 다시 살 시기",
+        "{overdue_days:오늘이|#일 전이|#일 전이} 구매 시기 (± {due_spread_days:#일|#일})",
+        "{overdue_days:오늘이|#일 전이|#일 전이} 구매 시기",
+        "{due_in_days:오늘이|#일 후가|#일 후가} 다시 살 시기 (± {due_spread_days:#일|#일})",
+        "{due_in_days:오늘이|#일 후가|#일 후가} 다시 살 시기",
         "다시 살 시기",
     ),
     "like_what_you_buy": ("{evidence}와(과) 어울림", "이 고객이 사는 상품과 어울림"),

@@ -166,6 +166,8 @@ def test_every_page_is_sound_in_every_language_and_width(
         "/segments?q=predicted_clv+%3E+50",
         "/segments?q=predicted+1",
         "/segments/high-value",
+        "/segments?q=lapsed&unsaved=taken&title=Lost&slug=high-value",
+        "/lists/at-risk?where=predicted_clv+%3E+1e12",
     )
     paths = [*(path for path, _ in NAVIGATION), customer, "/customers", "/setup", calculator, *acting]
     for path in paths:
@@ -185,6 +187,14 @@ def test_a_condition_completes_and_counts_while_it_is_typed(scored: str, browser
     page.goto(f"{scored}/segments")
     page.click("textarea")
     page.keyboard.type("churn_probability_90 > 0.1 and histor")
+    buttons = page.locator("#suggestions button")
+    buttons.nth(1).wait_for()
+    for key, focused in (("ArrowDown", 0), ("ArrowDown", 1), ("ArrowUp", 0)):
+        page.keyboard.press(key)
+        assert buttons.nth(focused).evaluate("each => each === document.activeElement")
+    page.keyboard.press("Escape")
+    assert not page.locator("#suggestions").is_visible()
+    page.keyboard.type("i")
     page.click("#suggestions button >> text=historic_clv")
     page.keyboard.type(" > 10")
     page.wait_for_selector("#count:has-text('of 250 customers')")

@@ -14,7 +14,7 @@ from test_serving_api import open_client
 from serving.console.figures import Figures
 from serving.console.pages import NAVIGATION
 from serving.console.routes_lists import PAGE_ROWS
-from serving.store.records import AudienceCounts
+from serving.store.records import AudienceCounts, RunWarning
 
 KOREAN = {"accept-language": "ko-KR,ko;q=0.9,en;q=0.5"}
 TIMELINES: dict[str, Any] = {
@@ -90,6 +90,12 @@ def test_a_customer_is_told_with_reasons_value_orders_and_offers(client: TestCli
         assert words in page, words
 
 
+def test_who_orders_daily_is_said_to_order_one_a_day(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"], average_days_between_orders=1.2)
+    with open_client(tmp_path) as client:
+        assert ", one a day ·" in read(client, "/customers/c1")
+
+
 def test_a_customer_who_is_unknown_is_said_to_be(client: TestClient) -> None:
     answer = client.get("/customers/nobody")
     assert answer.status_code == 404
@@ -111,6 +117,26 @@ def test_groups_show_sizes_money_and_the_grid(client: TestClient) -> None:
         client, "/segments?q=rfm_recency%20%3D%3D%202%20and%20rfm_frequency%20%3D%3D%203"
     )
     assert "27 customers" in read(client, "/segments?q=rfm_segment%20%3D%3D%20%22PREVIOUSLY_LOYAL%22")
+
+
+def test_the_grid_promises_no_consent_where_it_is_unknown(client: TestClient, tmp_path: Path) -> None:
+    assert "may be e-mailed." in read(client, "/rfm")
+    found: dict[str, Any] = DOCUMENTS["groups"]
+    cells = [cell | {"consent_share": None} for cell in found["cells"]]
+    publish(tmp_path, ["c1"], documents=DOCUMENTS | {"groups": found | {"cells": cells}})
+    with open_client(tmp_path) as opened:
+        page = read(opened, "/rfm")
+    assert "Also their share of the money so far." in page
+    assert "may be e-mailed." not in page
+
+
+def test_ids_of_offers_are_trimmed_but_where_blanks_are_their_own(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1", "c2 "])
+    with open_client(tmp_path) as client:
+        assert 'value="c1"' in read(client, "/recommendations?id=+c1+")
+        exact = read(client, "/recommendations?id=c2+")
+    assert 'value="c2 "' in exact
+    assert "There is no customer with this id" not in exact
 
 
 def test_groups_say_how_their_scores_were_made(client: TestClient) -> None:
@@ -167,17 +193,44 @@ def test_the_value_page_shows_channels_and_computes(client: TestClient) -> None:
 def test_offers_are_previewed_under_a_filter(client: TestClient) -> None:
     assert "bought 3 times before" in read(client, "/recommendations?id=a/b")
     assert "<bdi>Mug</bdi></a>" not in read(client, "/recommendations?id=a/b&filter=price+%3C+9")
+    nothing = read(client, "/recommendations?id=a/b&filter=price+%3C+0")
+    assert "Nothing that would be offered here passes the filter." in nothing
+    assert "passes the filter" not in read(client, "/recommendations?product=none&filter=price+%3C+0")
+    assert 'value="a/b"' in read(client, "/recommendations?id=+a/b+")
     assert "this is what somebody unknown gets" in read(client, "/recommendations?id=nobody")
     assert "There is no product with this id." in read(client, "/recommendations?product=none")
     assert "write a condition such as" in read(client, "/recommendations?filter=price+%3C")
     assert client.get("/recommendations?limit=51").status_code == 422
 
 
-def test_the_scorecard_stands_beside_the_simple_rules(client: TestClient) -> None:
+def test_the_scorecard_stands_beside_the_simple_rules(client: TestClient, tmp_path: Path) -> None:
     page = read(client, "/scorecard")
     assert "the best simple rule: recency" in page
     assert "0.873" in page
     assert "0.818" in page
+    scorecard = {
+        "origins": ["2026-07-02", "2026-08-02"],
+        "metrics": {"total_bias": -0.02},
+        "baseline": {"candidate": "formula_alone", "metrics": {"total_bias": 0.03}},
+    }
+    card = meta().models["clv"].model_copy(update={"candidate": "hurdle", "scorecard": scorecard})
+    publish(tmp_path, ["c1"], models={"clv": card})
+    with open_client(tmp_path) as opened:
+        english, korean = read(opened, "/scorecard"), read(opened, "/scorecard", **KOREAN)
+    assert "Judged at 2 Jul 2026, 2 Aug 2026." in english
+    assert "the best simple rule: CLV formula alone" in english
+    assert '>−2 %</td><td class="number">+3 %<' in english
+    assert "2026. 7. 2., 2026. 8. 2." in korean
+    assert "CLV 공식 단독" in korean
+    assert '>−2%</td><td class="number">+3%<' in korean
+
+
+def test_numbers_and_dates_of_warnings_are_the_readers(tmp_path: Path) -> None:
+    values = {"first_date": "2026-07-02", "last_date": "2029-08-02", "day_count": 1127}
+    warning = RunWarning(code="no_orders_for_long", text="no orders", values=values)
+    publish(tmp_path, ["c1"], warnings=[warning])
+    with open_client(tmp_path) as client:
+        assert "No order between 2 Jul 2026 and 2 Aug 2029 (1,127 days)" in read(client, "/scorecard")
 
 
 @pytest.mark.parametrize("address", [*(path for path, _ in NAVIGATION), "/customers/c1", "/lists/at-risk"])
@@ -247,12 +300,16 @@ def test_pages_follow_each_other(client: TestClient) -> None:
 
 
 def test_a_list_is_narrowed_by_a_condition_and_sorted(client: TestClient) -> None:
-    assert "Nobody is on this list" in client.get("/lists/at-risk?where=predicted_clv+%3E+1000").text
+    nobody = read(client, "/lists/at-risk?where=predicted_clv+%3E+1000")
+    assert "Nobody of the 27 customers on this list meets the condition." in nobody
+    assert "Nobody is on this list" not in nobody
     page = read(client, "/lists/at-risk?where=predicted_clv+%3E+100&sort=predicted_clv")
     assert "27 customers. <span" in page
     following = re.search(r'rel="next" href="([^"]+)"', page)
     assert following
+    assert "1–25 of 27" in page
     second = client.get(following[1].replace("&amp;", "&")).text
+    assert "26–27 of 27" in second
     assert second.count('<th scope="row" class="id">') == 2
     assert 'rel="next"' not in second
     assert "There is no such attribute" in read(client, "/lists/at-risk?where=predicted_clw+%3E+1")
@@ -290,6 +347,8 @@ def test_money_and_dates_are_written_as_people_do() -> None:
     assert english.money(None, "EUR") == "–"
     assert english.day("2026-07-02T10:11:00Z") == "2 Jul 2026"
     assert korean.day("2026-07-02T10:11:00Z") == "2026. 7. 2."
+    assert english.moment("2026-07-02T23:11:00Z", "Asia/Seoul") == "3 Jul 2026, 08:11"
+    assert korean.moment("2026-07-02T23:11:00Z", "Asia/Seoul") == "2026. 7. 3. 08:11"
     assert english.percent(0.184) == "18 %"
     assert korean.percent(0.184) == "18%"
     assert english.count(12345) == "12,345"

@@ -68,11 +68,38 @@ def test_a_segment_is_saved_in_versions(client: TestClient) -> None:
     assert 'action="/v1/segments/worth-keeping/export.csv"' in second.text
     assert 'name="version" value="2"' in second.text
     assert "Of a segment of 500 or more, 10 % are left alone by chance" in second.text
-    wrong = client.post("/segments", data=words | {"slug": "No!"}, follow_redirects=False)
-    assert wrong.headers["location"].startswith("/segments?q=predicted_clv")
-    assert "unsaved" in wrong.headers["location"]
     foreign = client.post("/segments", data=words, headers={"sec-fetch-site": "cross-site"})
     assert foreign.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("typed", "english", "korean"),
+    [
+        (
+            {"slug": "high-value"},
+            "A segment that comes with the program has this short name",
+            "기본 제공 세그먼트가 이미 쓰는 짧은 이름입니다",
+        ),
+        ({"slug": "No<!"}, "The short name takes small letters", "짧은 이름에는 영문 소문자"),
+        ({"title": ""}, "The name takes 1 to 100 characters.", "이름은 1~100자로 적으세요."),
+        ({"text": "lapsed or"}, "The condition cannot be saved as it stands.", "이 조건은 이대로 저장할 수"),
+        ({"text": "x" * 5_000}, "The condition cannot be saved as it stands.", "이 조건은 이대로 저장할 수"),
+    ],
+)
+def test_what_cannot_be_saved_is_told_and_kept(
+    client: TestClient, typed: dict[str, str], english: str, korean: str
+) -> None:
+    words = {"title": "My <b>best</b>", "slug": "my-best", "text": "predicted_clv > 100"} | typed
+    page = client.post("/segments", data=words).text
+    assert english in page
+    assert f'name="title" maxlength="100" value="{html.escape(words["title"])}"' in page
+    assert f'value="{html.escape(words["slug"])}" placeholder="likely-to-leave"' in page
+    assert f'name="text" value="{html.escape(words["text"][:2_000])}"' in page
+    assert korean in client.post("/segments", data=words, headers={"accept-language": "ko"}).text
+
+
+def test_a_reason_that_does_not_exist_is_not_shown(client: TestClient) -> None:
+    assert "Not saved." not in read(client, "/segments?q=lapsed&unsaved=%3Cb%3E")
 
 
 def test_the_plan_says_how_many_and_what_fewer_would_bring(client: TestClient) -> None:
@@ -117,4 +144,26 @@ def test_lists_that_left_stand_there_with_who_took_them(client: TestClient) -> N
     page = read(client, "/exports")
     assert "without a key" in page
     assert ">40<" in page
-    assert "Nothing to compare with" in page
+    assert "Nothing to compare with: it has no control group." in page
+    assert '<a href="/lists/at-risk">At risk</a>' in page
+    assert re.search(r"<td[^>]*>\d+ [A-Z][a-z]{2} \d{4}, \d\d:\d\d<span", page)
+    assert "Times are those of the shop (UTC)." in page
+
+
+def test_segments_that_left_have_their_titles(client: TestClient) -> None:
+    words = {"title": "Dear <b>ones</b>", "slug": "dear-ones", "text": "predicted_clv > 100"}
+    client.post("/segments", data=words)
+    for slug in ("dear-ones", "bought-lately", "high-value"):
+        assert client.get(f"/v1/segments/{slug}/export.csv").status_code == 200
+    page = read(client, "/exports")
+    assert '<a href="/segments/dear-ones"><bdi>Dear &lt;b&gt;ones&lt;/b&gt;</bdi></a>' in page
+    assert '<a href="/segments/bought-lately">Bought in the last three months</a>' in page
+    assert '<a href="/segments/high-value">High value</a>' in page
+
+
+def test_the_file_of_a_control_group_alone_is_not_said_to_have_none(client: TestClient) -> None:
+    assert client.get("/v1/audiences/at-risk/export.csv?control=only").status_code == 200
+    assert client.get("/v1/audiences/at-risk/export.csv?control=include").status_code == 200
+    page = read(client, "/exports")
+    assert "The control group alone: lists that left it out are compared with it." in page
+    assert "The control group is in the file too: there is nobody to compare with." in page

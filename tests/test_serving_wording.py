@@ -49,6 +49,15 @@ def test_every_number_in_a_recommendation_is_the_stored_one() -> None:
     assert WORDING.recommendation("trending", trend) == "3.1 x its usual in the last 14 days"
     older = trend | {"window_ended_days_ago": 1}
     assert WORDING.recommendation("trending", older) == "3.1 x its usual in 14 days, until 1 day ago"
+    assert WORDING.recommendation("due_again", {"due_in_days": 0.0}) == "due again today"
+    assert WORDING.recommendation("due_again", {"due_in_days": -0.04}) == "due again today"
+    assert WORDING.recommendation("due_again", {"due_in_days": 1.0}) == "due again in 1 day"
+    assert WORDING.recommendation("due_again", {"due_in_days": -1.0}) == "was due 1 day ago"
+    assert WORDING.recommendation("new", {"launched_days_ago": 0.0}) == "launched today"
+    assert WORDING.reason("tenure", {"tenure_days": 0}) == "first ordered today"
+    assert Wording("ko").recommendation("due_again", {"due_in_days": 0.0}) == "오늘이 다시 살 시기"
+    assert Wording("ko").recommendation("due_again", {"due_in_days": 12.0}) == "12일 후가 다시 살 시기"
+    assert Wording("ko").recommendation("new", {"launched_days_ago": 0.0}) == "오늘 출시"
     assert WORDING.recommendation("new", {"launched_days_ago": 1.0}) == "launched 1 day ago"
     assert WORDING.recommendation("similar_to", {"evidence": "Mug"}) == "similar to Mug"
     share = {"basket_share": 0.31, "evidence": "Mug"}

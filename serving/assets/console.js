@@ -65,13 +65,30 @@ function segmentBox(box) {
     timer = setTimeout(look, 250);
   }
 
+  function close() {
+    clearTimeout(timer);
+    asked += 1; // What is still on its way opens nothing any more.
+    list.hidden = true;
+    box.focus();
+  }
+
   box.addEventListener("input", later);
   box.addEventListener("keydown", (event) => {
-    if (event.key === "Escape") list.hidden = true;
+    if (event.key === "Escape") close();
     if (event.key === "ArrowDown" && !list.hidden && list.firstChild) {
       event.preventDefault();
       list.firstChild.focus();
     }
+  });
+  list.addEventListener("keydown", (event) => {
+    const steps = { ArrowDown: 1, ArrowRight: 1, ArrowUp: -1, ArrowLeft: -1 };
+    const buttons = [...list.children];
+    if (event.key === "Escape") close();
+    if (!(event.key in steps)) return;
+    event.preventDefault();
+    const place = buttons.indexOf(document.activeElement) + steps[event.key];
+    if (place < 0) box.focus();
+    else if (place < buttons.length) buttons[place].focus();
   });
 }
 

@@ -1,9 +1,10 @@
 """Numbers as people write them in some locale: shares, money, dates, counts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from babel.dates import format_date, format_skeleton
 from babel.numbers import format_currency, format_decimal
@@ -68,6 +69,15 @@ class Figures:
         known = datetime.fromisoformat(value) if isinstance(value, str) else value
         return format_date(known, "d MMM y" if self.locale.startswith("en") else "medium", locale=self.locale)
 
+    def moment(self, value: str, zone: str) -> str:
+        """Write an instant as the clocks of a time zone show it.
+
+        >>> Figures("en_GB").moment("2026-11-22T15:30:00Z", "Asia/Seoul")
+        '23 Nov 2026, 00:30'
+        """
+        local = datetime.fromisoformat(value).astimezone(ZoneInfo(zone))
+        return f"{self.day(local)}{', ' if self.locale.startswith('en') else ' '}{local:%H:%M}"
+
     def month(self, value: date | str) -> str:
         """Write a month: Jul 2026."""
         known = date.fromisoformat(value) if isinstance(value, str) else value
@@ -84,9 +94,22 @@ class Figures:
         pattern = "#,##0." + "#" * digits if digits else "#,##0"
         return format_decimal(value, pattern, locale=self.locale)
 
-    def filters(self) -> dict[str, Callable[..., str]]:
+    def told(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """Write the numbers and dates among the values of a sentence; names end in `_date` where dates are.
+
+        >>> Figures("en_GB").told({"day_count": 3247, "first_date": "2026-07-02", "first_name": "1e5"})
+        {'day_count': '3,247', 'first_date': '2 Jul 2026', 'first_name': '1e5'}
+        """
+        return {name: self._told(name, value) for name, value in values.items()}
+
+    def _told(self, name: str, value: Any) -> Any:  # noqa: ANN401 - whatever was stored
+        if name.endswith("_date"):
+            return self.day(value)
+        return self.count(value) if isinstance(value, int | float) else value
+
+    def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of templates."""
-        names = ("percent", "signed", "ratio", "money", "day", "month", "count", "number")
+        names = ("percent", "signed", "ratio", "money", "day", "moment", "month", "count", "number", "told")
         return {name: getattr(self, name) for name in names}
 
 

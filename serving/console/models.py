@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
-from serving.console.figures import NOTHING
-from serving.console.words import METHODS, METRICS, TASKS
+from serving.console.figures import NOTHING, Figures
+from serving.console.words import CANDIDATES, METHODS, METRICS, TASKS
 from serving.store.records import RunMeta
 
 _SIGNED: Final = "total_bias"
@@ -21,7 +21,10 @@ class MetricLine:
 
 @dataclass(frozen=True, slots=True)
 class ModelLine:
-    """One champion; `task`, `method` and labels are sentences to translate, `beats` whether it won."""
+    """One champion; `beats` says whether it won.
+
+    `task`, `title`, `method`, `baseline` and labels are sentences to translate.
+    """
 
     task: str
     title: str
@@ -34,7 +37,7 @@ class ModelLine:
     metrics: list[MetricLine]
 
 
-def model_lines(meta: RunMeta) -> list[ModelLine]:
+def model_lines(meta: RunMeta, figures: Figures) -> list[ModelLine]:
     """Return the champions in the order churn, value, recommendations, beside their baselines."""
     lines = []
     for task, label in TASKS.items():
@@ -46,30 +49,36 @@ def model_lines(meta: RunMeta) -> list[ModelLine]:
         lines.append(
             ModelLine(
                 task=label,
-                title=card.candidate.replace("_", " "),
+                title=_title(card.candidate),
                 method=METHODS.get(card.method, card.method),
                 version=card.version,
-                baseline=name and name.replace("_", " "),
+                baseline=name and _title(name),
                 beats=card.beats_baseline,
                 grade=card.grade,
                 origins=card.scorecard.get("origins") or [],
-                metrics=_metric_lines(card.scorecard.get("metrics") or {}, baseline.get("metrics") or {}),
+                metrics=_metric_lines(
+                    card.scorecard.get("metrics") or {}, baseline.get("metrics") or {}, figures
+                ),
             )
         )
     return lines
 
 
-def _metric_lines(own: dict[str, Any], baseline: dict[str, Any]) -> list[MetricLine]:
+def _title(candidate: str) -> str:
+    return CANDIDATES.get(candidate, candidate.replace("_", " "))
+
+
+def _metric_lines(own: dict[str, Any], baseline: dict[str, Any], figures: Figures) -> list[MetricLine]:
     return [
-        MetricLine(label, _figure(name, own[name]), _figure(name, baseline.get(name)))
+        MetricLine(label, _figure(name, own[name], figures), _figure(name, baseline.get(name), figures))
         for name, label in METRICS.items()
         if own.get(name) is not None
     ]
 
 
-def _figure(name: str, value: float | None) -> str:
+def _figure(name: str, value: float | None, figures: Figures) -> str:
     if value is None:
         return NOTHING
     if name == _SIGNED:
-        return f"{value * 100:+.0f} %"
+        return figures.signed(value)
     return f"{value:.3f}" if abs(value) < 10 else f"{value:,.1f}"

@@ -23,6 +23,8 @@ _HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "vary": "accept-language, cookie",
 }
+NEXT_LENGTH_MAX: Final = 16_384
+"""The longest address that a change of the language leads back to: it holds 1,000 signs of any script."""
 NAVIGATION: Final = (
     ("/", marked("Overview")),
     ("/lists/at-risk", marked("At risk")),
@@ -46,7 +48,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: obj
     common = {
         "here": request.url.path,
         # A page that is an error repeats nothing of what was asked.
-        "address": _local_address(request) if status < 400 else "/",
+        "address": _local_address(request) if status < 400 and request.method == "GET" else "/",
         "language": spoken.code,
         "languages": NAMES,
         "navigation": NAVIGATION,
@@ -76,7 +78,8 @@ class PageRoute(ScopedRoute):
 def _local_address(request: Request) -> str:
     query = request.scope["query_string"].decode("latin-1")
     path = request.scope["raw_path"].partition(b"?")[0].decode("latin-1")
-    return f"{path}?{query}" if query else path
+    whole = f"{path}?{query}" if query else path
+    return whole if len(whole) <= NEXT_LENGTH_MAX else path
 
 
 @lru_cache(maxsize=len(LOCALES))

@@ -169,7 +169,7 @@ class Speaker:
         ever, within = (_FROM, _FROM_WITHIN) if phrase.is_category else (_BOUGHT, _BOUGHT_WITHIN)
         if phrase.within_days is None:
             return self._say(ever, names=names)
-        return self._say(within, names=names, days=phrase.within_days)
+        return self._say(within, names=names, days=self._figures.count(phrase.within_days))
 
     def _edge(self, name: str, edge: float | None) -> str:
         # The cuts are the shop's own: their last digits say nothing to a reader.
@@ -191,7 +191,9 @@ class Speaker:
         """Write a value as its attribute's unit has it."""
         if isinstance(value, Days):
             day = self._figures.day(self._meta.as_of + timedelta(days=value.ahead))
-            return self._say(_AHEAD if value.ahead > 0 else _AGO, day=day, days=abs(value.ahead))
+            return self._say(
+                _AHEAD if value.ahead > 0 else _AGO, day=day, days=self._figures.count(abs(value.ahead))
+            )
         if isinstance(value, bool):
             return self._say(_YES_NO["yes" if value else "no"])
         if isinstance(value, str):

@@ -12,10 +12,11 @@ from fastapi.responses import RedirectResponse
 from features.winback import FULLY_CHURNED_DEFAULT, Span, WinbackSchedule, winback_schedule
 from serving.audiences.named import AT_RISK
 from serving.console.calculator import CalculatorAsked, calculate, channel_economics
+from serving.console.figures import Figures
 from serving.console.formula_words import bridges
 from serving.console.lines import customer_line
 from serving.console.models import model_lines
-from serving.console.pages import PageRoute, page
+from serving.console.pages import NEXT_LENGTH_MAX, PageRoute, page
 from serving.console.tongues import COOKIE, LOCALES, tongue_of
 from serving.offers.slot_choice import choose_lists
 from serving.present import item_numbers
@@ -56,7 +57,7 @@ async def show_overview(request: Request) -> Response:
         is_stale=view.is_stale,
         counts=run.meta.audiences.get(AT_RISK, AudienceCounts(member_count=0)),
         customers=[customer_line(flat) for flat in customers],
-        models=model_lines(run.meta),
+        models=model_lines(run.meta, Figures(tongue_of(request).locale)),
     )
 
 
@@ -151,12 +152,17 @@ async def show_value(request: Request, asked: Annotated[CalculatorAsked, Query()
 async def show_scorecard(request: Request) -> Response:
     """Show what the models' figures are worth, beside the simple rules."""
     run = context_of(request).runs.current()
-    return page(request, "scorecard.html", meta=run.meta, models=model_lines(run.meta))
+    return page(
+        request,
+        "scorecard.html",
+        meta=run.meta,
+        models=model_lines(run.meta, Figures(tongue_of(request).locale)),
+    )
 
 
 @router.get("/language/{code}", openapi_extra=needs("audiences:read"))
 async def pick_language(
-    code: str, following: Annotated[str, Query(alias="next", max_length=4096)] = "/"
+    code: str, following: Annotated[str, Query(alias="next", max_length=NEXT_LENGTH_MAX)] = "/"
 ) -> Response:
     """Keep the reader's language in a cookie and lead back to where they were."""
     if code not in LOCALES:

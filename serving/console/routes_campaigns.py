@@ -12,6 +12,7 @@ from serving.console.numbers_typed import number_typed
 from serving.console.pages import PageRoute, page
 from serving.console.words import marked
 from serving.schemas.plan_request import PlanRequest, campaign_of, read_plan_request
+from serving.state.list_exports import ListExport
 from serving.web.context import context_of
 from serving.web.problems import ProblemError
 from serving.web.scopes import caller_of, needs
@@ -26,6 +27,15 @@ VERDICTS: Final = {
     "fewer_ordered": marked("fewer ordered than in the control group"),
     "cannot_tell_yet": marked("cannot tell yet"),
 }
+
+UNMEASURED: Final = {
+    "only": marked("The control group alone: lists that left it out are compared with it."),
+    "include": marked("The control group is in the file too: there is nobody to compare with."),
+    "none": marked("Nothing to compare with: it has no control group."),
+    "again": marked("Taken before: what comes of it stands where it left first."),
+    "none_or_again": marked("Nothing to compare with: no control group, or the list was taken before."),
+}
+"""Why nothing is said of what came of a list."""
 
 
 class PlanAsked(BaseModel):
@@ -78,8 +88,28 @@ async def show_exports(request: Request) -> Response:
         key_id=None if sees_all else key.key_id if key else None,
         with_pages=False,
     )
-    exports = [asdict(export) | {"outcome": export.outcome} for export in found]
-    return page(request, "exports.html", meta=context.runs.current().meta, exports=exports, verdicts=VERDICTS)
+    run = context.runs.current()
+    exports = [
+        asdict(export) | {"outcome": export.outcome, "unmeasured": _unmeasured(export)} for export in found
+    ]
+    return page(
+        request,
+        "exports.html",
+        meta=run.meta,
+        exports=exports,
+        titles={each.slug: each.title for each in await context.segments.list_all(run)},
+        verdicts=VERDICTS,
+        unmeasured=UNMEASURED,
+    )
+
+
+def _unmeasured(export: ListExport) -> str:
+    """Return why nobody kept what comes of a list, as `UNMEASURED` has it."""
+    control = export.request.get("control")
+    if control in ("only", "include"):
+        return str(control)
+    has_none = export.control_group_share == 0.0 or export.control_group_count == 0
+    return "none" if has_none else "again" if export.job_id is not None else "none_or_again"
 
 
 def _wanted(asked: PlanAsked) -> tuple[PlanRequest, list[str]]:

@@ -39,8 +39,8 @@ class _Shown(NamedTuple):
     rows: list[StoredRow]
     next_cursor: str | None
     is_first: bool
-    first: int | None = None
-    last: int | None = None
+    first: int
+    last: int
     size: int | None = None
 
 
@@ -115,9 +115,9 @@ async def _narrowed(
     context: Context, slug: str, cursor: str | None, *, where: str, sort: str
 ) -> tuple[OverlaidRun, _Shown]:
     """Return a page of those who pass a condition beside the list's rule, sorted; raises `FilterError`."""
-    run, after = context.runs.current(), None
+    run, after, before_count = context.runs.current(), None, 0
     if cursor is not None:
-        run, after = await _place(context, slug, cursor)
+        run, after, before_count = await _place(context, slug, cursor)
     rule = run.meta.audiences[slug].rule
     text = f"({rule}) and email_consent != false" + (f" and ({where})" if where else "")
     compile_segment(where or rule, run.meta)  # alone first: its mistakes lie in what was typed
@@ -128,22 +128,25 @@ async def _narrowed(
     if len(found) > PAGE_ROWS:
         last = places[-1]
         pinned = (slug, run.meta.score_run_id, run.through)
-        following = context.cursors.sign([*pinned, last.row_number, last.value])
+        following = context.cursors.sign([*pinned, last.row_number, last.value, before_count + len(places)])
     rows = await run.get_scores([place.customer_id for place in places])
     shown = [rows[place.customer_id] for place in places if place.customer_id in rows]
     size = await run.count_segment(condition)
-    return run, _Shown(shown, following, after is None, size=size)
+    first, last_shown = before_count + min(1, len(places)), before_count + len(places)
+    return run, _Shown(shown, following, after is None, first, last_shown, size)
 
 
-async def _place(context: Context, slug: str, cursor: str) -> tuple[OverlaidRun, SegmentPlace | None]:
+async def _place(context: Context, slug: str, cursor: str) -> tuple[OverlaidRun, SegmentPlace | None, int]:
+    """Return the run of a cursor, the place that it stands at, and how many stand up to there."""
     values = context.cursors.unsign(cursor)
-    if len(values) != 5 or values[0] != slug:
+    if len(values) != 6 or values[0] != slug:
         raise refused()
-    _, score_run_id, sequence, row_number, value = values
+    _, score_run_id, sequence, row_number, value, before_count = values
     try:
-        return await context.runs.pinned(score_run_id, sequence), SegmentPlace(row_number, "", value)
+        run = await context.runs.pinned(score_run_id, sequence)
     except RunGoneError:
-        return context.runs.current(), None
+        return context.runs.current(), None, 0
+    return run, SegmentPlace(row_number, "", value), before_count
 
 
 async def _customers(

@@ -1,9 +1,10 @@
 """The preview of recommendations: for a customer, a product, or somebody unknown, under a filter."""
 
+from functools import partial
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query, Request, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
 from serving.console.pages import PageRoute, page
@@ -22,6 +23,11 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 _SIMILAR: Final = "similar"
 
 
+def _unless_blank(value: object, *, default: object) -> object:
+    """Return what was typed; a field that was emptied stands for its default."""
+    return default if isinstance(value, str) and not value.strip() else value
+
+
 class OffersAsked(BaseModel):
     """What was asked of the preview; an empty text stands for nothing."""
 
@@ -30,9 +36,15 @@ class OffersAsked(BaseModel):
     id: Annotated[str, Field(max_length=256)] = ""
     product: Annotated[str, Field(max_length=256)] = ""
     filter: Annotated[str, Field(max_length=TEXT_LENGTH_MAX)] = ""
-    limit: Annotated[int, Field(ge=1, le=50)] = 10
-    objective: Literal["purchase", "revenue", "margin"] = "purchase"
-    diversity: Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)] = 0.0
+    limit: Annotated[int, Field(ge=1, le=50), BeforeValidator(partial(_unless_blank, default=10))] = 10
+    objective: Annotated[
+        Literal["purchase", "revenue", "margin"], BeforeValidator(partial(_unless_blank, default="purchase"))
+    ] = "purchase"
+    diversity: Annotated[
+        float,
+        Field(ge=0, le=1, allow_inf_nan=False),
+        BeforeValidator(partial(_unless_blank, default=0.0)),
+    ] = 0.0
 
 
 @router.get("/recommendations", openapi_extra=needs("audiences:read"))
@@ -40,6 +52,7 @@ async def show_offers(request: Request, asked: Annotated[OffersAsked, Query()]) 
     """Show the lists of a customer or a product; without either, what somebody unknown gets."""
     context = context_of(request)
     run = context.runs.current()
+    asked = await _trimmed(context, run, asked)
     try:
         rules = Rules(compile_filter(asked.filter)) if asked.filter.strip() else NO_RULES
         mistake = None
@@ -63,6 +76,16 @@ async def show_offers(request: Request, asked: Annotated[OffersAsked, Query()]) 
         mistake=mistake,
         is_unknown=is_unknown,
     )
+
+
+async def _trimmed(context: Context, run: OverlaidRun, asked: OffersAsked) -> OffersAsked:
+    """Return ids without the blanks around them, but where an id has these itself."""
+    trimmed = {}
+    if not await _is_known(context, run, asked.id):
+        trimmed["id"] = asked.id.strip()
+    if asked.product not in await run.get_item_lists([asked.product]):
+        trimmed["product"] = asked.product.strip()
+    return asked.model_copy(update=trimmed)
 
 
 async def _is_known(context: Context, run: OverlaidRun, customer_id: str) -> bool:

@@ -1,7 +1,7 @@
 """The text box for segments: count, members, presets and saved ones."""
 
 from typing import Annotated, Any, Final, NamedTuple
-from urllib.parse import quote
+from urllib.parse import quote, urlencode
 
 import orjson
 from fastapi import APIRouter, Query, Request, Response
@@ -14,6 +14,7 @@ from serving.console.pages import PageRoute, page
 from serving.console.plain_words import Speaker
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.tongues import tongue_of
+from serving.console.words import UNSAVED
 from serving.schemas.segments import BegunText, NewSegment, read_body
 from serving.segments.desk import Segment, compiled
 from serving.segments.profile import read_cards, read_profile, read_size
@@ -30,6 +31,9 @@ router = APIRouter(route_class=PageRoute, include_in_schema=False)
 
 _ROWS: Final = 25
 _BODY_BYTES_MAX: Final = 10_000
+_TEXT_READ_MAX: Final = 2 * TEXT_LENGTH_MAX
+_NAME_READ_MAX: Final = 200
+"""More than may be saved: whoever typed too much sees it again, and why."""
 
 
 class _Mistake(NamedTuple):
@@ -43,9 +47,16 @@ class _Mistake(NamedTuple):
 
 @router.get("/segments", openapi_extra=needs("audiences:read"))
 async def show_segments(
-    request: Request, text: Annotated[str, Query(alias="q", max_length=2 * TEXT_LENGTH_MAX)] = ""
+    request: Request,
+    text: Annotated[str, Query(alias="q", max_length=_TEXT_READ_MAX)] = "",
+    title: Annotated[str, Query(max_length=_NAME_READ_MAX)] = "",
+    slug: Annotated[str, Query(max_length=_NAME_READ_MAX)] = "",
+    unsaved: Annotated[str, Query(max_length=40)] = "",
 ) -> Response:
-    """Show what a condition holds, or what is wrong with it, beside the presets and what was saved."""
+    """Show what a condition holds, or what is wrong with it, beside the presets and what was saved.
+
+    Where it was to be saved and could not be, `unsaved` says why, and what was typed stays.
+    """
     context = context_of(request)
     run = context.runs.current()
     count, customers, mistake = None, list[dict[str, Any]](), None
@@ -74,6 +85,8 @@ async def show_segments(
         cards=await read_cards(run),
         example=SEGMENTS.example,
         segments=await context.segments.list_all(run),
+        typed={"title": title, "slug": slug},
+        unsaved=unsaved if unsaved in UNSAVED else "",
     )
 
 
@@ -135,10 +148,24 @@ async def save_segment(request: Request) -> Response:
         compiled(wanted.text, context.runs.current().meta)
         await context.segments.save(wanted.slug, wanted.title, wanted.text, key_id=key.key_id if key else "")
     except ProblemError as problem:
-        if problem.status != 422:
+        if problem.status not in (409, 422):
             raise
-        return RedirectResponse(f"/segments?q={quote(words['text'])}&unsaved=1#save", status_code=303)
+        kept = {
+            "q": words["text"][:_TEXT_READ_MAX],
+            "title": words["title"][:_NAME_READ_MAX],
+            "slug": words["slug"][:_NAME_READ_MAX],
+            "unsaved": _unsaved(problem),
+        }
+        return RedirectResponse(f"/segments?{urlencode(kept)}#save", status_code=303)
     return RedirectResponse(f"/segments/{quote(wanted.slug)}", status_code=303)
+
+
+def _unsaved(problem: ProblemError) -> str:
+    """Return why a segment was not saved, as `UNSAVED` has it."""
+    if problem.status == 409:
+        return "full"
+    error = problem.errors[0]
+    return "taken" if error.code == "preset" else error.pointer.rpartition("/")[2]
 
 
 async def _portrait(request: Request, run: OverlaidRun, segment: Segment) -> dict[str, Any]:

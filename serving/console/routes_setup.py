@@ -109,6 +109,8 @@ def _show(request: Request, error: SetupError | None = None, *, status: int = 20
         request,
         "setup.html",
         status=status,
+        here="/setup",  # What was posted elsewhere is shown here: its own address answers no reader.
+        address="/setup",
         work=found,
         guess=desk.guess,
         columns=_COLUMNS,

@@ -103,6 +103,20 @@ UNSUGGESTED: Final = {
     "no_repeat_orders": marked("Not here: nobody has ordered twice yet, so what is usual is not known."),
 }
 """Why a shop has no such segment."""
+UNSAVED: Final = {
+    "taken": marked("A segment that comes with the program has this short name. Choose another."),
+    "slug": marked(
+        "The short name takes small letters a to z and digits, with single hyphens between them, at most 40 "
+        "characters."
+    ),
+    "title": marked("The name takes 1 to 100 characters."),
+    "text": marked("The condition cannot be saved as it stands. Mend it, count, and save again."),
+    "full": marked(
+        "As many segments are saved as may be. Give the short name of one that is there: this becomes its "
+        "next version."
+    ),
+}
+"""Why a segment was not saved."""
 LEVELS: Final = {
     "acquisition_channel": marked("acquisition channel"),
     "lifecycle_stage": marked("stage"),
@@ -132,6 +146,25 @@ METHODS: Final = {
     "formula": marked("a formula"),
     "baseline": marked("a simple rule"),
 }
+CANDIDATES: Final = {
+    "lightgbm": marked("boosted trees"),
+    "lightgbm_btyd": marked("boosted trees with a purchase process"),
+    "hurdle": marked("boosted trees: whether, then how much"),
+    "btyd": marked("purchase process (BTYD)"),
+    "btyd_alone": marked("purchase process (BTYD) alone"),
+    "recency": marked("recency"),
+    "base_rate": marked("usual share"),
+    "past_spend": marked("past spend"),
+    "past_spend_alone": marked("past spend alone"),
+    "formula": marked("CLV formula"),
+    "formula_alone": marked("CLV formula alone"),
+    "blend": marked("blend of several lists"),
+    "als": marked("matrix factorisation (ALS)"),
+    "item_knn": marked("similar products (item kNN)"),
+    "top_freq": marked("what each customer bought most often"),
+    "popular": marked("best-sellers"),
+}
+"""The recipes that may become champion, and the simple rules beside them."""
 METRICS: Final = {
     "auc": marked("ranks right (AUC)"),
     "log_loss": marked("log-loss"),

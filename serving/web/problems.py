@@ -1,6 +1,6 @@
 """Errors as RFC 9457 `application/problem+json`; they repeat nothing that was sent, tell nothing internal."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from http import HTTPStatus
 from typing import NamedTuple
 
@@ -47,6 +47,10 @@ class ProblemError(Exception):
         self.title = title or HTTPStatus(status).phrase
         self.errors = errors
         self.headers: dict[str, str] = {}
+
+
+Answer = Callable[[ProblemError, Request], Response]
+"""What makes a response of a problem."""
 
 
 def malformed(*errors: FieldError) -> ProblemError:
@@ -149,43 +153,40 @@ def problem_response(problem: ProblemError, request: Request) -> Response:
     return Response(orjson.dumps(content), problem.status, headers, MEDIA_TYPE)
 
 
-def install_problem_handlers(app: FastAPI) -> None:
-    """Make every error of an application a problem."""
-    app.add_exception_handler(ProblemError, _on_problem)
-    app.add_exception_handler(RequestValidationError, _on_validation)
-    app.add_exception_handler(StoreError, _on_store)
-    app.add_exception_handler(HTTPException, _on_http)
-    app.add_exception_handler(Exception, _on_surprise)
+def install_problem_handlers(app: FastAPI, answer: Answer = problem_response) -> None:
+    """Make every error of an application a problem, and a response of it by `answer`."""
+
+    async def on_error(request: Request, error: Exception) -> Response:
+        return answer(_problem_of(error, request), request)
+
+    for kind in (ProblemError, RequestValidationError, StoreError, HTTPException, Exception):
+        app.add_exception_handler(kind, on_error)
 
 
-async def _on_problem(request: Request, error: Exception) -> Response:
-    assert isinstance(error, ProblemError)  # noqa: S101 - registered for this class
-    return problem_response(error, request)
+def _problem_of(error: Exception, request: Request) -> ProblemError:
+    match error:
+        case ProblemError():
+            return error
+        case RequestValidationError():
+            return malformed(*map(_field_error, error.errors()))
+        case StoreError():
+            # Without a cursor it was the live run: several newer ones came within a moment, and one is open
+            # soon.
+            is_expired = isinstance(error, RunGoneError) and "cursor" in request.query_params
+            return run_gone() if is_expired else no_scores()
+        case HTTPException():
+            return _http_problem(error)
+        case _:
+            return internal()
 
 
-async def _on_validation(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for this class
-    return problem_response(malformed(*map(_field_error, error.errors())), request)
-
-
-async def _on_store(request: Request, error: Exception) -> Response:
-    # Without a cursor it was the live run: several newer ones came within a moment, and one is open soon.
-    is_expired = isinstance(error, RunGoneError) and "cursor" in request.query_params
-    return problem_response(run_gone() if is_expired else no_scores(), request)
-
-
-async def _on_http(request: Request, error: Exception) -> Response:
-    assert isinstance(error, HTTPException)  # noqa: S101 - registered for this class
+def _http_problem(error: HTTPException) -> ProblemError:
     status = HTTPStatus(error.status_code)
     problem = ProblemError(
         status, status.phrase.lower().replace(" ", "-"), status.description or status.phrase
     )
     problem.headers.update(error.headers or {})
-    return problem_response(problem, request)
-
-
-async def _on_surprise(request: Request, error: Exception) -> Response:
-    return problem_response(internal(), request)
+    return problem
 
 
 def _field_error(error: Mapping[str, object]) -> FieldError:
