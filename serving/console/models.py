@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from features.grade_steps import CHURN_STEPS, CLV_STEPS, Step
 from serving.console.figures import NOTHING
 from serving.console.words import METHODS, METRICS, TASKS
 from serving.store.records import RunMeta
 
+_STEPS: Final = {"churn": CHURN_STEPS, "clv": CLV_STEPS}
 _SIGNED: Final = "total_bias"
 
 
@@ -21,7 +23,10 @@ class MetricLine:
 
 @dataclass(frozen=True, slots=True)
 class ModelLine:
-    """One champion; `task`, `method` and labels are sentences to translate, `beats` whether it won."""
+    """One champion; `task`, `method` and labels are sentences to translate, `beats` whether it won.
+
+    `steps` are the rule of its grade, none of a task without grades.
+    """
 
     task: str
     title: str
@@ -30,6 +35,7 @@ class ModelLine:
     baseline: str | None
     beats: bool | None
     grade: str | None
+    steps: tuple[Step, ...]
     origins: list[str]
     metrics: list[MetricLine]
 
@@ -52,6 +58,7 @@ def model_lines(meta: RunMeta) -> list[ModelLine]:
                 baseline=name and name.replace("_", " "),
                 beats=card.beats_baseline,
                 grade=card.grade,
+                steps=_STEPS.get(task, ()),
                 origins=card.scorecard.get("origins") or [],
                 metrics=_metric_lines(card.scorecard.get("metrics") or {}, baseline.get("metrics") or {}),
             )
