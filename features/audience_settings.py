@@ -30,7 +30,7 @@ DEFAULT_AUDIENCES: Final = {
     ),
     "win-back": AudienceSettings(
         title="Win back",
-        rule="lapsed and historic_number_of_orders >= 2 and churn_probability_365 < 0.9",
+        rule='lifecycle_stage == "lapsed" and historic_number_of_orders >= 2 and churn_probability_365 < 0.9',
         order="predicted_clv desc",
     ),
     "champions": AudienceSettings(
@@ -43,7 +43,9 @@ DEFAULT_AUDIENCES: Final = {
     ),
     "high-value": AudienceSettings(title="High value", rule="is_in_top_share", order="predicted_clv desc"),
     "dormant": AudienceSettings(
-        title="Dormant", rule="lapsed and churn_probability_365 >= 0.9", order="historic_clv desc"
+        title="Dormant",
+        rule='lifecycle_stage == "lost" or (lapsed and churn_probability_365 >= 0.9)',
+        order="historic_clv desc",
     ),
     "replenishment-due": AudienceSettings(
         title="Replenishment due", rule="-7 <= due_in_days <= 7", order="due_in_days asc"

@@ -42,9 +42,13 @@ class Campaign:
             raise CampaignError("response_share lies outside response_low to response_high")
 
     @property
-    def response_spread(self) -> float:
-        """The standard deviation of the response share, of its 80 % interval."""
-        return (self.response_high - self.response_low) / (2.0 * TAIL_Z)
+    def response_spreads(self) -> tuple[float, float]:
+        """The standard deviation of the response share to each side, of the half of its 80 % interval there.
+
+        The interval may lie unevenly around the share: nobody keeps more than all who would leave.
+        """
+        down, up = self.response_share - self.response_low, self.response_high - self.response_share
+        return down / TAIL_Z, up / TAIL_Z
 
 
 class Prospect(NamedTuple):

@@ -21,7 +21,8 @@ loyal customer would have come anyway, so the offer that they redeem is lost. It
 where that is below 1; where m s <= d a contact never pays.
 
 The interval is of the normal distribution with the mean and the variance of the total (law of total
-variance): g is drawn once for all of them, around its mean; given g, customers leave, stay, redeem and spend
+variance): g is drawn once for all of them, around its mean, with the spread of its own interval to either
+side; given g, customers leave, stay, redeem and spend
 independently of each other. Nothing is simulated, so equal input gives equal digits. That the
 probabilities or the expected spend are wrong for everybody at once is not in it.
 """
@@ -265,14 +266,22 @@ def _point(sums: _Sums, campaign: Campaign, count: int, last: float | None) -> P
 
     Given g, one customer's profit but for c is X with E[X] = g won - lost and E[X^2] = g won_squares +
     lost_squares, so their variances add up to the first line, in which E[g^2] = g^2 + spread^2. All of them
-    share g: that adds (spread x won)^2.
+    share g: that adds (spread x won)^2. Each end has the spread of g on its own side.
     """
-    g, spread, offer = campaign.response_share, campaign.response_spread, campaign.offer_cost
-    means = (g * g + spread * spread) * sums.won_of_each - 2.0 * g * sums.both_of_each + sums.lost_of_each
-    variance = max(g * sums.won_squares + sums.lost_squares - means, 0.0) + (spread * sums.won) ** 2
+    g, offer = campaign.response_share, campaign.offer_cost
+    down, up = campaign.response_spreads
+    # Where an offer costs more than it brings, it is the higher response that loses money.
+    worse, better = (down, up) if sums.won >= 0.0 else (up, down)
     profit = g * sums.won - sums.lost - campaign.contact_cost * count
-    reach = TAIL_Z * sqrt(variance)
+    low, high = profit - _reach(sums, g, worse), profit + _reach(sums, g, better)
     cost = campaign.contact_cost * count + offer * g * sums.churners + sums.lost
     hits = sums.churners
     # 0.0 - 0.0 and not -0.0, which would be shown.
-    return Point(count, profit + 0.0, profit - reach, profit + reach, hits, count - hits, cost, last)
+    return Point(count, profit + 0.0, low + 0.0, high + 0.0, hits, count - hits, cost, last)
+
+
+def _reach(sums: _Sums, g: float, spread: float) -> float:
+    """Return how far the interval reaches from the mean to the side where g has that spread."""
+    means = (g * g + spread * spread) * sums.won_of_each - 2.0 * g * sums.both_of_each + sums.lost_of_each
+    variance = max(g * sums.won_squares + sums.lost_squares - means, 0.0) + (spread * sums.won) ** 2
+    return TAIL_Z * sqrt(variance)

@@ -82,6 +82,24 @@ def test_an_uncertain_response_is_shared_by_all() -> None:
     assert best.profit_high - best.profit == pytest.approx(1.2815515655 * 1850.0**0.5)
 
 
+def test_a_response_of_all_reaches_no_further_than_all() -> None:
+    # One sure leaver of 100, kept for sure or, at the low end, every second time: never more than 100.
+    sure = Campaign(margin_share=0.5, response_share=1.0, response_low=0.5, response_high=1.0)
+    best = plan_contacts([prospect("c", 1.0, 200.0)], sure).best
+    assert (best.profit, best.profit_high) == pytest.approx((100.0, 100.0))
+    assert best.profit_low == pytest.approx(50.0)
+
+
+def test_where_the_offer_costs_more_than_it_brings_a_higher_response_is_the_lower_end() -> None:
+    # m s - d = 50 - 80: at g = 0 nothing is lost, at the high end of 0.5 half of 30.
+    dear = Campaign(
+        margin_share=0.5, offer_cost=80.0, response_share=0.0, response_low=0.0, response_high=0.5
+    )
+    everybody = plan_contacts([prospect("c", 1.0, 100.0)], dear).curve[-1]
+    assert (everybody.profit, everybody.profit_high) == pytest.approx((0.0, 0.0))
+    assert everybody.profit_low == pytest.approx(-15.0)
+
+
 def test_the_interval_covers_what_a_simulation_of_the_stated_process_brings() -> None:
     draw = random.Random(6)
     shop = [prospect(str(n), draw.random(), draw.uniform(50, 400), spread=30.0) for n in range(300)]
@@ -95,7 +113,7 @@ def test_the_interval_covers_what_a_simulation_of_the_stated_process_brings() ->
 
 
 def _simulated(shop: list[Prospect], campaign: Campaign, draw: random.Random) -> float:
-    response, total = draw.gauss(campaign.response_share, campaign.response_spread), 0.0
+    response, total = draw.gauss(campaign.response_share, campaign.response_spreads[0]), 0.0
     for each in shop:
         total -= campaign.contact_cost
         if draw.random() < each.churn_probability:

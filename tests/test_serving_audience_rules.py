@@ -159,11 +159,13 @@ def test_a_list_that_is_turned_off_is_not_made() -> None:
 
 def test_lists_built_in_tell_customers_apart() -> None:
     base = {"risk_band": "low", "lapsed": False, "rfm_segment": "ACTIVE", "is_in_top_share": False}
-    lapsed = {"lapsed": True, "historic_number_of_orders": 3, "risk_band": "high"}
+    silent = {"lapsed": True, "historic_number_of_orders": 3, "risk_band": "high"}
+    lapsed, lost = ({**silent, "lifecycle_stage": stage} for stage in ("lapsed", "lost"))
     table = rows(
         {"customer_id": "r", **base, "risk_band": "high"},
         {"customer_id": "w", **base, **lapsed, "churn_probability_365": 0.5},
         {"customer_id": "d", **base, **lapsed, "churn_probability_365": 0.95},
+        {"customer_id": "l", **base, **lost, "churn_probability_365": 0.5},
         {"customer_id": "c", **base, "rfm_segment": "CHAMPIONS"},
         {"customer_id": "t", **base, "rfm_segment": "top"},
         {"customer_id": "1", **base, "historic_number_of_orders": 1},
@@ -178,7 +180,7 @@ def test_lists_built_in_tell_customers_apart() -> None:
         "champions": "ct",
         "one-time-buyers": "1",
         "high-value": "h",
-        "dormant": "d",
+        "dormant": "dl",
         "replenishment-due": "r",
     }
 

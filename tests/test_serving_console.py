@@ -77,7 +77,7 @@ def test_a_list_says_whom_its_files_leave_out(tmp_path: Path) -> None:
 def test_a_customer_is_told_with_reasons_value_orders_and_offers(client: TestClient) -> None:
     page = read(client, "/customers/%3Cscript%3Ealert%281%29%3C%2Fscript%3E")
     for words in (
-        "slipping · Previously loyal · 7 orders, €401",
+        "Stage: slipping · RFM group: Previously loyal · 7 orders, €401",
         "no order within 90 days · 3.1 × usual",
         "+18.0</span> <bdi>143 days since the last order",
         "€0 – €301",
@@ -180,13 +180,13 @@ def test_retention_shows_rates_cohorts_concentration_and_clocks(client: TestClie
 
 def test_the_value_page_shows_channels_and_computes(client: TestClient) -> None:
     page = read(client, "/value?clv=100&cac=20&conversion_rate=0.1")
-    assert '3.5 : 1 <span class="unit">✓ 3 : 1 or better' in page
+    assert '3.48 : 1 <span class="unit">✓ 3 : 1 or better' in page
     assert "known of 20" in page
     for words in ("5 : 1 ·", "€80.00", "<dd>2.4</dd>", "€10.00", "€3.33"):
         assert words in page, words
     wrong = read(client, "/value?clv=x&cac=-2&new_customer_count=3")
-    assert "CLV is a number." in wrong
-    assert "The cost of a customer is a number from 0 on." in wrong
+    assert "CLV is a number, no larger than 1,000,000,000,000." in wrong
+    assert "The cost of a customer is a number from 0 to 1,000,000,000,000." in wrong
     assert 'value="x"' in wrong
 
 

@@ -13,10 +13,11 @@ from serving_runs import NASTY_IDS, meta, publish, stored_row
 from starlette.testclient import TestClient
 from test_serving_api import open_client
 
+from features.audience_settings import DEFAULT_AUDIENCES
 from features.spreadsheet import excel_cell
 from serving.databases import open_state, open_store
 from serving.environment import Environment
-from serving.exports.actions import CODES, suggested_in
+from serving.exports.actions import CODES, REST_FROM, suggester
 from serving.exports.csv_lines import CHUNK_ROWS
 from serving.exports.member_csv import HEADER, LINE_NAMES
 from serving.scoring.stages import STAGES
@@ -67,13 +68,41 @@ def test_a_row_says_what_usually_helps(client: TestClient) -> None:
     assert row["suggested_action_text"] == "remind of what they buy; no discount yet"
     # Every stage of a customer with orders has an action; a prospect is on no list.
     assert set(CODES) == STAGES.keys() - {"prospect"}
-    assert suggested_in("en")["lost"] == ("let_rest", "let rest")
+    assert suggester("en")("lost", 0.3) == ("let_rest", "let rest")
+
+
+def test_who_lapsed_is_won_back_or_let_rest_by_their_chance_of_coming() -> None:
+    suggested = suggester("en")
+    assert suggested("lapsed", 0.89).code == "win_back"
+    assert suggested("lapsed", 0.9).code == "let_rest"
+    assert suggested("lapsed", None).code == "win_back"
+    # Those with two orders are at this stage too: no word of the second.
+    assert suggested("onboarding", 0.5) == (
+        "ease_next_order",
+        "make the next order easy, and show what else there is",
+    )
+    assert suggested(None, 0.95) == suggested("prospect", 0.95) == (None, None)
+    assert f"churn_probability_365 >= {REST_FROM}" in DEFAULT_AUDIENCES["dormant"].rule
+    assert f"churn_probability_365 < {REST_FROM}" in DEFAULT_AUDIENCES["win-back"].rule
+    # Who is let rest as lost is on no list of whom to win back.
+    assert 'lifecycle_stage == "lapsed"' in DEFAULT_AUDIENCES["win-back"].rule
+
+
+def test_the_file_of_the_dormant_says_let_rest(tmp_path: Path) -> None:
+    publish(tmp_path, ["c1"], lifecycle_stage="lapsed", lapsed=1, churn_probability_365=0.95)
+    with open_client(tmp_path) as client:
+        (row,) = read(client.get(URL).content)
+        pages = [client.get(address).text for address in ("/lists/at-risk", "/customers/c1")]
+    assert (row["suggested_action"], row["suggested_action_text"]) == ("let_rest", "let rest")
+    assert all("→ let rest" in page for page in pages)
+    assert not any("win back, by the dates" in page for page in pages)
+    assert 'id="winback"' not in pages[1]
 
 
 def test_reasons_and_actions_are_in_the_language_that_is_asked_for(client: TestClient) -> None:
     english, korean = read(client.get(URL).content)[0], read(client.get(f"{URL}?language=ko").content)[0]
     assert korean["suggested_action"] == english["suggested_action"] == "remind"
-    assert korean["suggested_action_text"] == suggested_in("ko")["slipping"].text
+    assert korean["suggested_action_text"] == suggester("ko")("slipping", None).text
     assert re.search("[가-힣]", korean["suggested_action_text"])
     assert english["reasons"].startswith("143 days since the last order")
     assert re.match("마지막 주문 후 143일", korean["reasons"])

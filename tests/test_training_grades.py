@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.grades import CHURN_STEPS, CLV_STEPS, grade_churn, grade_clv, grade_of, rule_text
+from features.grade_steps import CHURN_STEPS, CLV_STEPS
+from training.grades import grade_churn, grade_clv, grade_of, rule_text
 from training.metrics_churn import churn_metrics
 from training.metrics_clv import clv_metrics
 

@@ -9,36 +9,11 @@ however right its level; one that does gets D at worst, however wrong its level.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Final, Literal
 
+from features.grade_steps import CHURN_STEPS, CLV_STEPS, Grade, Step
 from models.registry_names import Task
 
-Grade = Literal["A", "B", "C", "D", "F"]
 Metrics = Mapping[str, float | None]
-
-
-@dataclass(frozen=True, slots=True)
-class Step:
-    """What a grade asks for: at least so much skill, at most so much error."""
-
-    grade: Grade
-    skill_min: float
-    error_max: float
-
-
-CHURN_STEPS: Final = (
-    Step("A", 0.20, 0.03),
-    Step("B", 0.12, 0.06),
-    Step("C", 0.06, 0.10),
-    Step("D", 0.01, math.inf),
-)
-CLV_STEPS: Final = (
-    Step("A", 0.70, 0.10),
-    Step("B", 0.60, 0.20),
-    Step("C", 0.45, 0.35),
-    Step("D", 0.20, math.inf),
-)
 
 
 def grade_churn(metrics: Metrics, base_rate: Metrics) -> Grade | None:

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
+from features.grade_steps import Grade
 from models.registry_names import Task
-from training.grades import Grade
 from training.scorecard import Scorecard, Summary, TaskResult
 from training.words import figure_text, percent_text
 

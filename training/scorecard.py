@@ -6,9 +6,9 @@ from datetime import date, datetime
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from features.grade_steps import Grade
 from models.contract import Method
 from models.registry_names import Task
-from training.grades import Grade
 from training.judge import Difference
 
 HEADLINE_METRICS: dict[str, tuple[str, ...]] = {

@@ -12,10 +12,10 @@ from serving.store.records import RunMeta
 
 _TYPED: Final = ("clv", "cac", "spend", "new_customer_count", "conversion_rate")
 MISTAKES: Final = {
-    "clv": marked("CLV is a number."),
-    "cac": marked("The cost of a customer is a number from 0 on."),
-    "spend": marked("Spend is a number from 0 on."),
-    "new_customer_count": marked("New customers are counted in whole numbers."),
+    "clv": marked("CLV is a number, no larger than 1,000,000,000,000."),
+    "cac": marked("The cost of a customer is a number from 0 to 1,000,000,000,000."),
+    "spend": marked("Spend is a number from 0 to 1,000,000,000,000."),
+    "new_customer_count": marked("New customers are counted in whole numbers, from 0 to 1,000,000,000."),
     "conversion_rate": marked("The conversion rate is a share: above 0, at most 1."),
     "cost": marked("Name the cost of a customer, or the spend and the new customers, not both and not half."),
 }

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
+from math import floor
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
@@ -94,6 +95,17 @@ class Figures:
         pattern = "#,##0." + "#" * digits if digits else "#,##0"
         return format_decimal(value, pattern, locale=self.locale)
 
+    def floor(self, value: float | None, digits: int = 1) -> str:
+        """Write a number with at most so many digits, rounded down: under a mark it never looks to be at it.
+
+        >>> Figures("en_GB").floor(2.9994, 2), Figures("en_GB").floor(3.0, 2), Figures("en_GB").floor(-0.25)
+        ('2.99', '3', '-0.3')
+        """
+        if value is None:
+            return NOTHING
+        scale = 10**digits
+        return self.number(floor(round(value * scale, 6)) / scale, digits)
+
     def told(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Write the numbers and dates among the values of a sentence; names end in `_date` where dates are.
 
@@ -109,7 +121,19 @@ class Figures:
 
     def filters(self) -> dict[str, Callable[..., Any]]:
         """Return the filters of templates."""
-        names = ("percent", "signed", "ratio", "money", "day", "moment", "month", "count", "number", "told")
+        names = (
+            "percent",
+            "signed",
+            "ratio",
+            "money",
+            "day",
+            "moment",
+            "month",
+            "count",
+            "number",
+            "floor",
+            "told",
+        )
         return {name: getattr(self, name) for name in names}
 
 

@@ -3,10 +3,12 @@
 from dataclasses import dataclass
 from typing import Any, Final
 
+from features.grade_steps import CHURN_STEPS, CLV_STEPS, Step
 from serving.console.figures import NOTHING, Figures
 from serving.console.words import CANDIDATES, METHODS, METRICS, TASKS
 from serving.store.records import RunMeta
 
+_STEPS: Final = {"churn": CHURN_STEPS, "clv": CLV_STEPS}
 _SIGNED: Final = "total_bias"
 
 
@@ -24,6 +26,7 @@ class ModelLine:
     """One champion; `beats` says whether it won.
 
     `task`, `title`, `method`, `baseline` and labels are sentences to translate.
+    `steps` are the rule of its grade, none of a task without grades.
     """
 
     task: str
@@ -33,6 +36,7 @@ class ModelLine:
     baseline: str | None
     beats: bool | None
     grade: str | None
+    steps: tuple[Step, ...]
     origins: list[str]
     metrics: list[MetricLine]
 
@@ -55,6 +59,7 @@ def model_lines(meta: RunMeta, figures: Figures) -> list[ModelLine]:
                 baseline=name and _title(name),
                 beats=card.beats_baseline,
                 grade=card.grade,
+                steps=_STEPS.get(task, ()),
                 origins=card.scorecard.get("origins") or [],
                 metrics=_metric_lines(
                     card.scorecard.get("metrics") or {}, baseline.get("metrics") or {}, figures

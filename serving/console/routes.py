@@ -174,9 +174,11 @@ async def pick_language(
 
 
 async def _winback(run: ScoreRun, flat: dict[str, Any]) -> WinbackSchedule | None:
-    """Return when to write to a customer who fell silent; None for whoever is active, or refused contact."""
+    """Return when to write to a customer who fell silent; None for the active, let rest and refused."""
     last = flat["last_order_at"]
     if last is None or flat["email_consent"] is False or flat["lifecycle_stage"] in _ACTIVE_STAGES:
+        return None
+    if customer_line(flat)["action"] == "let_rest":
         return None
     zone = ZoneInfo(run.meta.time_zone)
     churned = await _document(run, "churned")

@@ -22,17 +22,17 @@ STAGES: Final = {
     "won_back": marked("won back"),
 }
 ACTIONS: Final = {
-    "new": marked("welcome, and show what goes with the first order"),
-    "onboarding": marked("make the second order easy"),
-    "active": marked("leave alone, or show what is new"),
-    "loyal": marked("thank, and ask for an opinion; no discount is needed"),
-    "slipping": marked("remind of what they buy; no discount yet"),
-    "at_risk": marked("write now, with a reason to come back"),
-    "lapsed": marked("win back, by the dates on the customer’s page"),
-    "lost": marked("let rest"),
-    "won_back": marked("welcome back, and make the next order easy"),
+    "welcome": marked("welcome, and show what goes with the first order"),
+    "ease_next_order": marked("make the next order easy, and show what else there is"),
+    "leave_alone": marked("leave alone, or show what is new"),
+    "thank": marked("thank, and ask for an opinion; no discount is needed"),
+    "remind": marked("remind of what they buy; no discount yet"),
+    "write_now": marked("write now, with a reason to come back"),
+    "win_back": marked("win back, by the dates on the customer’s page"),
+    "let_rest": marked("let rest"),
+    "welcome_back": marked("welcome back, and make the next order easy"),
 }
-"""What usually helps at a stage: the craft's advice, not a prediction."""
+"""What usually helps a customer (`serving.exports.actions`): the craft's advice, not a prediction."""
 GROUPS: Final = {
     "CHAMPIONS": marked("Champions"),
     "LOYAL": marked("Loyal"),

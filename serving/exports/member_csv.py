@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from serving.audiences.leaving import LeavingPeople
 from serving.audiences.named import Audience, Listed
-from serving.exports.actions import NOTHING, suggested_in
+from serving.exports.actions import suggester
 from serving.exports.csv_lines import CHUNK_ROWS, csv_lines, plain_lines
 from serving.offers.slot_export import ItemColumns
 from serving.present import RunView, run_constants
@@ -61,12 +61,18 @@ HEADER: Final = (*LINE_NAMES, "control_group", "control_group_share")
 _REASONS_SHOWN: Final = 3
 _WORDS: Final = {None: None, 0: "false", 1: "true"}
 _FLAGS: Final = {None: None, 0: False, 1: True}
-STORED_CELLS: Final = (*(name for name in SCORE_NAMES if name in STORED_NAMES), "reasons", "as_of")
+STORED_CELLS: Final = (
+    *(name for name in SCORE_NAMES if name in STORED_NAMES),
+    "churn_probability_365",
+    "reasons",
+    "as_of",
+)
 """The stored columns that a member's cells are made of; the id comes first."""
 
 _REASONS_AT: Final = STORED_CELLS.index("reasons")
 _CONSENT_AT: Final = STORED_CELLS.index("email_consent")
 _STAGE_AT: Final = STORED_CELLS.index("lifecycle_stage")
+_YEAR_RISK_AT: Final = STORED_CELLS.index("churn_probability_365")
 _STORED_PICK: Final = itemgetter(*(STORED_NAMES.index(name) for name in STORED_CELLS))
 _OWN: Final = (
     "email_consent",
@@ -150,7 +156,7 @@ class MemberCells:
     def __init__(self, view: RunView, meta: RunMeta, *, as_text: bool = True) -> None:
         champion = meta.models.get("churn")
         self._view = view
-        self._suggested = suggested_in(view.language)
+        self._suggested = suggester(view.language)
         self._constants = (*run_constants(meta), champion.grade if champion else None)
         self._booleans = _booleans(as_text=as_text)
 
@@ -159,7 +165,7 @@ class MemberCells:
         own = (
             self._booleans[row[_CONSENT_AT]],
             "; ".join(self._view.reason_texts(row[_REASONS_AT], count=_REASONS_SHOWN)),
-            *self._suggested.get(row[_STAGE_AT], NOTHING),
+            *self._suggested(row[_STAGE_AT], row[_YEAR_RISK_AT]),
             top.product_id if top else None,
             top.name if top else None,
         )
