@@ -45,13 +45,13 @@ _PRODUCT_COLUMNS: Final = {"bought": "product_id", "bought_category": "category"
 def bought(source: Source, node: ast.Call, name: str) -> tuple[str, Bound]:
     """Compile `bought` or `bought_category`; raises `FilterError`."""
     if not 1 <= len(node.args) <= 2:
-        raise FilterError("arguments", f"write {FUNCTIONS[name].signature}", source.span(node))
+        raise FilterError("arguments", source.span(node), values={"signature": FUNCTIONS[name].signature})
     wanted = node.args[0]
     listed = wanted.elts if isinstance(wanted, ast.List | ast.Tuple) else [wanted]
     values: Bound = [text for each in listed if isinstance(text := literal(source, each), str)]
     if not values or len(values) < len(listed):
-        words = f"{name} takes a text in quotes, or a list of them: {FUNCTIONS[name].signature}"
-        raise FilterError("type", words, source.span(wanted))
+        told = {"function": name, "signature": FUNCTIONS[name].signature}
+        raise FilterError("texts_wanted", source.span(wanted), values=told)
     marks, within = ",".join("?" * len(values)), ""
     if len(node.args) == 2:
         values.append(read_days(source, node.args[1]))
@@ -66,13 +66,13 @@ def top(
 ) -> tuple[str, Bound]:
     """Compile `top` of an attribute, which is of a kind; raises `FilterError`."""
     if len(node.args) != 2:
-        raise FilterError("arguments", f"write {FUNCTIONS['top'].signature}", source.span(node))
+        raise FilterError("arguments", source.span(node), values={"signature": FUNCTIONS["top"].signature})
     if kind != "number":
-        raise FilterError("type", "top takes an attribute that is a number", source.span(node.args[0]))
+        raise FilterError("top_of_number", source.span(node.args[0]))
     share = literal(source, node.args[1])
     if not isinstance(share, float) or share not in range(TOP_STEP, 100, TOP_STEP):
-        words = f"write a percentage from {TOP_STEP} to {100 - TOP_STEP} in steps of {TOP_STEP}"
-        raise FilterError("value", words, source.span(node.args[1]))
+        told = {"low": TOP_STEP, "high": 100 - TOP_STEP, "step": TOP_STEP}
+        raise FilterError("percentage", source.span(node.args[1]), values=told)
     if not cuts.get(name):
         return "FALSE", []  # nobody has a value
     return f"coalesce({name} > ?, FALSE)", [cuts[name][(100 - int(share)) // TOP_STEP - 1]]

@@ -94,7 +94,7 @@ def read_phrases(text: str, vocabulary: Vocabulary) -> Phrase:
     >>> read_phrases("not lapsed", words)
     Not(part=Among(name='lapsed', values=(True,)))
     """
-    source = Source(text, syntax=vocabulary.syntax)
+    source = Source(text, example=vocabulary.example)
     return _Reader(source).phrase(source.tree)
 
 

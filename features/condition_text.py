@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Final, NamedTuple
 
+from features.condition_reasons import REASONS, ReasonValues, reason_words
+
 _KEYWORDS: Final = frozenset({"and", "or", "not", "in", "is", "null", "true", "false"})
 _TOKEN: Final = re.compile(
     r"""(?P<string>'(?:\\[^\r\n]|[^'\\\r\n])*'|"(?:\\[^\r\n]|[^"\\\r\n])*")
@@ -20,6 +22,12 @@ _TOKEN: Final = re.compile(
     |(?P<other>.)""",
     re.VERBOSE | re.DOTALL,
 )
+_QUOTED: Final = re.compile(r"""'(?:\\[^\r\n]|[^'\\\r\n])*'|"(?:\\[^\r\n]|[^"\\\r\n])*\"""")
+_OFTEN: Final = {
+    "thousands": re.compile(r"[<>=]\s*-?(?P<wrong>\d{1,3}(?:,\d{3})+(?:\.\d+)?)(?![\w,])", re.ASCII),
+    "one_equals_sign": re.compile(r"\w\s*(?P<wrong>(?<![<>=!:])=(?![=>]))"),
+}
+"""Mistakes that are often made where a text is no condition."""
 _SUGGESTIONS_MAX: Final = 3
 _COMPARED_LENGTH_MAX: Final = 64
 _CLOSENESS_MIN: Final = 0.6
@@ -33,24 +41,27 @@ class Span(NamedTuple):
 
 
 class FilterError(Exception):
-    """A condition that cannot be understood: a code, what is allowed, and where; it repeats nothing sent.
+    """A condition that cannot be understood: why, and where; its words repeat nothing that was sent.
 
-    `seen` is the name that is no attribute, for whoever wrote the settings; no request gets to see it.
-    `suggestions` are names that may have been meant.
+    `reason` is one of `features.condition_reasons.REASONS`; of it and of `values` the code and the English
+    message are made. `seen` is the name that is no attribute, for whoever wrote the settings; no request gets
+    to see it. `suggestions` are names that may have been meant.
     """
 
     def __init__(
         self,
-        code: str,
-        message: str,
+        reason: str,
         span: Span,
         *,
+        values: ReasonValues | None = None,
         seen: str | None = None,
         suggestions: Sequence[str] = (),
     ) -> None:
-        super().__init__(message)
-        self.code = code
-        self.message = message
+        self.reason = reason
+        self.values = values or {}
+        self.code = REASONS[reason].code
+        self.message = reason_words(reason, self.values)
+        super().__init__(self.message)
         self.span = span
         self.seen = seen
         self.suggestions = tuple(suggestions)
@@ -59,11 +70,12 @@ class FilterError(Exception):
 class Source:
     """A text that was read: its tree, and the place of every part."""
 
-    def __init__(self, text: str, *, syntax: str) -> None:
-        """Read a text; raises `FilterError`, whose message is `syntax`."""
+    def __init__(self, text: str, *, example: str) -> None:
+        """Read a text; raises `FilterError`, which shows an example of a condition."""
         self._length = len(text)
         self._durations: dict[int, int] = {}
-        self._syntax = syntax
+        self._text = text
+        self._example = example
         written = "".join(self._rewritten(text))
         self._lead = len(written) - len(written.lstrip(" "))
         self._parsed = written.strip(" ")
@@ -78,6 +90,10 @@ class Source:
     def duration(self, node: ast.expr) -> int | None:
         """Return the days of a duration such as 180d, None for anything else."""
         return self._durations.get(self.span(node).offset) if isinstance(node, ast.Name) else None
+
+    def refused(self, node: ast.expr) -> FilterError:
+        """Return why a part is no condition."""
+        return not_read(self._text, self.span(node), example=self._example)
 
     def _characters(self, byte_count: int) -> int:
         return len(self._encoded[:byte_count].decode(errors="ignore"))
@@ -116,7 +132,19 @@ class Source:
     def _refused(self, begin: int, end: int) -> FilterError:
         begin = min(begin, self._length)
         end = min(max(end, begin + 1), self._length)
-        return FilterError("syntax", self._syntax, Span(begin, end - begin))
+        return not_read(self._text, Span(begin, end - begin), example=self._example)
+
+
+def not_read(text: str, span: Span, *, example: str) -> FilterError:
+    """Return why a text is no condition: a mistake that is often made, at its own place, or an example."""
+    # Texts in quotes may hold anything; blanks instead of them keep every place.
+    outside = _QUOTED.sub(lambda quoted: " " * len(quoted.group()), text)
+    for reason, pattern in _OFTEN.items():
+        found = pattern.search(outside)
+        if found:
+            begin, end = found.span("wrong")
+            return FilterError(reason, Span(begin, end - begin))
+    return FilterError("syntax", span, values={"example": example})
 
 
 def near_names(name: str, known: Iterable[str]) -> list[str]:

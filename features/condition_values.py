@@ -61,14 +61,13 @@ def literal(source: Source, node: ast.expr) -> Value:
     if isinstance(value, int | float) and not isinstance(value, bool):
         number = _finite(value)
         if number is None:
-            raise FilterError("value", "a number is finite", source.span(node))
+            raise FilterError("finite", source.span(node))
         return -number if is_negative else number
     if isinstance(value, str) and not is_negative:
         return _storable(source, node, value)
     if (value is None or isinstance(value, bool)) and not is_negative:
         return value
-    words = 'a value is a text in quotes ("Tea"), a number, true, false or null'
-    raise FilterError("value", words, source.span(node))
+    raise FilterError("value_wanted", source.span(node))
 
 
 def read_days(source: Source, node: ast.expr) -> int:
@@ -77,8 +76,7 @@ def read_days(source: Source, node: ast.expr) -> int:
     if days is None and isinstance(node, ast.Constant) and type(node.value) is int:
         days = node.value
     if days is None or days > DAYS_MAX:
-        words = f"days are a whole number from 0 to {DAYS_MAX:,}, such as 90 or 90d"
-        raise FilterError("value", words, source.span(node))
+        raise FilterError("days", source.span(node), values={"count": f"{DAYS_MAX:,}"})
     return days
 
 
@@ -139,10 +137,9 @@ def _storable(source: Source, node: ast.expr, text: str) -> str:
     try:
         text.encode()
     except UnicodeEncodeError:
-        words = "a text is made of Unicode characters; half of one is none"
-        raise FilterError("value", words, source.span(node)) from None
+        raise FilterError("half_character", source.span(node)) from None
     if "\0" in text:
-        raise FilterError("value", "no text that is stored holds the character NUL", source.span(node))
+        raise FilterError("nul", source.span(node))
     return text
 
 

@@ -47,13 +47,6 @@ _FLIPPED: Final[dict[str, str]] = {"<": ">", "<=": ">=", ">": "<", ">=": "<=", "
 _TESTED_FOR_NULL: Final = {"=": "IS NULL", "<>": "IS NOT NULL"}
 # What a comparison with an unknown value is: the standard would have it neither true nor false.
 _OF_UNKNOWN: Final = {"<>": "TRUE"}
-_WANTED: Final = {
-    "text": "a text: put it in quotes",
-    "number": "a number",
-    "boolean": "true or false",
-    "date": 'a day: "2026-01-31", days_ago(90) or days_ahead(14)',
-    "instant": 'a day or an instant: "2026-01-31", days_ago(90) or "2026-01-31T10:00:00Z"',
-}
 
 
 class Vocabulary(NamedTuple):
@@ -62,11 +55,6 @@ class Vocabulary(NamedTuple):
     attributes: Mapping[str, str]
     example: str
     functions: frozenset[str] = frozenset()
-
-    @property
-    def syntax(self) -> str:
-        """What to write instead of something that is no condition."""
-        return f"write a condition such as: {self.example}"
 
 
 class Condition(NamedTuple):
@@ -82,12 +70,11 @@ def compile_condition(text: str, vocabulary: Vocabulary, at: Standpoint = ANY_DA
     Without a snapshot the words are looked at, and days count from any day.
     """
     if len(text) > TEXT_LENGTH_MAX:
-        words = f"a filter has at most {TEXT_LENGTH_MAX} characters"
-        raise FilterError("too_long", words, Span(TEXT_LENGTH_MAX, len(text) - TEXT_LENGTH_MAX))
+        beyond = Span(TEXT_LENGTH_MAX, len(text) - TEXT_LENGTH_MAX)
+        raise FilterError("too_long", beyond, values={"count": TEXT_LENGTH_MAX})
     if not text.strip():
-        words = f"the filter is empty; leave it out, or {vocabulary.syntax}"
-        raise FilterError("empty", words, Span(0, len(text)))
-    source = Source(text, syntax=vocabulary.syntax)
+        raise FilterError("empty", Span(0, len(text)), values={"example": vocabulary.example})
+    source = Source(text, example=vocabulary.example)
     compiler = _Compiler(source, vocabulary, at)
     sql = compiler.condition(source.tree, depth=1)
     return Condition(sql, tuple(compiler.values))
@@ -105,7 +92,7 @@ class _Compiler:
 
     def condition(self, node: ast.expr, *, depth: int) -> str:
         if depth > DEPTH_MAX:
-            raise self._error("too_deep", f"conditions are nested at most {DEPTH_MAX} deep", node)
+            raise self._error("too_deep", node, count=DEPTH_MAX)
         if isinstance(node, ast.BoolOp):
             word = " AND " if isinstance(node.op, ast.And) else " OR "
             return f"({word.join(self.condition(part, depth=depth + 1) for part in node.values)})"
@@ -117,16 +104,14 @@ class _Compiler:
             return self._flag(node)
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name):
             return self._test(node, node.func)
-        raise self._error("syntax", self._words.syntax, node)
+        raise self._source.refused(node)
 
     def _flag(self, node: ast.Name) -> str:
         self._count(node)
         name = self._attribute(node)
         if self._words.attributes[name] != "boolean":
             flags = [flag for flag, kind in self._words.attributes.items() if kind == "boolean"]
-            verb = "is" if len(flags) == 1 else "are"
-            words = f"only {', '.join(flags)} {verb} a condition by itself; compare the others with a value"
-            raise self._error("type", words, node)
+            raise self._error("one_flag" if len(flags) == 1 else "flags", node, name=name, flags=tuple(flags))
         return f"coalesce({name} = 1, FALSE)"
 
     def _test(self, node: ast.Call, called: ast.Name) -> str:
@@ -134,8 +119,7 @@ class _Compiler:
         self._count(node)
         name = self._function(node, called)
         if not FUNCTIONS[name].is_condition:
-            words = f"{name} gives a day, which an attribute is compared with: last_order_at >= days_ago(90)"
-            raise self._error("type", words, node)
+            raise self._error("gives_day", node, function=name)
         if name == "top":
             attribute = self._attribute(node.args[0]) if node.args else ""
             kind = self._words.attributes.get(attribute)
@@ -167,7 +151,7 @@ class _Compiler:
         if value is None:
             if kind in _EQUAL:
                 return f"{name} {_TESTED_FOR_NULL[word]}"
-            raise self._error("type", "null has no order; write `is null` or `is not null`", right)
+            raise self._error("null_order", right)
         checked = self._checked(name, value, right, is_ordered=kind in _ORDERED)
         if isinstance(checked, Moment):
             sql, bounds = compare_with_moment(name, word, checked)
@@ -178,10 +162,9 @@ class _Compiler:
 
     def _membership(self, name: str, negation: str, right: ast.expr) -> str:
         if not isinstance(right, ast.List | ast.Tuple):
-            words = 'after `in` stands a list of values: brand in ["A", "B"]'
-            raise self._error("type", words, right)
+            raise self._error("list_wanted", right)
         if self._words.attributes[name] == "instant":
-            raise self._error("type", f"compare {name} with < <= > >= == or !=", right)
+            raise self._error("no_list", right, name=name)
         members: list[str | float | int] = []
         for member in right.elts:
             checked = self._checked(name, self._value(member), member, is_ordered=False)
@@ -192,15 +175,13 @@ class _Compiler:
 
     def _null_test(self, name: str, word: str, right: ast.expr) -> str:
         if not isinstance(right, ast.Constant | ast.Name) or literal(self._source, right) is not None:
-            words = "`is` and `is not` test for null only; compare values with == and !="
-            raise self._error("operator", words, right)
+            raise self._error("null_wanted", right)
         return f"{name} {word} NULL"
 
     def _count(self, node: ast.expr) -> None:
         self._comparison_count += 1
         if self._comparison_count > COMPARISON_COUNT_MAX:
-            words = f"a filter has at most {COMPARISON_COUNT_MAX} comparisons; `in` takes a whole list"
-            raise self._error("too_many", words, node)
+            raise self._error("too_many", node, count=COMPARISON_COUNT_MAX)
 
     def _attribute(self, node: ast.expr) -> str:
         known = self._words.attributes
@@ -208,23 +189,20 @@ class _Compiler:
             return node.id
         seen = node.id if isinstance(node, ast.Name) else None
         near = near_names(seen, known) if seen is not None else []
-        if near:
-            words = f"there is no such attribute; did you mean {' or '.join(near)}?"
-        else:
-            words = f"compare an attribute with a value; attributes: {', '.join(known)}"
-        span = self._source.span(node)
-        raise FilterError("attribute", words, span, seen=seen, suggestions=near)
+        reason = "near_attribute" if near else "attribute_wanted" if seen is None else "unknown_attribute"
+        told = {"names": tuple(near or known)}
+        raise FilterError(reason, self._source.span(node), values=told, seen=seen, suggestions=near)
 
     def _function(self, node: ast.Call, called: ast.Name) -> str:
         name, known = called.id, self._words.functions
         if not known:
-            raise self._error("syntax", self._words.syntax, node)
+            raise self._source.refused(node)
         if name not in known:
             near = near_names(name, known) or sorted(known)
-            words = f"there is no such function; did you mean {' or '.join(near)}?"
-            raise FilterError("function", words, self._source.span(called), suggestions=near)
+            told = {"names": tuple(near)}
+            raise FilterError("near_function", self._source.span(called), values=told, suggestions=near)
         if node.keywords or any(isinstance(each, ast.Starred) for each in node.args):
-            raise self._error("arguments", f"write {FUNCTIONS[name].signature}", node)
+            raise self._error("arguments", node, signature=FUNCTIONS[name].signature)
         return name
 
     def _value(self, node: ast.expr) -> Value | date:
@@ -233,11 +211,9 @@ class _Compiler:
             return literal(self._source, node)
         name = self._function(node, node.func)
         if FUNCTIONS[name].is_condition:
-            raise self._error(
-                "type", f"{name} is a condition by itself: not {FUNCTIONS[name].signature}", node
-            )
+            raise self._error("is_condition", node, function=name, signature=FUNCTIONS[name].signature)
         if len(node.args) != 1:
-            raise self._error("arguments", f"write {FUNCTIONS[name].signature}", node)
+            raise self._error("arguments", node, signature=FUNCTIONS[name].signature)
         days = read_days(self._source, node.args[0])
         return self._at.as_of + timedelta(days=days if name == "days_ahead" else -days)
 
@@ -257,13 +233,11 @@ class _Compiler:
         if kind == "boolean" and isinstance(value, bool) and not is_ordered:
             return int(value)
         if kind == "boolean" and is_ordered:
-            words = f"{name} is true or false and has no order; write == or !="
-            raise self._error("operator", words, node)
-        words = f"{name} is compared with {_WANTED[kind]}; test for null with `is null`"
-        raise self._error("type", words, node)
+            raise self._error("unordered", node, name=name)
+        raise self._error(f"{kind}_wanted", node, name=name)
 
-    def _error(self, code: str, message: str, node: ast.expr) -> FilterError:
-        return FilterError(code, message, self._source.span(node))
+    def _error(self, reason: str, node: ast.expr, **values: str | int | tuple[str, ...]) -> FilterError:
+        return FilterError(reason, self._source.span(node), values=values)
 
 
 def _time(value: Value | date, kind: str, time_zone: str) -> str | Moment | None:

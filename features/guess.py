@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Final
+from unicodedata import combining, normalize
 
 import polars as pl
 import typer
@@ -26,6 +27,7 @@ from features.sources import read_rows
 
 SAMPLE_ROWS: Final = 20
 _DISTINCT_MAX: Final = 10_000
+_LOOKED_AT: Final = 100_000
 _MONTHS: Final = 12
 _DAY_OR_MONTH_FIRST: Final = re.compile(
     r"(?P<first>\d{1,2})(?P<sign>[./-])(?P<second>\d{1,2})(?P=sign)\d{4}(?P<time> \d{1,2}:\d{2}(:\d{2})?)?"
@@ -37,38 +39,49 @@ _NAMES: Final[dict[str, str]] = {
     "customer_id": (
         "customer id, customer, customer no, customer number, client id, client, user id, user, "
         "member id, member no, household id, buyer id, account id, contact id, shopper id, 고객번호, "
-        "고객id, 고객 id, 고객, 회원번호, 회원id, 회원 id, kundennummer, kunde, kunden id, "
-        "numero client, id cliente, cliente"
+        "고객id, 고객 id, 고객, 회원번호, 회원id, 회원 id, 구매자, 구매자id, kundennummer, kundennr, "
+        "kunden id, kunde, kundin, kaufer, kaeufer, numero client, id client, code client, "
+        "identifiant client, id cliente, cliente"
     ),
     "ordered_at": (
         "ordered at, order date, order datetime, order time, date, datetime, timestamp, created at, "
         "created, purchase date, purchased at, invoice date, transaction date, transaction timestamp, "
         "paid at, event time, 주문일시, 주문일, 주문일자, 주문날짜, 결제일, 결제일시, 구매일, 날짜, "
-        "bestelldatum, datum, date commande, date de commande, fecha, fecha pedido"
+        "구매일시, 구매일자, 결제일자, 판매일, 판매일자, 거래일, 거래일자, 거래일시, 일자, bestelldatum, "
+        "kaufdatum, auftragsdatum, rechnungsdatum, belegdatum, datum, date commande, date de commande, "
+        "date achat, date d achat, date vente, date de facture, fecha, fecha pedido"
     ),
     "amount": (
         "amount, line amount, line total, total, total price, sales value, sales, revenue, net amount, "
         "order total, order amount, value, subtotal, paid amount, price paid, 금액, 결제금액, "
-        "주문금액, 판매금액, 구매금액, 매출, betrag, summe, umsatz, montant, importe, total pedido"
+        "주문금액, 판매금액, 구매금액, 매출, 매출액, 합계, 합계금액, 총액, 총금액, 총결제금액, 실결제금액, "
+        "주문총액, 결제액, 구매액, 판매액, betrag, summe, umsatz, gesamtbetrag, gesamtpreis, gesamtsumme, "
+        "gesamt, positionsbetrag, zeilenbetrag, bestellwert, bestellsumme, rechnungsbetrag, "
+        "bruttobetrag, nettobetrag, warenwert, endbetrag, montant, montant total, montant ttc, montant ht, "
+        "prix total, total ttc, total ht, chiffre d affaires, importe, importe total, precio total, "
+        "total pedido"
     ),
     "order_id": (
         "order id, order no, order number, order, invoice, invoice no, invoice number, basket id, "
         "transaction id, receipt id, receipt no, purchase id, 주문번호, 주문id, 주문 id, 영수증번호, "
-        "bestellnummer, auftragsnummer, rechnungsnummer, numero commande, numero de commande, pedido"
+        "bestellnummer, bestellnr, bestell id, auftragsnummer, auftragsnr, rechnungsnummer, rechnungsnr, "
+        "belegnummer, numero commande, numero de commande, id commande, commande, numero facture, pedido"
     ),
     "line_id": "line id, line no, line number, order line id, item line",
     "product_id": (
         "product id, sku, product, product code, item id, item, item code, stock code, stockcode, "
         "article, article number, article id, variant id, 상품번호, 상품코드, 상품id, 상품 id, 품번, "
-        "artikelnummer, artikel, reference, referencia, producto"
+        "artikelnummer, artikelnr, artikel id, artikel, produktnummer, produkt id, produkt, reference, "
+        "code produit, id produit, code article, produit, referencia, producto"
     ),
     "quantity": (
-        "quantity, qty, units, pieces, count, item quantity, 수량, 주문수량, 구매수량, menge, anzahl, "
-        "quantite, cantidad"
+        "quantity, qty, units, pieces, count, item quantity, 수량, 주문수량, 구매수량, 판매수량, 개수, "
+        "menge, anzahl, stuck, stueck, stuckzahl, stueckzahl, quantite, qte, nombre, cantidad"
     ),
     "unit_price": (
-        "unit price, price, item price, price per unit, 단가, 판매단가, 가격, preis, einzelpreis, "
-        "prix, prix unitaire, precio"
+        "unit price, price, item price, price per unit, 단가, 판매단가, 판매가, 판매가격, 상품가격, 가격, "
+        "preis, einzelpreis, stuckpreis, stueckpreis, verkaufspreis, preis pro stuck, prix, prix unitaire, "
+        "prix unitaire ttc, prix unitaire ht, prix de vente, precio, precio unitario"
     ),
     "discount": "discount, discount amount, 할인, 할인금액, rabatt, remise, descuento",
     "coupon": "coupon, coupon code, discount code, promo code, voucher, 쿠폰, 쿠폰코드, gutschein",
@@ -84,11 +97,17 @@ _NUMERIC: Final = frozenset({"amount", "quantity", "unit_price", "discount"})
 
 @dataclass(frozen=True, slots=True)
 class GuessedColumn:
-    """A column of a file: its first values as text, and the canonical column that it seems to be."""
+    """A column of a file: its first values as text, and the canonical column that it seems to be.
+
+    `date_format` and `decimal_mark` are how its values are written if it holds dates or numbers; "" where
+    that is not sure.
+    """
 
     name: str
     samples: tuple[str, ...]
     guess: str | None
+    date_format: str = ""
+    decimal_mark: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,9 +115,11 @@ class Guess:
     """What a file seems to be; `format` is one of `features.sources.Format`.
 
     `date_format` is "" where dates say it themselves (year first), or where they do not give it away.
+    `encoding` is "" where the readers detect it.
     """
 
     format: str
+    encoding: str
     row_count: int
     date_format: str
     decimal_mark: str
@@ -111,7 +132,7 @@ class GuessError(UserError):
 
 def guess_file(path: Path) -> Guess:
     """Return what an order file seems to be; raises `DataError` for one that cannot be read."""
-    layout, rows = read_rows(path)
+    layout, encoding, rows = read_rows(path)
     rows = rows.drop(ROW, strict=False)
     if not rows.width:
         raise GuessError(f"{path.name} has no columns")
@@ -119,12 +140,19 @@ def guess_file(path: Path) -> Guess:
     native = next((name for name, signs in NATIVE_SIGNS.items() if signs <= set(names)), None)
     samples = {name: _samples(rows[name]) for name in names}
     guesses = {} if native else guess_columns(names, samples)
-    columns = tuple(GuessedColumn(name, samples[name], guesses.get(name)) for name in names)
-    dates = [name for name, canonical in guesses.items() if canonical == "ordered_at"]
-    money = [name for name, canonical in guesses.items() if canonical in _NUMERIC]
-    date_format = guess_date_format(_distinct(rows[dates[0]])) if dates else ""
-    mark = guess_decimal_mark([value for name in money for value in _distinct(rows[name])])
-    return Guess(native or layout, rows.height, date_format, mark, columns)
+    columns = tuple(_guessed(rows[name], samples[name], guesses.get(name)) for name in names)
+    date_format = next((each.date_format for each in columns if each.guess == "ordered_at"), "")
+    marks = {each.decimal_mark for each in columns if each.guess in _NUMERIC}
+    mark = "," if "," in marks and "." not in marks else "."
+    return Guess(native or layout, encoding or "", rows.height, date_format, mark, columns)
+
+
+def _guessed(values: pl.Series, samples: tuple[str, ...], guess: str | None) -> GuessedColumn:
+    """Return a column with how its dates or numbers are written; one that is not known is looked into."""
+    distinct = _distinct(values if guess else values.head(_LOOKED_AT))
+    has_cents = any(_COMMA_CENTS.search(value) or _POINT_CENTS.search(value) for value in distinct)
+    mark = guess_decimal_mark(distinct) if has_cents else ""
+    return GuessedColumn(values.name, samples, guess, guess_date_format(distinct), mark)
 
 
 def guess_columns(names: Sequence[str], samples: dict[str, tuple[str, ...]]) -> dict[str, str]:
@@ -201,12 +229,13 @@ def _fits(canonical: str, values: Sequence[str]) -> bool:
 
 
 def _plain(name: str) -> str:
-    """Return a name without case, signs and doubled spaces.
+    """Return a name without case, accents, signs and spaces.
 
-    >>> _plain(" Customer_ID"), _plain("InvoiceNo"), _plain("주문 번호")
-    ('customerid', 'invoiceno', '주문번호')
+    >>> _plain(" Customer_ID"), _plain("Quantité"), _plain("주문 번호")
+    ('customerid', 'quantite', '주문번호')
     """
-    return "".join(each for each in name.casefold() if each.isalnum())
+    bare = "".join(each for each in normalize("NFKD", name.casefold()) if not combining(each))
+    return "".join(each for each in normalize("NFC", bare) if each.isalnum())
 
 
 def _samples(values: pl.Series) -> tuple[str, ...]:

@@ -21,6 +21,7 @@ from features.report import DataError, Report
 
 ROW = "row"
 _DELIMITERS = (",", ";", "\t", "|")
+_RAGGED_SHARE_MAX = 0.05
 _BINARY_STARTS = {
     b"PAR1": "a Parquet file",
     b"PK\x03\x04": "a zip or xlsx file",
@@ -30,10 +31,17 @@ _BINARY_STARTS = {
 }
 
 
-def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | None = None) -> pl.DataFrame:
+def read_delimited(
+    path: Path,
+    *,
+    encoding: str | None = None,
+    delimiter: str | None = None,
+    report: Report | None = None,
+) -> pl.DataFrame:
     """Read CSV or a relative of it; encoding and delimiter are detected unless set.
 
-    Raises `DataError` where the file is empty, binary, in an unknown encoding, or has rows of another length.
+    Single rows of another length are left out where there is a report to say so. Raises `DataError` where the
+    file is empty, binary or in an unknown encoding, and where more rows are of another length.
     """
     raw = _bytes_of(path)
     text = _decoded(raw, path=path, encoding=encoding)
@@ -47,7 +55,14 @@ def read_delimited(path: Path, *, encoding: str | None = None, delimiter: str | 
         )
     chosen = delimiter or _sniffed_delimiter(text)
     header = _header(text, chosen, path=path)
-    return _with_rows(_records(text, chosen, path=path, column_count=len(header)), header)
+    records, bad = _records(text, chosen, path=path, column_count=len(header))
+    if bad:
+        refused = _ragged(path, bad, column_count=len(header), delimiter=chosen)
+        if report is None or not _are_few(bad, sound_count=records.height - 1):
+            raise refused
+        found = refused.report.errors[0]
+        report.warn(found.name, f"{found.message}: they are left out", count=len(bad), mend=found.mend)
+    return _with_rows(records, header, left_out=[number for number, _ in bad])
 
 
 def read_parquet(path: Path) -> pl.DataFrame:
@@ -129,7 +144,7 @@ def _decoded(raw: bytes, *, path: Path, encoding: str | None) -> bytes:
             encoding = "utf-16"
         elif _is(raw, "utf-8"):
             return raw.removeprefix(b"\xef\xbb\xbf")
-        elif _is(raw, "cp949"):
+        elif _is_korean(raw):
             encoding = "cp949"
         else:
             mend = 'say which it is in the mapping file, e.g. encoding = "cp1252"'
@@ -141,6 +156,24 @@ def _decoded(raw: bytes, *, path: Path, encoding: str | None) -> bytes:
         raise refusal(
             path, "wrong_encoding", f"the text is not {encoding} ({_first_line(error)})", mend
         ) from None
+
+
+def guess_encoding(path: Path) -> str | None:
+    """Return the encoding of a text that can only be guessed, for a person to look at; else None."""
+    raw = _bytes_of(path)
+    is_detected = raw.startswith((b"\xff\xfe", b"\xfe\xff")) or _is(raw, "utf-8") or _is_korean(raw)
+    return "cp1252" if not is_detected and _is(raw, "cp1252") else None
+
+
+def _is_korean(raw: bytes) -> bool:
+    """Say whether bytes are CP949, by its letters: Western text makes rare ones of it (Är becomes 훣)."""
+    try:
+        text = raw.decode("cp949")
+    except UnicodeDecodeError:
+        return False
+    letters = [each for each in text[: 1 << 20] if not each.isascii()]
+    # The usual ones have two bytes in EUC-KR, too; it writes the rare ones in eight.
+    return 2 * sum(len(each.encode("euc_kr", errors="ignore")) == 2 for each in letters) >= len(letters)
 
 
 def _is(raw: bytes, encoding: str) -> bool:
@@ -182,13 +215,15 @@ def _header(text: bytes, delimiter: str, *, path: Path) -> list[str]:
     return [name or f"column_{position}" for position, name in enumerate(names, start=1)]
 
 
-def _records(text: bytes, delimiter: str, *, path: Path, column_count: int) -> pl.DataFrame:
-    """Parse all records, the header's included, as text columns f0, f1, …; refuses other lengths by row."""
+def _records(
+    text: bytes, delimiter: str, *, path: Path, column_count: int
+) -> tuple[pl.DataFrame, list[tuple[int, str]]]:
+    """Parse all records, the header's included, as text columns f0, f1, …; number and text of misfits."""
     names = [f"f{position}" for position in range(column_count)]
-    bad: list[int] = []
+    bad: list[tuple[int, str]] = []
 
     def skip(row: pa_csv.InvalidRow) -> str:
-        bad.append(row.number or 0)
+        bad.append((row.number or 0, row.text))
         return "skip"
 
     def parse(*, threads: bool) -> pa.Table:
@@ -214,14 +249,23 @@ def _records(text: bytes, delimiter: str, *, path: Path, column_count: int) -> p
     except pa.ArrowException:
         mend = "check quotes and delimiter, and export the file again"
         raise refusal(path, "broken_csv", "the file cannot be split into rows and columns", mend) from None
-    if bad:
-        raise _ragged(path, bad, column_count=column_count, delimiter=delimiter)
-    return pl.DataFrame(pl.from_arrow(table))
+    return pl.DataFrame(pl.from_arrow(table)), bad
 
 
-def _ragged(path: Path, rows: Sequence[int], *, column_count: int, delimiter: str) -> DataError:
-    shown = ", ".join(map(str, rows[:5])) + (", …" if len(rows) > 5 else "")
-    lengths = f"{len(rows):,} rows do not have the header's {column_count} columns"
+def _are_few(bad: Sequence[tuple[int, str]], *, sound_count: int) -> bool:
+    """Say whether a file is sound but for some rows: one, or few of many.
+
+    A row over several lines is no single row: a quote that is never closed takes all that follows with it.
+    """
+    if any("\n" in text.strip() or "\r" in text.strip() for _, text in bad):
+        return False
+    return len(bad) < sound_count and len(bad) <= max(1, _RAGGED_SHARE_MAX * (sound_count + len(bad)))
+
+
+def _ragged(path: Path, rows: Sequence[tuple[int, str]], *, column_count: int, delimiter: str) -> DataError:
+    shown = ", ".join(str(number) for number, _ in rows[:5]) + (", …" if len(rows) > 5 else "")
+    have = "row does" if len(rows) == 1 else "rows do"
+    lengths = f"{len(rows):,} {have} not have the header's {column_count} columns"
     message = f"{lengths} (rows {shown}; delimiter {delimiter!r})"
     return refusal(
         path,
@@ -231,10 +275,13 @@ def _ragged(path: Path, rows: Sequence[int], *, column_count: int, delimiter: st
     )
 
 
-def _with_rows(records: pl.DataFrame, header: list[str]) -> pl.DataFrame:
+def _with_rows(records: pl.DataFrame, header: list[str], *, left_out: Sequence[int]) -> pl.DataFrame:
     body = records.slice(1)
     body.columns = header
     numbered = _numbered(body)
+    if left_out:
+        numbers = pl.int_range(2, body.height + len(left_out) + 2, eager=True, dtype=pl.Int64)
+        numbered = numbered.with_columns(numbers.filter(~numbers.is_in(list(left_out))).alias(ROW))
     return numbered.filter(~_all_null(body))
 
 

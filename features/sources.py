@@ -80,25 +80,29 @@ def read_drafts(request: Request, conventions: Conventions, *, report: Report) -
 
 def _read_draft(path: Path, request: Request, conventions: Conventions, report: Report) -> Draft:
     chosen = request.format or guessed_format(path)
-    rows = _read_rows(path, chosen, request.mapping)
+    rows = _read_rows(path, chosen, request.mapping, report=report)
     if chosen in NATIVE_FORMATS:
         return NATIVE_FORMATS[chosen](rows, conventions, report=report)
     return tabular.read_order_lines(rows, request.mapping, conventions, report=report)
 
 
-def read_rows(path: Path) -> tuple[Format, pl.DataFrame]:
-    """Return how a file is laid out, by its suffix, and its rows as they are; raises `DataError`."""
+def read_rows(path: Path) -> tuple[Format, str | None, pl.DataFrame]:
+    """Return how a file is laid out, by its suffix, and its rows as they are; raises `DataError`.
+
+    Between them stands the encoding where it had to be guessed. Single rows of another length are left out.
+    """
     layout = guessed_format(path)
-    return layout, _read_rows(path, layout, Mapping())
+    encoding = readers.guess_encoding(path) if layout is Format.CSV else None
+    return layout, encoding, _read_rows(path, layout, Mapping(encoding=encoding), report=Report())
 
 
-def _read_rows(path: Path, chosen: Format, mapping: Mapping) -> pl.DataFrame:
+def _read_rows(path: Path, chosen: Format, mapping: Mapping, *, report: Report) -> pl.DataFrame:
     layout = chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
     if layout is Format.PARQUET:
         return readers.read_parquet(path)
     if layout is Format.XLSX:
         return readers.read_xlsx(path, sheet=mapping.sheet)
-    return readers.read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+    return readers.read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter, report=report)
 
 
 def guessed_format(path: Path) -> Format:
@@ -121,7 +125,7 @@ def read_companions(
                 found.setdefault(name, []).append(rows)
     for name, path in request.companions.items():
         try:
-            rows = _read_rows(path, guessed_format(path), Mapping())
+            rows = _read_rows(path, guessed_format(path), Mapping(), report=report)
             found.setdefault(name, []).append(
                 tabular.read_companion(rows, TABLES[name], conventions, report=report)
             )

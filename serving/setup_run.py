@@ -125,7 +125,7 @@ class Runner:
         source = uploaded(self._layout.setup)
         words = ["features.ingest", "--file", str(source), "--mode", self._mode]
         if self._format is not None:
-            return [*words, "--format", self._format]
+            words += ["--format", self._format]
         return [*words, "--mapping", str(self._layout.setup / MAPPING)]
 
     def _listen(self, lines: Iterator[str], *, prefix: str) -> Iterator[str]:

@@ -8,6 +8,8 @@ from features.guess import guess_columns, guess_date_format, guess_decimal_mark,
 from features.report import DataError
 from features.tables import ORDER_LINES
 
+FIVE = ["customer_id", "ordered_at", "amount", "quantity", "unit_price"]
+
 
 @pytest.mark.parametrize(
     ("header", "expected"),
@@ -19,11 +21,14 @@ from features.tables import ORDER_LINES
         ("Client,Date de commande,Montant", [None, "ordered_at", "amount"]),
         ("Customer Name,Order Date,Notes", [None, "ordered_at", None]),
         ("CUSTOMER-ID,Customer,Total,Amount", ["customer_id", None, None, "amount"]),
+        ("Kundennr;Bestelldatum;Gesamtbetrag;Stück;Stückpreis", FIVE),
+        ("Code client;Date d’achat;Montant total;Quantité;Prix de vente", FIVE),
+        ("구매자;거래일자;총 결제금액;개수;판매가", FIVE),
         ("a,b,c", [None, None, None]),
     ],
 )  # fmt: skip
 def test_columns_are_guessed_by_what_shops_call_them(header: str, expected: list[str | None]) -> None:
-    names = header.split(",")
+    names = header.split(";" if ";" in header else ",")
     values = {name: ("1 Jan 2026 5",) for name in names}
     if names[0] == "Client":
         values["Client"] = ("",)
@@ -78,6 +83,19 @@ def test_a_file_is_looked_at_whole_and_shown_in_part(tmp_path: Path) -> None:
     assert (guess.format, guess.row_count) == ("csv", 100)
     assert (guess.date_format, guess.decimal_mark) == ("%d/%m/%Y", ",")
     assert [len(column.samples) for column in guess.columns] == [20, 20, 20]
+
+
+def test_every_column_says_how_its_values_are_written(tmp_path: Path) -> None:
+    path = tmp_path / "orders.csv"
+    text = "Käufer;gekauft;bezahlt\nJürgen;31.12.2025;51,79\nAnna;1.2.2026;8,00\n"
+    path.write_bytes(text.encode("cp1252"))
+    guess = guess_file(path)
+    assert guess.encoding == "cp1252"
+    assert [(each.name, each.guess, each.date_format, each.decimal_mark) for each in guess.columns] == [
+        ("Käufer", "customer_id", "", ""),
+        ("gekauft", None, "%d.%m.%Y", ""),
+        ("bezahlt", None, "", ","),
+    ]
 
 
 def test_nothing_is_no_table(tmp_path: Path) -> None:

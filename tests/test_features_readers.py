@@ -8,8 +8,8 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from features.readers import read_delimited, read_parquet, read_xlsx
-from features.report import DataError
+from features.readers import guess_encoding, read_delimited, read_parquet, read_xlsx
+from features.report import DataError, Report
 
 IDS = [
     "00123",
@@ -102,6 +102,49 @@ def test_ragged_rows_are_named_and_not_shown(tmp_path: Path) -> None:
     with pytest.raises(DataError, match=r"2 rows do not have the header's 2 columns \(rows 2, 4") as caught:
         read_delimited(written(tmp_path, "a,b\nann@example.com,1,2\n1,2\n3\n"))
     assert "ann@" not in str(caught.value)
+
+
+def test_a_single_row_of_another_length_is_left_out_where_that_is_reported(tmp_path: Path) -> None:
+    path = written(tmp_path, "a,b\n1,2\n3\n4,5\n")
+    report = Report()
+    rows = read_delimited(path, report=report)
+    assert rows.rows() == [(2, "1", "2"), (4, "4", "5")]
+    assert [(each.name, each.severity, each.count) for each in report.findings] == [
+        ("ragged_rows", "warning", 1)
+    ]
+    assert "1 row does not have the header's 2 columns (rows 3" in report.findings[0].message
+    with pytest.raises(DataError, match="1 row does not have"):
+        read_delimited(path)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "a,b\n1,2\n3,4\n5\n6\n",  # two of four are no accident
+        'a,b\n1,2\n3,4\n5,6\n"7\n8,9\n10,11\n',  # a quote that is never closed takes the rest with it
+        "a,b\n1\n",
+    ],
+)
+def test_a_file_that_is_not_otherwise_sound_is_refused_all_the_same(tmp_path: Path, content: str) -> None:
+    with pytest.raises(DataError, match="the header's 2 columns"):
+        read_delimited(written(tmp_path, content), report=Report())
+
+
+def test_few_rows_of_many_are_left_out(tmp_path: Path) -> None:
+    report = Report()
+    content = "a,b\n" + "1,2\n" * 98 + "3\n" + "1,2\n" * 40 + "4,5,6\n"
+    rows = read_delimited(written(tmp_path, content), report=report)
+    assert (rows.height, rows["row"].to_list()[97:99], report.findings[0].count) == (138, [99, 101], 2)
+
+
+def test_western_text_is_guessed_and_not_taken_for_korean(tmp_path: Path) -> None:
+    assert guess_encoding(written(tmp_path, "Käufer;Größe\nJürgen;1\n".encode("cp1252"))) == "cp1252"
+    # These bytes are CP949, too: rare syllables that no file holds alone.
+    assert guess_encoding(written(tmp_path, "Ärmel;b\nÄrger;1\n".encode("cp1252"))) == "cp1252"
+    with pytest.raises(DataError, match="neither UTF-8"):
+        read_delimited(written(tmp_path, "Ärmel;b\nÄrger;1\n".encode("cp1252")))
+    for detected in ("utf-8", "utf-16", "cp949"):
+        assert guess_encoding(written(tmp_path, "이름;b\n펲시 콜라;1\n".encode(detected))) is None
 
 
 def test_a_wrong_encoding_is_named(tmp_path: Path) -> None:

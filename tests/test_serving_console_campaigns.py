@@ -34,8 +34,12 @@ def test_a_condition_is_counted_and_its_members_are_shown(client: TestClient) ->
 
 def test_a_mistake_is_shown_at_its_place_and_as_text(client: TestClient) -> None:
     page = read(client, "/segments?q=lapsed+or+churn_probabilty+%3E+0.3")
-    assert "did you mean churn_probability" in page
+    assert "There is no such attribute. Did you mean churn_probability" in page
     assert "<bdi>lapsed or <mark>churn_probabilty</mark> &gt; 0.3</bdi>" in page
+    korean = {"accept-language": "ko"}
+    assert "그런 속성은 없습니다." in read(client, "/segments?q=churn_probabilty+%3E+0.3", **korean)
+    assert "그런 속성은 없습니다." in read(client, "/lists/at-risk?where=churn_probabilty+%3E+0.3", **korean)
+    assert "그런 속성은 없습니다." in read(client, "/recommendations?filter=prise+%3E+3", **korean)
     hostile = read(client, "/segments?q=%3Cscript%3Ealert(1)%3C/script%3E")
     assert "<script>alert" not in hostile
     assert "<mark>&lt;" in hostile

@@ -71,6 +71,68 @@ def test_no_file_and_no_columns_are_told(client: TestClient) -> None:
     assert "File of orders" in client.post("/setup/clear").text
 
 
+# In the future, so that the work ends soon, and only because of that.
+GERMAN = "Käufer;am;bezahlt\nJürgen;31.12.2997;51,79\nAnna;1.2.2998;8,00\n".encode("cp1252")
+THREE = {"column-0": "customer_id", "column-1": "ordered_at", "column-2": "amount"}
+
+
+def ended(folder: Path) -> SetupStatus:
+    end = time.monotonic() + 120
+    while (status := read_status(folder)) is None or status.state == "running":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+    return status
+
+
+def test_a_german_excel_file_is_read_as_the_chosen_columns_are_written(
+    client: TestClient, tmp_path: Path
+) -> None:
+    shown = client.post("/setup/upload", files={"file": ("orders.csv", GERMAN)}).text
+    assert "Western European (cp1252)" in shown
+    assert "<bdi>Jürgen</bdi>" in shown
+    client.post("/setup/start", data=THREE | {"decimal_mark": "", "date_format": ""})
+    mapping = load_mapping(tmp_path / "setup/mapping.toml")
+    assert (mapping.encoding, mapping.decimal_mark, mapping.date_format) == ("cp1252", ",", ("%d.%m.%Y",))
+    status = ended(tmp_path / "setup")
+    assert "2: dated later than tomorrow" in status.error
+    assert "cannot be read" not in status.error
+    assert client.get("/setup").text.count(" selected>") == 3
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"column-0": "amount"}, "Say at least which columns"),
+        (
+            {"column-3": "amount"},
+            "Two columns are set to the same meaning; leave one of them out: <bdi>amount",
+        ),
+        ({"time_zone": "Berlin"}, "There is no such time zone."),
+        ({"time_zone": "../etc"}, "There is no such time zone."),
+        ({"currency": "Eur"}, "A currency is three capital letters"),
+    ],
+)
+def test_a_wrong_choice_is_told_in_the_form_which_keeps_the_others(
+    client: TestClient, tmp_path: Path, choice: dict[str, str], words: str
+) -> None:
+    upload(client, "a,b,c,d\n1,2026-01-02,9.90,3\n")
+    typed = THREE | {"mode": "replace", "time_zone": "Asia/Seoul", "currency": "KRW", "decimal_mark": "."}
+    page = client.post("/setup/start", data=typed | choice).text
+    assert words in re.sub(r"\s+", " ", page)
+    selected = re.findall(r'<option value="([^"]+)" selected>', page)
+    assert selected[1:3] == ["ordered_at", "amount"]
+    assert selected[-2:] == [".", "replace"]
+    for name in ("time_zone", "currency"):
+        assert f'value="{(typed | choice)[name]}"' in page
+    assert client.get("/setup").text.count(" selected>") == len(selected)
+    assert not (tmp_path / "setup/mapping.toml").exists()
+
+
+def test_a_header_alone_is_no_file_of_orders(client: TestClient, tmp_path: Path) -> None:
+    assert "The file has a header and no rows." in upload(client, "Kunde,Datum,Betrag\n")
+    assert not (tmp_path / "setup").exists()
+
+
 @pytest.mark.parametrize(
     "headers",
     [
@@ -98,10 +160,7 @@ def test_a_file_whose_dates_cannot_be_read_ends_the_work_with_the_reason(
         "Datum": "ordered_at",
         "Betrag": "amount",
     }
-    end = time.monotonic() + 120
-    while (status := read_status(tmp_path / "setup")) is None or status.state == "running":
-        assert time.monotonic() < end
-        time.sleep(0.1)
+    status = ended(tmp_path / "setup")
     assert status.state == "failed"
     page = client.get("/setup").text
     assert "It ended early:" in page

@@ -8,6 +8,7 @@ from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
 from serving.audiences.named import find_audience
 from serving.console.lines import customer_line
+from serving.console.mistake_words import say_mistake
 from serving.console.pages import PageRoute, page
 from serving.console.tongues import tongue_of
 from serving.console.words import marked
@@ -70,7 +71,7 @@ async def show_list(
         else:
             run, shown = await _whole(context, slug, cursor)
     except FilterError as error:
-        mistake = error.message
+        mistake = say_mistake(tongue_of(request), error)
         run, shown = await _whole(context, slug, None)
     return page(
         request,

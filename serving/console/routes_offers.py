@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from features.item_filter import TEXT_LENGTH_MAX, FilterError, compile_filter
+from serving.console.mistake_words import say_mistake
 from serving.console.pages import PageRoute, page
 from serving.console.tongues import tongue_of
 from serving.offers.baskets import BUNDLE
@@ -57,7 +58,7 @@ async def show_offers(request: Request, asked: Annotated[OffersAsked, Query()]) 
         rules = Rules(compile_filter(asked.filter)) if asked.filter.strip() else NO_RULES
         mistake = None
     except FilterError as error:
-        rules, mistake = NO_RULES, error.message
+        rules, mistake = NO_RULES, say_mistake(tongue_of(request), error)
     lists: dict[str, list[dict[str, Any]]] = {}
     is_unknown = False
     if mistake is None and asked.product:

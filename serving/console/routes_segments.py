@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from features.condition_completion import complete, values_wanted
 from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
+from serving.console.mistake_words import say_mistake
 from serving.console.pages import PageRoute, page
 from serving.console.plain_words import Speaker
 from serving.console.same_origin import check_same_origin, read_form
@@ -67,7 +68,7 @@ async def show_segments(
             offset, length = error.span
             end = offset + length
             parts = (text[:offset], text[offset:end], text[end:])
-            mistake = _Mistake(error.message, *parts)
+            mistake = _Mistake(say_mistake(tongue_of(request), error), *parts)
         else:
             count = await run.count_segment(condition)
             order = SegmentOrder("predicted_clv")

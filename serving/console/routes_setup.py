@@ -1,7 +1,9 @@
 """The first-run set-up: upload a file of orders, look at how it is read, and let it work up to scores."""
 
+import re
 from collections.abc import AsyncIterator
-from typing import Final
+from typing import Any, Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
@@ -25,6 +27,10 @@ PROBLEMS: Final = {
     "no_file": marked("Choose a file first."),
     "unreadable": marked("The file cannot be read as a table:"),
     "running": marked("The set-up is at work; wait until it ends."),
+    "no_rows": marked("The file has a header and no rows."),
+    "twice": marked("Two columns are set to the same meaning; leave one of them out:"),
+    "time_zone": marked("There is no such time zone. Write one such as Europe/Berlin or Asia/Seoul."),
+    "currency": marked("A currency is three capital letters, such as EUR or KRW."),
     "columns": marked("Say at least which columns are the customer, the date, and the money."),
     "serves_only": marked(
         "This installation only serves: stop it, run `make .venv/.training serve`, and come back."
@@ -40,6 +46,8 @@ STEP_WORDS: Final = {
 _CHUNK: Final = 1 << 20
 _COLUMNS: Final = tuple(column.name for column in ORDER_LINES.columns)
 _OPTIONS: Final = ("date_format", "decimal_mark", "time_zone", "currency")
+_NUMERIC: Final = frozenset({"amount", "quantity", "unit_price", "discount"})
+_CURRENCY: Final = re.compile(r"[A-Z]{3}", re.ASCII)
 
 
 @router.get("/setup", openapi_extra=needs("admin"))
@@ -82,10 +90,13 @@ async def start(request: Request) -> Response:
             for number, column in enumerate(guess["columns"])
             if form.get(f"column-{number}") in _COLUMNS
         }
+        options = {name: str(form.get(name, "")).strip()[:64] for name in _OPTIONS}
+        mode = "replace" if form.get("mode") == "replace" else "upsert"
+        desk.choose({**options, "columns": columns, "mode": mode})
         if guess["format"] in ("csv", "parquet", "xlsx"):
             _check_columns(columns)
-        options = {name: str(form.get(name, "")).strip()[:64] for name in _OPTIONS}
-        desk.start({**options, "columns": columns}, mode=str(form.get("mode", "")))
+            _check_options(options)
+        desk.start({**_as_written(options, columns, guess), "columns": columns}, mode=mode)
     except SetupError as error:
         return _show(request, error)
     return RedirectResponse("/setup", status_code=303)
@@ -113,6 +124,7 @@ def _show(request: Request, error: SetupError | None = None, *, status: int = 20
         address="/setup",
         work=found,
         guess=desk.guess,
+        chosen=desk.chosen,
         columns=_COLUMNS,
         steps=[(step, STEP_WORDS[step]) for step in STEPS],
         suffixes=SUFFIXES,
@@ -131,6 +143,32 @@ def _check_columns(columns: dict[str, str]) -> None:
     has_customer = named & {"customer_id", "email", "phone"}
     if not (has_customer and "ordered_at" in named and named & {"amount", "unit_price"}):
         raise SetupError("columns")
+    meanings = list(columns.values())
+    twice = sorted({each for each in meanings if meanings.count(each) > 1})
+    if twice:
+        raise SetupError("twice", ", ".join(twice))
+
+
+def _check_options(options: dict[str, str]) -> None:
+    if options["currency"] and not _CURRENCY.fullmatch(options["currency"]):
+        raise SetupError("currency")
+    try:
+        ZoneInfo(options["time_zone"] or "UTC")
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SetupError("time_zone") from None
+
+
+def _as_written(options: dict[str, str], columns: dict[str, str], guess: dict[str, Any]) -> dict[str, str]:
+    """Return the options with what was left open: as the columns that were chosen are written."""
+    chosen = [each for each in guess["columns"] if each["name"] in columns]
+    dates = [each["date_format"] for each in chosen if columns[each["name"]] == "ordered_at"]
+    marks = {each["decimal_mark"] for each in chosen if columns[each["name"]] in _NUMERIC}
+    written = {
+        "date_format": next(iter(dates), ""),
+        "decimal_mark": "," if "," in marks and "." not in marks else ".",
+        "encoding": guess["encoding"],
+    }
+    return written | {name: value for name, value in options.items() if value}
 
 
 async def _chunks(file: UploadFile) -> AsyncIterator[bytes]:

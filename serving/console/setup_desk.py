@@ -19,6 +19,7 @@ from serving.setup_run import MAPPING, STATUS, SetupStatus, read_status, uploade
 SUFFIXES: Final = (".csv", ".tsv", ".txt", ".xlsx", ".xls", ".ods", ".parquet")
 UPLOAD_BYTES_MAX: Final = 4 * 1024**3
 _GUESS: Final = "guess.json"
+_CHOSEN: Final = "chosen.json"
 _LOG: Final = "log.txt"
 _GUESS_SECONDS: Final = 300.0
 _FORMAT: Final = re.compile(r"[a-z-]{1,32}")
@@ -53,10 +54,22 @@ class SetupDesk:
     @property
     def guess(self) -> dict[str, Any] | None:
         """What the uploaded file seems to be; None without one."""
-        if uploaded(self._folder) is None:
-            return None
+        found = None if uploaded(self._folder) is None else self._read(_GUESS)
+        # One of an earlier version says less: the file is uploaded anew.
+        return found if found is not None and "encoding" in found else None
+
+    @property
+    def chosen(self) -> dict[str, Any] | None:
+        """What was chosen last, of a form that was refused, too; None before anything was."""
+        return self._read(_CHOSEN)
+
+    def choose(self, choices: Mapping[str, Any]) -> None:
+        """Keep what was chosen, so that nobody has to choose again what was right."""
+        (self._folder / _CHOSEN).write_text(json.dumps(choices, ensure_ascii=False), encoding="utf-8")
+
+    def _read(self, name: str) -> dict[str, Any] | None:
         try:
-            found: dict[str, Any] = json.loads((self._folder / _GUESS).read_text(encoding="utf-8"))
+            found: dict[str, Any] = json.loads((self._folder / name).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             return None
         return found
@@ -105,6 +118,8 @@ class SetupDesk:
         if child.returncode != 0:
             raise SetupError("unreadable", complaint.decode("utf-8", "replace").strip())
         described = json.loads(found) | {"name": Path(name).name[:128]}
+        if described["row_count"] == 0:
+            raise SetupError("no_rows")
         (self._folder / _GUESS).write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
 
     def start(self, mapping: Mapping[str, Any], *, mode: str) -> None:
@@ -119,6 +134,8 @@ class SetupDesk:
             (self._folder / MAPPING).write_text(mapping_text(mapping), encoding="utf-8")
         elif _FORMAT.fullmatch(guess["format"]):
             words += ["--format", guess["format"]]
+            written = {"encoding": guess["encoding"], "columns": {}}
+            (self._folder / MAPPING).write_text(mapping_text(written), encoding="utf-8")
         with (self._folder / _LOG).open("wb") as log:
             child = subprocess.Popen(
                 [sys.executable, "-m", "serving.setup_run", *words, "--var", str(self._root)],
