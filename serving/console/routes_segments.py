@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse
 from features.condition_completion import complete, values_wanted
 from features.condition_text import FilterError
 from features.item_filter import TEXT_LENGTH_MAX
+from serving.console.completion_words import meanings_in
 from serving.console.mistake_words import say_mistake
 from serving.console.pages import PageRoute, page
 from serving.console.plain_words import Speaker
@@ -19,7 +20,7 @@ from serving.console.words import UNSAVED
 from serving.schemas.segments import BegunText, NewSegment, read_body
 from serving.segments.desk import Segment, compiled
 from serving.segments.profile import read_cards, read_profile, read_size
-from serving.segments.words import MEANINGS, SEGMENTS, compile_segment
+from serving.segments.words import SEGMENTS, compile_segment
 from serving.store.overlay_run import OverlaidRun
 from serving.store.records import SegmentOrder
 from serving.web.answers import json_answer
@@ -107,7 +108,8 @@ async def look(request: Request) -> Response:
     run = context_of(request).runs.current()
     name = values_wanted(wanted.text, wanted.cursor, SEGMENTS)
     values = {} if name is None else {name: await run.list_values(name)}
-    found = complete(wanted.text, wanted.cursor, SEGMENTS, values=values, meanings=MEANINGS)
+    meanings = meanings_in(tongue_of(request))
+    found = complete(wanted.text, wanted.cursor, SEGMENTS, values=values, meanings=meanings)
     try:
         count = await run.count_segment(compile_segment(wanted.text, run.meta))
     except FilterError:

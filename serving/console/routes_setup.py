@@ -11,8 +11,10 @@ from starlette.datastructures import UploadFile
 
 from features.tables import ORDER_LINES
 from serving.console.pages import PageRoute, page
+from serving.console.progress_words import say_progress
 from serving.console.same_origin import check_same_origin, read_form
 from serving.console.setup_desk import SUFFIXES, SetupDesk, SetupError, can_train
+from serving.console.tongues import tongue_of
 from serving.console.words import marked
 from serving.setup_run import STEPS
 from serving.web.context import context_of
@@ -123,6 +125,7 @@ def _show(request: Request, error: SetupError | None = None, *, status: int = 20
         here="/setup",  # What was posted elsewhere is shown here: its own address answers no reader.
         address="/setup",
         work=found,
+        line=say_progress(tongue_of(request), found.line) if found else "",
         guess=desk.guess,
         chosen=desk.chosen,
         columns=_COLUMNS,
