@@ -199,7 +199,9 @@ def test_offers_are_previewed_under_a_filter(client: TestClient) -> None:
     assert 'value="a/b"' in read(client, "/recommendations?id=+a/b+")
     assert "this is what somebody unknown gets" in read(client, "/recommendations?id=nobody")
     assert "There is no product with this id." in read(client, "/recommendations?product=none")
-    assert "write a condition such as" in read(client, "/recommendations?filter=price+%3C")
+    assert "This cannot be read as a condition. Write one such as: in_stock" in read(
+        client, "/recommendations?filter=price+%3C"
+    )
     assert client.get("/recommendations?limit=51").status_code == 422
 
 
