@@ -119,7 +119,7 @@ def test_the_page_sets_both_side_by_side(tmp_path: Path) -> None:
         "total off by +56 %",
         "€156",
         CLOSER,
-        "2026-10-01, 2026-10-15",
+        "1 Oct 2026, 15 Oct 2026",
     ):
         assert words in page
     assert "Too few customers to tell." in page

@@ -62,7 +62,7 @@ def answer_problem(problem: ProblemError, request: Request) -> Response:
 
 def _is_for_readers(request: Request) -> bool:
     """Say whether a browser asked for a page: of an address of the console, or of one that does not exist."""
-    if f"{request.url.path}/".startswith("/v1/"):
+    if f"{request.scope['path']}/".startswith("/v1/"):
         return False
     route = request.scope.get("route")
     is_ours = route is None or isinstance(route, PageRoute)

@@ -46,7 +46,7 @@ def page(request: Request, template: str, /, *, status: int = 200, **values: obj
     """Return a page; `values` are what its template needs beside what every page has."""
     spoken = tongue_of(request)
     common = {
-        "here": request.url.path,
+        "here": request.scope["path"],
         # A page that is an error repeats nothing of what was asked.
         "address": _local_address(request) if status < 400 and request.method == "GET" else "/",
         "language": spoken.code,
