@@ -128,7 +128,7 @@ test: .venv/.dev ## lint, types, import contracts and the test suite (under 5 mi
 	@.venv/bin/ruff format --check .
 	@.venv/bin/mypy
 	@.venv/bin/lint-imports --no-cache
-	@OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(RUN) pytest -n 3 --dist loadfile -m "not slow and not browser"
+	@OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(RUN) pytest -n 2 --dist loadfile -m "not slow and not browser"
 
 test-all: test ## and the slow ones: real data end to end, faults, browser
 	@$(RUN) pytest -m "slow or browser"

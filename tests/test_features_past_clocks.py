@@ -88,7 +88,7 @@ def test_an_observation_window_forgets_what_lies_before_it(tmp_path: Path) -> No
 
 
 @given(st.data())
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=6, deadline=None)
 def test_clocks_are_those_that_features_tell_of_each_snapshot_alone(
     tmp_path_factory: pytest.TempPathFactory, data: st.DataObject
 ) -> None:

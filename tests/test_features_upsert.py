@@ -203,6 +203,7 @@ def test_equal_data_is_equal_whatever_the_order_of_loading(
     )
 
 
+@pytest.mark.slow
 def test_the_hash_does_not_depend_on_the_number_of_buckets(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -183,6 +183,7 @@ def test_folding_twice_changes_nothing_and_says_so(client: TestClient, var: Path
     assert Inbox(open_state(Environment(var=var))).folded_through() == 2
 
 
+@pytest.mark.slow
 def test_what_cannot_be_kept_is_not_acknowledged(client: TestClient, var: Path, database: str) -> None:
     state = open_state(Environment(var=var))
     with state.writing():

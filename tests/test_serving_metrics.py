@@ -138,6 +138,7 @@ def counting(folder: Path, times: int) -> "subprocess.Popen[str]":
     return process
 
 
+@pytest.mark.slow
 def test_processes_add_up_and_the_dead_keep_only_their_counts(tmp_path: Path) -> None:
     first, second, third = (counting(tmp_path, times) for times in (3, 4, 5))
     second.kill()

@@ -93,6 +93,7 @@ def test_a_server_that_is_stopped_ends_what_it_has_begun(tmp_path: Path) -> None
         assert process.wait(60) == 0
 
 
+@pytest.mark.slow
 def test_a_reader_who_never_reads_does_not_hold_up_the_end(tmp_path: Path) -> None:
     publish(tmp_path, MANY)
     with serving(tmp_path, REGULARS_DRAIN_SECONDS="1") as (process, port), begin_export(port):

@@ -98,6 +98,7 @@ def test_an_observation_window_leaves_every_outcome_known(history: Layout) -> No
     assert np.isfinite(result.clv["prediction"]).all()
 
 
+@pytest.mark.slow
 def test_recommendations_are_judged_on_whole_windows_before_the_date(history: Layout) -> None:
     result = run_backtest(context_of(history, settings_with(origin_count=1)), lambda _: None)
     newest = max(result.recommender["origin"])
