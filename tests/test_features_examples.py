@@ -129,6 +129,7 @@ def test_a_history_too_short_gives_empty_examples(tmp_path: Path) -> None:
     assert examples.current.shape == (1, len(FEATURE_NAMES))
 
 
+@pytest.mark.slow
 def test_last_year_is_seen_52_weeks_ago_where_the_history_reaches_half_a_year_further(tmp_path: Path) -> None:
     first = date(2024, 3, 1)
     days = [first + timedelta(days=number) for number in range(0, 730, 10)]

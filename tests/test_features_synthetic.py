@@ -113,6 +113,7 @@ def test_planted_pairs_meet_far_above_chance(shop: SyntheticShop, lines: pl.Data
     assert np.median(lifts) > 3
 
 
+@pytest.mark.slow
 def test_the_same_specification_is_the_same_shop_and_a_larger_one_keeps_its_first_customers(
     shop: SyntheticShop, lines: pl.DataFrame
 ) -> None:

@@ -210,6 +210,7 @@ def test_the_canary_passes_good_bundles_and_catches_a_lie_that_the_manifest_conf
     assert str(error.value).startswith(f"{bundle} failed its canary")
 
 
+@pytest.mark.slow
 def test_the_canary_survives_whatever_damaged_text_does(bundle: Path) -> None:
     """LightGBM crashes, hangs or raises on damaged text; the child process takes it, with a time limit."""
     path = bundle / "model" / "churn.txt"

@@ -120,6 +120,7 @@ def refused_of(var: Path, counts: dict[Callable[[Path, Dice], None], int]) -> di
     return refused
 
 
+@pytest.mark.slow
 def test_some_damaged_bundles_are_all_refused(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     some = {damage: 1 + count // 200 for damage, count in DAMAGES.items()}

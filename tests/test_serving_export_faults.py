@@ -35,6 +35,7 @@ def ids_in(content: bytes) -> list[str]:
     return [row["customer_id"] for row in csv.DictReader(io.StringIO(content.decode(), newline=""))]
 
 
+@pytest.mark.slow
 def test_readers_that_go_away_trouble_nobody(var: Path) -> None:
     with serving(open_bench(var)) as (address, _):
         for _ in range(30):

@@ -72,6 +72,7 @@ def is_ready(client: TestClient) -> bool:
     return bool(client.get("/readyz").status_code == 200)
 
 
+@pytest.mark.slow
 def test_a_database_that_goes_away_is_503_and_comes_back_by_itself(
     stopping: PgServer, tmp_path: Path
 ) -> None:
@@ -112,6 +113,7 @@ def test_a_restart_between_two_calls_costs_no_answer(stopping: PgServer, tmp_pat
         assert client.get("/v1/customers/c1/predictions").status_code == 200
 
 
+@pytest.mark.slow
 def test_known_keys_count_while_the_database_is_away(stopping: PgServer, tmp_path: Path) -> None:
     publish(tmp_path)
     secret = make_key(tmp_path, "predictions:read")

@@ -178,6 +178,7 @@ def test_training_again_on_the_same_data_promotes_the_newer_version(shop: Path) 
     assert again.stdout == "the champions stay as they are\n"
 
 
+@pytest.mark.slow
 def test_rolling_back_without_an_earlier_champion_says_so(shop: Path) -> None:
     done = run("training.promote", "--rollback", var=shop / "var")
     assert done.returncode == 2

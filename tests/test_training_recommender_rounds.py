@@ -68,6 +68,7 @@ def test_a_discovery_stands_where_the_categories_before_it_are_new_too(tmp_path:
     np.testing.assert_allclose(found["popular_place"], [np.nan, 2.0, 1.0])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("products", "reason"),
     [
