@@ -12,10 +12,14 @@ from serving.demo import DemoError, _hash_of, check_folder
 def test_an_empty_folder_and_its_own_data_are_taken(tmp_path: Path) -> None:
     layout = Layout(tmp_path / "var")
     check_folder(layout)
+    assert not layout.history.exists()
     write_history(layout.root, make_orders(6))
+    begun = _hash_of(layout)
     check_folder(layout)  # the demo was stopped half-way
-    (layout.root / "demo.hash").write_text(_hash_of(layout))
+    (layout.root / "demo.hash").write_text(begun)
     check_folder(layout)
+    assert _hash_of(layout) == begun
+    assert (layout.root / "demo.hash").read_text() == begun
 
 
 @pytest.mark.parametrize("was_demo", [False, True])

@@ -216,7 +216,7 @@ class RunWriter(Protocol):
     def write_audience(
         self, audience: str, customer_ids: Iterable[str], lines: Iterable[bytes | None] | None = None
     ) -> None:
-        """Write a whole audience in its order, each with the line of `csv_export.MemberCells`.
+        """Write a whole audience in its order, each with its line (`serving.exports.member_csv.MemberCells`).
 
         A line that is left out is made when it is read.
         """
