@@ -1,6 +1,5 @@
 """Every way out is written down: lists and segments read by page, and the recommendations of everybody."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -198,5 +197,5 @@ def test_results_leave_out_what_was_read_by_page(bench: Bench) -> None:
         client.get("/v1/segments/worth/export.csv?control=include")
         page = client.get("/exports", headers={"accept-language": "en"}).text
     assert page.count('<th scope="row">') == 2
-    assert re.search(r'<a href="/segments/worth"><bdi>[^<]+</bdi></a>', page)
+    assert '<a href="/segments/worth"><bdi>Worth it</bdi></a>' in page
     assert '<th scope="row">Offers<' in page
