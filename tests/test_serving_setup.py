@@ -184,9 +184,9 @@ def test_the_uploaded_file_is_gone_once_its_orders_are_in_the_history(tmp_path: 
     folder.mkdir()
     (folder / "orders.csv").write_text("customer_id,ordered_at,amount\n1,2026-01-02,9.90\n")
     (folder / "mapping.toml").write_text(mapping_text({"columns": {}}))
-    assert Runner(Layout(tmp_path), format_name=None, mode="upsert").run()
+    done = Runner(Layout(tmp_path), format_name=None, mode="upsert").run()
     status = json.loads((folder / "status.json").read_text())
-    assert (status["state"], status["step"]) == ("done", 4)
+    assert (done, status["state"], status["step"], status["error"]) == (True, "done", 4, "")
     assert "1 orders of 1 customers" in status["report"]
     assert not (folder / "orders.csv").exists()
     assert (tmp_path / "history/manifest.json").exists()
