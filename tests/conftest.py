@@ -34,6 +34,14 @@ def no_pepper_of_this_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_tracking_server_of_this_user() -> Iterator[None]:
+    """Models are logged under each test's own folder, whatever MLflow server this user works with."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.delenv("MLFLOW_TRACKING_URI", raising=False)
+        yield
+
+
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Ingest:
     """Run the command in this process, on `var` under a temporary folder."""

@@ -41,7 +41,6 @@ def run(module: str, *arguments: str, var: Path, settings: str = "") -> subproce
     config = var.parent / "settings.toml"
     config.write_text(settings)
     environment = {**os.environ, "REGULARS_CONFIG": str(config), "VAR": str(var)}
-    environment.pop("MLFLOW_TRACKING_URI", None)
     command = [sys.executable, "-m", module, *arguments]
     return subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
 

@@ -91,13 +91,9 @@ DAMAGES: dict[Callable[[Path, Dice], None], int] = {
 def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop with a published run and the bundles that made it."""
     var = tmp_path_factory.mktemp("shop")
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        history = write_history(var, make_orders())
-        register(
-            var, fit_champions(history, AS_OF, choice={"churn": "recency", "clv": "formula"}), as_of=AS_OF
-        )
-        run_scoring(open_request(Environment(var=var), as_of=None, out=None), lambda _: None)
+    history = write_history(var, make_orders())
+    register(var, fit_champions(history, AS_OF, choice={"churn": "recency", "clv": "formula"}), as_of=AS_OF)
+    run_scoring(open_request(Environment(var=var), as_of=None, out=None), lambda _: None)
     return var
 
 
@@ -121,8 +117,7 @@ def refused_of(var: Path, counts: dict[Callable[[Path, Dice], None], int]) -> di
 
 
 @pytest.mark.slow
-def test_some_damaged_bundles_are_all_refused(shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def test_some_damaged_bundles_are_all_refused(shop: Path) -> None:
     some = {damage: 1 + count // 200 for damage, count in DAMAGES.items()}
     assert refused_of(shop, some) == {damage.__name__: count for damage, count in some.items()}
     assert set(load_champions(Layout(shop), as_of=AS_OF)) == {"churn", "clv"}
@@ -130,9 +125,8 @@ def test_some_damaged_bundles_are_all_refused(shop: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.slow
 def test_five_hundred_damaged_bundles_are_refused_and_the_service_stays(
-    shop: Path, monkeypatch: pytest.MonkeyPatch
+    shop: Path,
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     assert sum(DAMAGES.values()) == 500
     with serving(shop) as (process, port):
         url = f"http://127.0.0.1:{port}"

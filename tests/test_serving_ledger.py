@@ -32,7 +32,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     var = tmp_path_factory.mktemp("shop")
     history = write_history(var, make_orders())
     with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
         # The canary's child process is tried in test_serving_score.
         patch.setattr("serving.registry.check_bundle", lambda *_: None)
         register(var, fit_champions(history, AS_OF, choice=CHOICE), as_of=AS_OF)
@@ -42,7 +41,6 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("serving.registry.check_bundle", lambda *_: None)
 
 

@@ -122,10 +122,9 @@ FOREIGN = bought("y", "2026-06-26T10:00:00Z", "y", (5, 1), currency="USD")
 
 @pytest.mark.slow
 def test_odd_money_is_kept_as_it_is_and_scores_stay_numbers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path,
 ) -> None:
     """F14: a refund takes no more than was paid, a cancelled order is none, another currency waits."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     write_history(tmp_path, make_orders())
     publish(tmp_path)
     make(State.of(Layout(tmp_path)))

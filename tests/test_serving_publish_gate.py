@@ -113,9 +113,8 @@ def test_only_like_is_compared_with_like(tmp_path: Path) -> None:
 
 
 @pytest.fixture
-def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def shop(tmp_path: Path) -> Path:
     """A shop of sixty with champions, and a last run that said very different things of them."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     orders = make_orders(60)
     history = write_history(tmp_path, orders)
     register(

@@ -59,16 +59,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder with a history, champions, one published run and its files."""
     var = tmp_path_factory.mktemp("shop")
     history = write_history(var, make_orders(), refused=("c1", "c2"))
-    with pytest.MonkeyPatch.context() as patch:
-        patch.delenv("MLFLOW_TRACKING_URI", raising=False)
-        register(var, fit_champions(history, AS_OF, choice=CHOICE), as_of=AS_OF)
-        score(var, out=var / "out")
+    register(var, fit_champions(history, AS_OF, choice=CHOICE), as_of=AS_OF)
+    score(var, out=var / "out")
     return var
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture

@@ -30,7 +30,6 @@ def saved(root: Path, **texts: str) -> Segments:
 
 
 def test_each_run_tells_who_came_and_went(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("serving.registry.check_bundle", lambda *_: None)
     segments = saved(tmp_path, lately="last_order_at >= days_ago(90)", tea="bought('tea')")
     make_preset_shop(tmp_path)

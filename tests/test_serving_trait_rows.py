@@ -117,7 +117,6 @@ def scored(root: Path, lines: list[Any], champions: Any) -> ScoreRun:
 def test_a_shop_that_records_next_to_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, champions: Any, lines: list[Any]
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("serving.registry.check_bundle", lambda *_: None)
     run = scored(tmp_path, lines, champions)
 

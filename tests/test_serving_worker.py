@@ -1,7 +1,6 @@
 """From an acknowledged event to other scores: the worker, overlays, the feed; streams in any sequence."""
 
 import asyncio
-import os
 import random
 import shutil
 from collections.abc import Callable, Sequence
@@ -43,19 +42,12 @@ CHOICE: dict[Any, str] = {"churn": "lightgbm", "clv": "hurdle", "recommender": "
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A shop with champions, a history and a published run."""
-    # What other tests of this process told MLflow is not this shop's.
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
     root = tmp_path_factory.mktemp("shop")
     history = write_history(root, make_orders(60))
     settings = Settings(churn=ChurnSettings(supported_outcomes_min=5))
     register(root, fit_champions(history, AS_OF, choice=CHOICE, settings=settings), as_of=AS_OF)
     score(root)
     return root
-
-
-@pytest.fixture(autouse=True)
-def _own_registry(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
 
 
 @pytest.fixture

@@ -50,7 +50,6 @@ def test_worth_grows_with_the_horizon_never_passes_the_spend_and_can_be_undone(
 def test_a_run_tells_worth_and_its_rate_and_is_graded_by_what_comes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
     monkeypatch.setattr("serving.registry.check_bundle", lambda *_: None)
     history = write_history(tmp_path, make_orders())
     register(tmp_path, fit_champions(history, AS_OF, choice={"churn": "btyd", "clv": "btyd"}), as_of=AS_OF)

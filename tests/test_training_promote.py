@@ -9,7 +9,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, cast
 
-import mlflow
 import pandas as pd
 import pytest
 from mlflow import MlflowClient
@@ -110,24 +109,33 @@ def scorecard(losses: dict[str, float], *, data_hash: str = "d1", recipe_hash: s
 
 
 @pytest.fixture(scope="module")
-def client(tmp_path_factory: pytest.TempPathFactory) -> MlflowClient:
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Layout:
+    return Layout(tmp_path_factory.mktemp("registry"))
+
+
+@pytest.fixture(scope="module")
+def client(registry: Layout) -> MlflowClient:
     """A registry with two challengers of churn, trained on the same data."""
-    os.environ.pop("MLFLOW_TRACKING_URI", None)
-    found = connect(Layout(tmp_path_factory.mktemp("registry")))
+    found = connect(registry)
     for name in ("base_rate", "recency"):
         _register(found, name)
     return found
 
 
 @pytest.fixture
-def own_client(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, client: MlflowClient
-) -> Iterator[MlflowClient]:
-    """An empty registry; MLflow keeps the address of the last one in the environment."""
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+def own_client(tmp_path: Path, registry: Layout) -> Iterator[MlflowClient]:
+    """An empty registry, and after it the module's again."""
     yield connect(Layout(tmp_path))
-    mlflow.set_tracking_uri(client.tracking_uri)
-    mlflow.set_registry_uri(client.tracking_uri)
+    connect(registry)
+
+
+def test_one_process_keeps_two_registries_apart(tmp_path: Path, registry: Layout) -> None:
+    before = dict(os.environ)
+    found = [connect(Layout(root)).tracking_uri for root in (tmp_path / "a", tmp_path / "b")]
+    connect(registry)
+    assert found == [f"sqlite:///{(tmp_path / name / 'mlflow/mlflow.db').resolve()}" for name in "ab"]
+    own = {name for name, value in os.environ.items() if before.get(name) != value}
+    assert own <= {"MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "MLFLOW_HTTP_REQUEST_MAX_RETRIES"}
 
 
 def _register(

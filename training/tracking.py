@@ -37,6 +37,7 @@ from training.scorecard import Scorecard
 EXPERIMENT = "regulars"
 # MLflow's stores call an alias that is not there an invalid parameter.
 _ABSENT = ("RESOURCE_DOES_NOT_EXIST", "INVALID_PARAMETER_VALUE")
+_WRITTEN_BY_MLFLOW = ("MLFLOW_TRACKING_URI", "MLFLOW_REGISTRY_URI", "MLFLOW_EXPERIMENT_ID")
 PACKAGES = ("lightgbm", "implicit", "numpy", "scipy", "pandas", "scikit-learn")
 
 
@@ -91,16 +92,31 @@ def connect(layout: Layout) -> MlflowClient:
         _make_folder(layout.mlflow)
         uri = f"sqlite:///{(layout.mlflow / 'mlflow.db').resolve()}"
         artefacts = (layout.mlflow / "artifacts").resolve().as_uri()
-    mlflow.set_tracking_uri(uri)
-    mlflow.set_registry_uri(uri)
-    try:
-        client = MlflowClient()
-        if client.get_experiment_by_name(EXPERIMENT) is None:
-            client.create_experiment(EXPERIMENT, artifact_location=artefacts)
-        mlflow.set_experiment(EXPERIMENT)
-    except (MlflowException, OSError) as error:
-        raise TrackingError(f"MLflow at {uri} cannot be used: {str(error).splitlines()[0]}") from None
+    with _environment_kept():
+        mlflow.set_tracking_uri(uri)
+        mlflow.set_registry_uri(uri)
+        try:
+            client = MlflowClient()
+            if client.get_experiment_by_name(EXPERIMENT) is None:
+                client.create_experiment(EXPERIMENT, artifact_location=artefacts)
+            mlflow.set_experiment(EXPERIMENT)
+        except (MlflowException, OSError) as error:
+            raise TrackingError(f"MLflow at {uri} cannot be used: {str(error).splitlines()[0]}") from None
     return client
+
+
+@contextmanager
+def _environment_kept() -> Iterator[None]:
+    """Take back what MLflow writes into the environment, where the next `VAR` or a child would find it."""
+    before = {name: os.environ.get(name) for name in _WRITTEN_BY_MLFLOW}
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def _make_folder(folder: Path) -> None:
