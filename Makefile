@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
+.PHONY: help demo spark test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
 
 VAR ?= var
 export VAR
@@ -39,6 +39,9 @@ else
 endif
 	@$(MAKE) --no-print-directory train evaluate promote score
 	@$(RUN) serving.demo
+
+spark: .venv/.spark ## PySpark for the engine "pyspark" (needs Java 17 or newer)
+	@$(RUN) features.spark
 
 data: .venv/.training ## load orders: FILE=orders.csv FORMAT=csv [MAPPING=…] [MODE=replace] [PRODUCTS=… CUSTOMERS=… EVENTS=…]; without FILE: what the API received
 	@$(if $(FILE)$(FORMAT)$(MAPPING)$(MODE)$(PRODUCTS)$(CUSTOMERS)$(EVENTS),$(RUN) features.ingest $(call given,file,$(FILE)) $(call given,format,$(FORMAT)) $(call given,mapping,$(MAPPING)) $(call given,mode,$(MODE)) \
@@ -130,7 +133,7 @@ test: .venv/.dev ## lint, types, import contracts and the test suite (under 5 mi
 	@.venv/bin/lint-imports --no-cache
 	@OMP_NUM_THREADS=1 POLARS_MAX_THREADS=1 $(RUN) pytest -n 2 --dist loadfile -m "not slow and not browser"
 
-test-all: test ## and the slow ones: real data end to end, faults, browser
+test-all: test .venv/.spark ## and the slow ones: real data end to end, faults, browser
 	@$(RUN) pytest -m "slow or browser"
 
 bench: .venv/.bench ## speed, memory, prediction quality and load: [LINES=10000000]
@@ -144,7 +147,7 @@ docs: .venv/.dev ## write the generated pages again
 	@$(RUN) serving.segment_page
 
 lock: .venv/bin/uv ## resolve the newest versions into requirements/
-	@for group in dev bench demo training serving; do \
+	@for group in dev bench demo spark training serving; do \
 	  .venv/bin/uv pip compile --quiet --upgrade --universal --python-version 3.11 --generate-hashes \
 	    --custom-compile-command "make lock" --group $$group -o requirements/$$group.txt \
 	    $$(test $$group = dev || echo "-c requirements/dev.txt") || exit 1; \

@@ -82,10 +82,11 @@ def _builder(contender: str, root: Path) -> Callable[[], pl.DataFrame]:
         return lambda: features_polars.build(root, as_of=AS_OF, end_days=snapshot.end_days)
     from features.build import build_features  # noqa: PLC0415
     from features.history import History  # noqa: PLC0415
-    from features.settings import Settings  # noqa: PLC0415
+    from features.settings import FeatureSettings, Settings  # noqa: PLC0415
 
-    engine = contender.removeprefix("ours-")
-    return lambda: build_features(History.open(root), snapshot, settings=Settings(), engine=engine)
+    chosen = FeatureSettings.model_validate({"engine": contender.removeprefix("ours-")})
+    settings = Settings(features=chosen)
+    return lambda: build_features(History.open(root), snapshot, settings=settings)
 
 
 def _sums(table: pl.DataFrame) -> dict[str, float]:

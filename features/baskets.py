@@ -6,7 +6,8 @@ import narwhals as nw
 import polars as pl
 
 from features.history import History
-from features.interactions import Engine, collected, known_product_lines
+from features.interactions import collected, known_product_lines
+from features.settings import Engine
 from features.snapshot import Snapshot
 
 BASKET_SCHEMA = pl.Schema({"basket_no": pl.Int32, "customer_no": pl.Int32, "item_no": pl.Int32})

@@ -14,7 +14,6 @@ from itertools import chain
 from pathlib import Path
 from typing import Annotated
 
-import duckdb
 import narwhals as nw
 import polars as pl
 import typer
@@ -22,12 +21,13 @@ import typer
 from features.cohort import read_as_of
 from features.console import run_command
 from features.declare import Expressions, Moment
+from features.engines import Kept, keep, scan_table
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
 from features.layout import Layout
 from features.margin import known_costs, line_cost
 from features.orders import LINE_COLUMNS, Frame, event_rows, known_rows, ledger_rows, order_days
-from features.settings import Settings, load_settings
+from features.settings import Engine, Settings, load_settings
 from features.settle import settle_basis
 from features.shop import ShopFacts, read_shop_facts
 from features.snapshot import Snapshot
@@ -47,23 +47,21 @@ class KnownPart:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """The rows of some buckets' customers, in memory and free of any snapshot."""
+    """The rows of some buckets' customers, kept where they are computed on and free of any snapshot."""
 
-    ledger: pl.DataFrame
-    events: pl.DataFrame
-    engine: str
+    ledger: Kept
+    events: Kept
+    engine: Engine
 
     def known_at(self, snapshot: Snapshot) -> KnownPart:
         """Return what was known at a snapshot; order days are computed once and kept."""
         ledger = known_rows(self.scan(self.ledger), snapshot)
-        days = self.scan(_collect(order_days(ledger, snapshot)))
+        days = self.scan(keep(order_days(ledger, snapshot), engine=self.engine))
         return KnownPart(ledger, days, known_rows(self.scan(self.events), snapshot))
 
-    def scan(self, table: pl.DataFrame) -> Frame:
+    def scan(self, table: Kept) -> Frame:
         """Return a table as a lazy frame on the chosen engine."""
-        if self.engine == "duckdb":
-            return nw.from_native(duckdb.from_arrow(table.to_arrow()))
-        return nw.from_native(table.lazy())
+        return scan_table(table, engine=self.engine)
 
 
 def build_features(
@@ -72,7 +70,7 @@ def build_features(
     *,
     settings: Settings,
     buckets: Sequence[int] | None = None,
-    engine: str | None = None,
+    engine: Engine | None = None,
     shop: ShopFacts | None = None,
 ) -> pl.DataFrame:
     """Build the feature table: one row per cohort customer, sorted by customer.
@@ -89,24 +87,34 @@ def build_features(
     return compute_features(parts, snapshot, settings=settings, shop=shop)
 
 
-def build_shop_facts(history: History, snapshot: Snapshot, *, engine: str = "polars") -> ShopFacts:
+def build_shop_facts(history: History, snapshot: Snapshot, *, engine: Engine = "polars") -> ShopFacts:
     """Measure the whole shop at a snapshot, every bucket of it."""
     parts = iterate_parts(history, engine=engine, snapshot=snapshot)
     return measure_shop(part.known_at(snapshot) for part in parts)
 
 
 def read_parts(
-    history: History, *, engine: str, snapshot: Snapshot | None = None, buckets: Sequence[int] | None = None
+    history: History,
+    *,
+    engine: Engine,
+    snapshot: Snapshot | None = None,
+    buckets: Sequence[int] | None = None,
 ) -> list[Part]:
     """Read ledgers and events, all or (with a snapshot) only what is known at it; all parts in memory."""
     return list(iterate_parts(history, engine=engine, snapshot=snapshot, buckets=buckets))
 
 
 def iterate_parts(
-    history: History, *, engine: str, snapshot: Snapshot | None = None, buckets: Sequence[int] | None = None
+    history: History,
+    *,
+    engine: Engine,
+    snapshot: Snapshot | None = None,
+    buckets: Sequence[int] | None = None,
 ) -> Iterator[Part]:
     """Yield what `read_parts` returns, reading each part when it is asked for."""
-    groups = bucket_groups(history, buckets=buckets)
+    # A cluster holds them all; one machine some buckets at a time.
+    chosen = list(range(history.manifest.bucket_count)) if buckets is None else list(buckets)
+    groups = [chosen] if engine == "pyspark" else bucket_groups(history, buckets=chosen)
     return (_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups)
 
 
@@ -135,17 +143,19 @@ def compute_features(
     return _finish(pl.concat([_compute_part(part, at) for part in known]), snapshot)
 
 
-def _read_part(history: History, buckets: Sequence[int], *, engine: str, snapshot: Snapshot | None) -> Part:
+def _read_part(
+    history: History, buckets: Sequence[int], *, engine: Engine, snapshot: Snapshot | None
+) -> Part:
     lines = _read_lines(history, buckets, engine=engine)
     events = event_rows(history.scan("events", engine=engine, buckets=buckets))
     if snapshot is not None:
         lines = known_rows(lines, snapshot).drop("days_ago")
         events = known_rows(events, snapshot).drop("days_ago")
-    rows = ledger_rows(lines if engine == "duckdb" else lines.collect())
-    return Part(_collect(rows), _collect(events), engine)
+    rows = ledger_rows(lines.collect() if engine == "polars" else lines)
+    return Part(keep(rows, engine=engine), keep(events, engine=engine), engine)
 
 
-def _read_lines(history: History, buckets: Sequence[int], *, engine: str) -> Frame:
+def _read_lines(history: History, buckets: Sequence[int], *, engine: Engine) -> Frame:
     """Scan order lines with the number of their product's category and their cost, where any is known.
 
     On Polars, lines keep their stored order.
@@ -162,10 +172,9 @@ def _read_lines(history: History, buckets: Sequence[int], *, engine: str) -> Fra
     return described.with_columns(line_cost().alias("cost_minor")).drop("unit_cost_minor")
 
 
-def _join_products(lines: Frame, products: pl.DataFrame, engine: str) -> Frame:
-    if engine == "duckdb":
-        described = nw.from_native(duckdb.from_arrow(products.to_arrow()))
-        return lines.join(described, on="product_id", how="left")
+def _join_products(lines: Frame, products: pl.DataFrame, engine: Engine) -> Frame:
+    if engine != "polars":
+        return lines.join(scan_table(products, engine=engine), on="product_id", how="left")
     native: pl.LazyFrame = lines.to_native()
     return nw.from_native(native.join(products.lazy(), on="product_id", how="left", maintain_order="left"))
 

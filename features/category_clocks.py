@@ -29,7 +29,7 @@ from features.orders import Frame, known_rows
 from features.return_curve import ReturnCurve
 from features.rhythm import Rhythm, count_neighbours
 from features.self_lift import STRETCH_DAYS, SelfLift, SelfLiftTally, false_discoveries_held
-from features.settings import Settings
+from features.settings import Engine, Settings
 from features.snapshot import Snapshot
 
 Kind = Literal["category", "product_id"]
@@ -160,7 +160,7 @@ def _gaps(bought: pl.DataFrame) -> pl.DataFrame:
 
 
 def _tests(
-    history: History, snapshot: Snapshot, kind: Kind, engine: str, *, things: pl.Series
+    history: History, snapshot: Snapshot, kind: Kind, engine: Engine, *, things: pl.Series
 ) -> tuple[list[SelfLift | None], list[Rhythm | None]]:
     """Test every thing, in order, in a second pass: only now it is known which are bought often enough."""
     numbers = things.to_frame("name").with_row_index("number").with_columns(pl.col("number").cast(pl.Int64))
@@ -181,7 +181,7 @@ def _tests(
 
 
 def _parts(
-    history: History, snapshot: Snapshot, kind: Kind, engine: str
+    history: History, snapshot: Snapshot, kind: Kind, engine: Engine
 ) -> Iterator[tuple[pl.DataFrame, pl.DataFrame]]:
     """Yield the order days (customer, day) and the purchases (customer, thing, day) of groups of buckets."""
     for buckets in bucket_groups(history):

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import date
 from threading import Lock
 
+import narwhals as nw
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
@@ -216,15 +217,27 @@ class ExampleBuilder:
         return min(1.0, self.settings.churn.training_rows_max / max(total, 1))
 
     def _read_first_orders(self) -> npt.NDArray[np.float64]:
-        opened = [part.ledger.filter(pl.col("order_count") > 0) for part in self._parts]
-        firsts = pl.concat(opened).group_by("customer_id").agg(pl.col("ordered_days").min())
-        return firsts["ordered_days"].sort().to_numpy()
+        return self._least("customer_id").sort().to_numpy()
 
     def _read_order_days(self) -> npt.NDArray[np.float64]:
         """Return the first instant of every UTC day with an order, in days since 1970-01-01 UTC."""
-        days = [part.ledger.filter(pl.col("order_count") > 0)["ordered_days"] for part in self._parts]
-        instants = pl.concat(days).sort()
+        instants = self._least("day").sort()
+        # A day of one part may be one of another, too.
         return instants.filter(instants.floor().is_first_distinct()).to_numpy()
+
+    def _least(self, key: str) -> pl.Series:
+        """Return the first instant with an order of every customer or UTC day of each part."""
+        found: list[pl.DataFrame] = [
+            part.scan(part.ledger)
+            .filter(nw.col("order_count") > 0)
+            .with_columns(nw.col("ordered_days").floor().alias("day"))
+            .group_by(key)
+            .agg(nw.col("ordered_days").min())
+            .collect("polars")
+            .to_native()
+            for part in self._parts
+        ]
+        return pl.concat(found)["ordered_days"]
 
     def _remember(self, snapshot: Snapshot, features: pl.DataFrame) -> None:
         self._features[snapshot] = _to_pandas(features.drop("as_of"))

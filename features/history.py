@@ -13,12 +13,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Self
 
-import duckdb
 import narwhals as nw
 import polars as pl
 from pydantic import BaseModel, ConfigDict
 
+from features.engines import scan_files
 from features.errors import UserError
+from features.settings import Engine
 
 MONEY_SCALE = 10_000
 QUANTITY_SCALE = 1_000
@@ -143,19 +144,10 @@ class History:
         return [self.root / name for name in names]
 
     def scan(
-        self, table: str, *, engine: str = "polars", buckets: Sequence[int] | None = None
+        self, table: str, *, engine: Engine = "polars", buckets: Sequence[int] | None = None
     ) -> nw.LazyFrame[Any]:
         """Return a lazy frame over a table (its stored schema); a table without files is an empty frame."""
-        paths = self.paths(table, buckets=buckets)
-        if engine == "duckdb" and paths:
-            return nw.from_native(duckdb.read_parquet([str(path) for path in paths]))
-        if not paths:
-            native = pl.LazyFrame(schema=STORED_SCHEMAS[table])
-            if engine == "duckdb":
-                return nw.from_native(duckdb.from_arrow(native.collect().to_arrow()))
-        else:
-            native = pl.scan_parquet(paths)
-        return nw.from_native(native)
+        return scan_files(self.paths(table, buckets=buckets), STORED_SCHEMAS[table], engine=engine)
 
     def read(self, table: str, *, buckets: Sequence[int] | None = None) -> pl.DataFrame:
         """Read a table into memory, in stored order."""

@@ -6,16 +6,15 @@ is no purchase, it only raises `returned_share`.
 
 import math
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import narwhals as nw
 import polars as pl
 
 from features.history import History
-from features.settings import Settings
+from features.settings import Engine, Settings
 from features.snapshot import Snapshot
 
-Engine = Literal["polars", "duckdb"]
 Lines = nw.LazyFrame[Any]
 
 INTERACTION_SCHEMA = pl.Schema(

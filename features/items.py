@@ -11,7 +11,6 @@ from features.history import QUANTITY_SCALE, History
 from features.interactions import (
     ORDER_WEIGHTS,
     WEIGHT_DECIMALS,
-    Engine,
     Lines,
     collected,
     known_product_lines,
@@ -19,7 +18,7 @@ from features.interactions import (
     sum_by_pair,
 )
 from features.products import read_known_products
-from features.settings import Settings
+from features.settings import Engine, Settings
 from features.snapshot import Snapshot
 
 ITEM_SCHEMA = pl.Schema(

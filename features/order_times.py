@@ -10,6 +10,7 @@ import polars as pl
 
 from features.build import bucket_groups
 from features.history import History
+from features.settings import Engine
 from features.snapshot import Snapshot, add_months, instant_of, local_midnight_days
 
 
@@ -46,7 +47,7 @@ class Months:
         return edges.search_sorted(ordered_days, side="right").cast(pl.Int64) - 1
 
 
-def iterate_order_times(history: History, snapshot: Snapshot, *, engine: str) -> Iterator[pl.DataFrame]:
+def iterate_order_times(history: History, snapshot: Snapshot, *, engine: Engine) -> Iterator[pl.DataFrame]:
     """Yield one row per order known at a snapshot: `customer_id` and `ordered_days`, its first line's.
 
     All orders of a customer are in one frame. Returns are no orders; all history counts.

@@ -21,6 +21,7 @@ from features.history import History
 from features.order_times import iterate_order_times
 from features.orders import event_rows
 from features.return_curve import return_curve_of
+from features.settings import Engine
 from features.snapshot import Snapshot
 
 _DAY_MICROSECONDS: Final = 86_400_000_000
@@ -53,7 +54,9 @@ class ClocksAt:
     fully_churned: FullyChurned
 
 
-def read_past_clocks(history: History, snapshots: Sequence[Snapshot], *, engine: str) -> Iterator[ClocksAt]:
+def read_past_clocks(
+    history: History, snapshots: Sequence[Snapshot], *, engine: Engine
+) -> Iterator[ClocksAt]:
     """Yield the clocks at each of the snapshots, in their order; the history is read once, in parts.
 
     The order days of the whole shop are held in memory: a row for each, not for each order line.
@@ -152,7 +155,7 @@ def _clocks_at(days: _OrderDays, last_acts: pl.DataFrame, snapshot: Snapshot) ->
 
 
 def _iterate_last_acts(
-    history: History, snapshots: Sequence[Snapshot], *, engine: str
+    history: History, snapshots: Sequence[Snapshot], *, engine: Engine
 ) -> Iterator[pl.DataFrame]:
     """Yield each customer's newest act before each snapshot: days since 1970, in `act_0`, `act_1` and on."""
     at = nw.col("ordered_days")

@@ -9,7 +9,8 @@ import narwhals as nw
 import polars as pl
 
 from features.history import History
-from features.interactions import Engine, collected, known_product_lines
+from features.interactions import collected, known_product_lines
+from features.settings import Engine
 from features.snapshot import Snapshot
 
 _PAIR = ("customer_id", "product_id")

@@ -28,6 +28,7 @@ from features.item_filter import FilterError, compile_filter
 from features.scales import RfmError, read_method
 from features.section import Section
 
+Engine = Literal["polars", "duckdb", "pyspark"]
 Horizon = Annotated[int, Field(ge=1, le=1825)]
 ShopText = Annotated[str, Field(min_length=1, max_length=256)]
 
@@ -61,7 +62,7 @@ class ShopSettings(Section):
 class FeatureSettings(Section):
     """How features are built."""
 
-    engine: Literal["polars", "duckdb"] = "polars"
+    engine: Engine = "polars"
     observation_days: Annotated[int, Field(ge=0)] = 0
 
 

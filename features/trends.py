@@ -4,8 +4,8 @@ import narwhals as nw
 import polars as pl
 
 from features.history import History
-from features.interactions import Engine, collected, known_product_lines, sum_by_order
-from features.settings import Settings
+from features.interactions import collected, known_product_lines, sum_by_order
+from features.settings import Engine, Settings
 from features.snapshot import Snapshot
 
 TREND_SCHEMA = pl.Schema(

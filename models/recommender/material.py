@@ -10,11 +10,11 @@ from scipy import sparse
 
 from features.baskets import build_baskets
 from features.history import History
-from features.interactions import Engine, build_interactions, build_purchases
+from features.interactions import build_interactions, build_purchases
 from features.items import build_items
 from features.once import Once
 from features.replenishment import build_gap_errors
-from features.settings import Settings
+from features.settings import Engine, Settings
 from features.snapshot import Snapshot
 from features.trends import build_trends
 from models.recommender.catalogue import Catalogue
