@@ -13,6 +13,7 @@ import re
 import shutil
 import socket
 import subprocess
+import sys
 import time
 import warnings
 from functools import lru_cache
@@ -35,6 +36,8 @@ class SparkError(UserError):
 def spark_session() -> Any:  # noqa: ANN401 - a library that only some have
     """Return the process' session; raises `SparkError` that names the mend."""
     builder = _import_session().builder
+    # Spark's own default is whatever `python3` the workers find first, which has none of our packages.
+    os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     _check_java()
     master = os.environ.get("SPARK_MASTER", "local[*]")
     _check_master(master)

@@ -79,6 +79,17 @@ class Suppressed:
 NOBODY: Final = Suppressed()
 
 
+@dataclass(frozen=True, slots=True)
+class LeftOut:
+    """Suppressed people who were found beforehand, for who may not know the pepper."""
+
+    customer_ids: frozenset[str]
+
+    def among(self, customer_ids: Iterable[str]) -> set[str]:
+        """Return those of some ids who are suppressed."""
+        return {*customer_ids} & self.customer_ids
+
+
 def pepper_path() -> Path:
     """Return where the pepper lies if it is not given itself; raises `PepperError`."""
     given = os.environ.get("REGULARS_PRIVACY_PEPPER_FILE")

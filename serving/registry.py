@@ -40,7 +40,7 @@ class RegistryError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class Champion:
-    """A registered version that may score, and its loaded bundle."""
+    """A registered version that may score, and its loaded bundle; `folder` is where that was read from."""
 
     task: names.Task
     version: int
@@ -51,6 +51,7 @@ class Champion:
     headline_days: int
     scorecard: dict[str, Any]
     bundle: Bundle
+    folder: Path
 
     @property
     def card(self) -> ChampionCard:
@@ -158,6 +159,7 @@ def _champion(task: names.Task, version: Any, folder: Path) -> Champion:  # noqa
         headline_days=int(tags[names.TAG_CHURN_HORIZON_DAYS]),
         scorecard=json.loads(tags.get(names.TAG_SCORECARD, "{}")),
         bundle=read_bundle(folder, feature_names=FEATURE_NAMES),
+        folder=folder,
     )
 
 

@@ -12,6 +12,7 @@ import polars as pl
 
 from features.basis import BasisName
 from features.errors import UserError
+from features.settings import Settings
 from models.contract import ChurnModel, ClvModel
 from models.explanations import churn_effects, named_reasons
 from serving.rows import CLV_HORIZONS_DAYS, HORIZONS_DAYS
@@ -37,6 +38,18 @@ class Predictors:
     clv_days: int
     basis: BasisName = "net"
     discount_rate: float = 0.0
+
+    @classmethod
+    def of(cls, churn: ChurnModel, clv: ClvModel, *, headline_days: int, settings: Settings) -> "Predictors":
+        """Return the predictors of two fitted models with the money and the horizon that settings ask for."""
+        return cls(
+            churn=churn,
+            clv=clv,
+            headline_days=headline_days,
+            clv_days=settings.clv.horizon_days,
+            basis=settings.shop.clv_basis,
+            discount_rate=settings.clv.discount_rate,
+        )
 
     @property
     def supported_days(self) -> int:

@@ -21,7 +21,7 @@ from features.settings import Settings
 from features.settle import BasisNote
 from features.shop import ShopFacts
 from features.snapshot import Snapshot
-from features.suppression import NOBODY, Suppressed
+from features.suppression import NOBODY, LeftOut, Suppressed
 from serving.registry import Champion
 from serving.rows import STORED
 from serving.scoring.bucket_scores import Predictors, score_bucket
@@ -140,7 +140,7 @@ def score_customers(
     bucket: int,
     settings: Settings,
     shop: ShopFacts,
-    suppressed: Suppressed = NOBODY,
+    suppressed: Suppressed | LeftOut = NOBODY,
     with_segments: bool = True,
 ) -> pl.DataFrame | None:
     """Return a bucket's own scores (`serving.scoring.bucket_scores`) and traits, or None without orders.
@@ -174,13 +174,11 @@ def score_customers(
 
 def make_predictors(scorers: Scorers, settings: Settings) -> Predictors:
     """Return the champions of churn and value with the horizons and the money that settings ask for."""
-    return Predictors(
-        churn=scorers.churn.bundle.model,
-        clv=scorers.clv.bundle.model,
+    return Predictors.of(
+        scorers.churn.bundle.model,
+        scorers.clv.bundle.model,
         headline_days=scorers.churn.headline_days,
-        clv_days=settings.clv.horizon_days,
-        basis=settings.shop.clv_basis,
-        discount_rate=settings.clv.discount_rate,
+        settings=settings,
     )
 
 
