@@ -19,6 +19,7 @@ from serving.state.database import State
 from serving.state.keys import Keys
 from serving.state.migrate import make
 from serving.state.segments import SEGMENTS_MAX, Segments, TooManySegmentsError
+from serving.store import turns
 from serving.store.records import AudienceCounts
 
 SHOP = [
@@ -54,6 +55,34 @@ def test_a_condition_is_counted(client: TestClient) -> None:
         "as_of": "2026-11-22",
         "score_run_id": "s_0001",
     }
+
+
+def test_a_caller_with_too_many_readings_is_told_to_wait(
+    client: TestClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(turns, "WAITING_MAX", 0)
+    answer = client.post("/v1/segments/count", json={"text": "predicted_clv >= 2"})
+    assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
+    assert answer.json()["type"] == "urn:regulars:problem:too-many-waiting"
+
+
+def test_readings_are_counted_by_key(
+    client: TestClient, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    begin = turns.Turns.begin
+
+    def noted(self: turns.Turns, *values: Any) -> Any:
+        asked.append(turns.ASKER.get())
+        return begin(self, *values)
+
+    monkeypatch.setattr(turns.Turns, "begin", noted)
+    client.post("/v1/segments/count", json={"text": "predicted_clv >= 2"})
+    key, secret = Keys(open_state(Environment(var=tmp_path))).add("m", ["audiences:read"])
+    with open_client(tmp_path) as locked:
+        headers = {"authorization": f"Bearer {secret}"}
+        locked.post("/v1/segments/count", json={"text": "predicted_clv >= 1"}, headers=headers)
+    assert asked == ["", key.key_id]
 
 
 def test_a_mistake_is_told_with_its_place(client: TestClient) -> None:

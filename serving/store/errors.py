@@ -3,6 +3,7 @@
 StoreError                 the store cannot be read or written
 ├── NoRunError             nothing was published yet
 ├── RunGoneError           the run was removed (only the newest few are kept)
+├── BusyError              one caller has too many readings waiting
 ├── OldRunError            the run was made by another release, in another layout
 └── PublishError           a run was refused, or another one is being made
 """
@@ -20,6 +21,10 @@ class NoRunError(StoreError):
 
 class RunGoneError(StoreError):
     """A run that is no longer kept was asked for."""
+
+
+class BusyError(StoreError):
+    """One caller has too many readings waiting."""
 
 
 class OldRunError(StoreError):

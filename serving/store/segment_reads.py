@@ -1,11 +1,10 @@
-"""Segments of a run: counted and listed in a thread of their own; what was asked last is kept."""
+"""Segments of a run: counted and listed in a thread of their own, by turns; what was asked last is kept."""
 
 import asyncio
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any, Final
 
@@ -13,6 +12,7 @@ from features.item_filter import Condition
 from serving.segments.traits import ATTRIBUTES, TRAIT_NAMES
 from serving.store.parts import in_parts
 from serving.store.records import SegmentOrder, SegmentPlace, StoredRow
+from serving.store.turns import Turns
 
 _ANSWERS_KEPT: Final = 256
 _VALUES_MAX: Final = 50
@@ -38,7 +38,7 @@ class SegmentReader:
         self._kept_seconds = kept_seconds
         self._kept: OrderedDict[Asked, tuple[float, Sequence[StoredRow]]] = OrderedDict()
         self._being_read: dict[Asked, asyncio.Future[Sequence[StoredRow]]] = {}
-        self._thread = ThreadPoolExecutor(1, "segments")
+        self._turns = Turns("segments")
 
     async def count(self, condition: Condition) -> int:
         """Return how many customers pass."""
@@ -70,7 +70,7 @@ class SegmentReader:
 
     def close(self) -> None:
         """Let the thread go, once it has read what it is reading."""
-        self._thread.shutdown(wait=False)
+        self._turns.close()
 
     async def _ask_once(self, query: str, values: tuple[Any, ...]) -> Sequence[StoredRow]:
         """Return what was read a while ago, else read it: once for all who wait for it."""
@@ -83,7 +83,7 @@ class SegmentReader:
         return await asyncio.shield(self._being_read.get(asked) or self._begin(asked))
 
     def _begin(self, asked: Asked) -> "asyncio.Future[Sequence[StoredRow]]":
-        task = asyncio.ensure_future(self._ask(*asked))
+        task = self._turns.begin(self._read, *asked)
         self._being_read[asked] = task
         task.add_done_callback(partial(self._was_read, asked, time.monotonic()))
         return task
@@ -91,7 +91,6 @@ class SegmentReader:
     def _was_read(self, asked: Asked, begun: float, task: "asyncio.Future[Sequence[StoredRow]]") -> None:
         """Keep an answer, as old as its reading is."""
         del self._being_read[asked]
-        # The exception is looked at also where nobody waits for it any more.
         if task.cancelled() or task.exception() is not None:
             return
         self._kept[asked] = begun, task.result()
@@ -100,7 +99,7 @@ class SegmentReader:
             self._kept.popitem(last=False)
 
     async def _ask(self, query: str, values: Sequence[object]) -> Sequence[StoredRow]:
-        return await asyncio.get_running_loop().run_in_executor(self._thread, self._read, query, values)
+        return await asyncio.shield(self._turns.begin(self._read, query, values))
 
 
 def traits_query(count: int) -> str:

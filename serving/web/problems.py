@@ -9,7 +9,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
-from serving.store.errors import RunGoneError, StoreError
+from serving.store.errors import BusyError, RunGoneError, StoreError
 
 MEDIA_TYPE = "application/problem+json"
 _URN = "urn:regulars:problem:"
@@ -116,6 +116,18 @@ def run_gone() -> ProblemError:
     )
 
 
+def too_many_waiting() -> ProblemError:
+    """Return the 429 problem of a caller whose earlier readings of segments are not done yet."""
+    problem = ProblemError(
+        429,
+        "too-many-waiting",
+        "Too many readings of this key are waiting; ask again when some are answered.",
+        title="Too many calls",
+    )
+    problem.headers["retry-after"] = "1"
+    return problem
+
+
 def no_changes() -> ProblemError:
     """Return the 503 problem of a service that cannot read its log of changes."""
     problem = ProblemError(
@@ -169,6 +181,8 @@ def _problem_of(error: Exception, request: Request) -> ProblemError:
             return error
         case RequestValidationError():
             return malformed(*map(_field_error, error.errors()))
+        case BusyError():
+            return too_many_waiting()
         case StoreError():
             # Without a cursor it was the live run: several newer ones came within a moment, and one is open
             # soon.

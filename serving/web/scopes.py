@@ -9,6 +9,7 @@ from fastapi.routing import APIRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from serving.state.keys import Key
+from serving.store.turns import ASKER
 from serving.web.guard import Guard
 from serving.web.limiter import Limiter, too_many_calls
 from serving.web.scope_names import SCOPES
@@ -123,6 +124,7 @@ async def _admit(scope: Scope, needed: str) -> None:
     if key is None:
         return
     scope["key_id"] = key.key_id
+    ASKER.set(key.key_id)
     limiter: Limiter = context.limiter
     allowance = await limiter.take(key)
     scope["extra_headers"] += allowance.headers
