@@ -38,8 +38,11 @@ class ReturnGaps:
 
 def build_cohort(history: History, snapshot: Snapshot) -> pl.DataFrame:
     """Build the cohort: `customer_id` (sorted) of everybody with an order before it, and `as_of`."""
-    rows: pl.DataFrame = cohort_rows(known_sales(history, snapshot)).collect("polars").to_native()
-    return rows.sort("customer_id").with_columns(pl.lit(snapshot.date).alias("as_of"))
+    parts = list[pl.DataFrame]()
+    for bucket in range(history.manifest.bucket_count):
+        found = cohort_rows(known_sales(history, snapshot, buckets=[bucket]))
+        parts.append(found.collect("polars").to_native())
+    return pl.concat(parts).sort("customer_id").with_columns(pl.lit(snapshot.date).alias("as_of"))
 
 
 def cohort_rows(known: Frame) -> Frame:
@@ -95,9 +98,13 @@ def read_order_days(history: History, snapshot: Snapshot) -> pl.DataFrame:
 
     Columns `rank`, `gap_days`, `oldest_order`, `recency`, as `features.orders.order_days` describes them.
     """
-    days = order_days(known_sales(history, snapshot), snapshot)
-    rows = days.select("rank", "gap_days", "oldest_order", "recency").collect("polars")
-    return rows.to_native()  # type: ignore[no-any-return]
+    parts = list[pl.DataFrame]()
+    # A customer's lines lie in one bucket: memory holds the lines of one, and of all only what is returned.
+    for bucket in range(history.manifest.bucket_count):
+        days = order_days(known_sales(history, snapshot, buckets=[bucket]), snapshot)
+        rows = days.select("rank", "gap_days", "oldest_order", "recency").collect("polars")
+        parts.append(rows.to_native())
+    return pl.concat(parts)
 
 
 def return_gaps_of(rows: pl.DataFrame) -> ReturnGaps:
@@ -132,7 +139,8 @@ def headline_for(gaps: ReturnGaps, *, grid_days: Sequence[int] = HEADLINE_GRID_D
     return next((days for days in learnable if days >= wanted), learnable[-1])
 
 
-def known_sales(history: History, snapshot: Snapshot) -> Frame:
+def known_sales(history: History, snapshot: Snapshot, *, buckets: Sequence[int] | None = None) -> Frame:
     """Return the ledger rows known at a snapshot, with `days_ago`; categories are left out."""
-    lines = history.scan("order_lines").select(*LINE_COLUMNS).with_columns(nw.lit(None).alias("category"))
+    stored = history.scan("order_lines", buckets=buckets).select(*LINE_COLUMNS)
+    lines = stored.with_columns(nw.lit(None).alias("category"))
     return known_rows(ledger_rows(lines.collect()), snapshot)

@@ -55,11 +55,12 @@ class Hole:
 
 def read_holes(history: History, snapshot: Snapshot) -> list[Hole]:
     """Return the holes in the orders known at a snapshot, the longest first."""
-    sold = history.scan("order_lines").filter(
-        ~nw.col("is_return") & (nw.col("ordered_days") < snapshot.end_days)
-    )
-    days: pl.DataFrame = sold.select(nw.col("ordered_days").floor()).unique().collect("polars").to_native()
-    return find_holes(days["ordered_days"].to_numpy())
+    is_known = ~nw.col("is_return") & (nw.col("ordered_days") < snapshot.end_days)
+    parts = list[pl.DataFrame]()
+    for bucket in range(history.manifest.bucket_count):
+        sold = history.scan("order_lines", buckets=[bucket]).filter(is_known)
+        parts.append(sold.select(nw.col("ordered_days").floor()).unique().collect("polars").to_native())
+    return find_holes(pl.concat(parts)["ordered_days"].to_numpy())
 
 
 def find_holes(order_days: Floats) -> list[Hole]:

@@ -18,7 +18,7 @@ keeps seven digits. A row takes 25 to 40 bytes beside its id, which costs next t
 import fcntl
 import os
 import zlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, date, timedelta
 from pathlib import Path
@@ -36,6 +36,8 @@ GRACE_DAYS = 90
 PROBABILITY_DIGITS = 5
 _CENT_DIGITS = 2
 _CONSTANTS = ("as_of", "score_run_id", "method", "churn_model_version", "clv_method", "clv_model_version")
+_ROWS_AT_ONCE = 20_000
+_OLDEST = pl.CompatLevel.oldest()
 _BOUNDS = ("predicted_clv_low", "predicted_clv_high")
 _RUN_KEY, _SUM_KEY = b"regulars_ledger_run", b"regulars_ledger_run_crc32"
 
@@ -87,17 +89,18 @@ class LedgerRun(BaseModel):
         return tuple(sorted({*self.churn_horizons_days, *self.clv_horizons_days}))
 
 
-def write_run(folder: Path, run: LedgerRun, rows: pl.DataFrame, *, keep_days: int = 0) -> Path:
+def write_run(folder: Path, run: LedgerRun, parts: Iterable[pl.DataFrame], *, keep_days: int = 0) -> Path:
     """Write a run's file, and remove the files of runs that are older than `keep_days`.
 
-    `rows` has one row a customer and the columns of the module's docstring (further ones are left out); those
-    of the run are added. Age is counted between dates of `as_of`; 0 days stand for the run's longest horizon
-    and 90 days, so that late orders can still be told. Raises `LedgerError` where the disk does not let it.
+    `parts` have one row a customer and the columns of the module's docstring (further ones are left out);
+    those of the run are added. Each is a group of rows of the file; their customers come one after another,
+    sorted. Age is counted between dates of `as_of`; 0 days stand for the run's longest horizon and 90 days,
+    so that late orders can still be told. Raises `LedgerError` where the disk does not let it.
     """
     path = folder / run.file_name
     try:
         with _only_one(folder):
-            _write(path, run, rows)
+            _write(path, run, parts)
             _remove_older(folder, run.as_of - timedelta(keep_days or run.horizons_days[-1] + GRACE_DAYS))
     except OSError as error:
         raise LedgerError(f"{path} cannot be written: {error.strerror or error}") from None
@@ -123,14 +126,26 @@ def read_rows(path: Path, run: LedgerRun) -> pl.DataFrame:
 
     Every page is checked against its sum; raises `LedgerError` for a damaged file.
     """
-    names = ["customer_id", *_churn_names(run), *_clv_names(run)]
-    with _readable(path):
-        table = pq.read_table(path, columns=names, page_checksum_verification=True, use_threads=False)
-        rows = pl.DataFrame(table.select(names))
-    return rows.with_columns(
-        pl.col(_churn_names(run)).cast(pl.Float64).round(PROBABILITY_DIGITS),
-        pl.col(_clv_names(run)).cast(pl.Float64).round(_CENT_DIGITS),
-    )
+    found = list(iterate_rows(path, run, [*_churn_names(run), *_clv_names(run)]))
+    return pl.concat(found)
+
+
+def iterate_rows(path: Path, run: LedgerRun, names: Sequence[str]) -> Iterator[pl.DataFrame]:
+    """Yield `customer_id` and some of a run's numbers, sorted by customer, as `read_rows` does, in parts.
+
+    The first part has no row, so that there is always one.
+    """
+    columns = ["customer_id", *names]
+    rounded = [
+        pl.col(name).cast(pl.Float64).round(PROBABILITY_DIGITS if name in _churn_names(run) else _CENT_DIGITS)
+        for name in names
+    ]
+    with _readable(path), pq.ParquetFile(path, page_checksum_verification=True) as file:
+        yield pl.DataFrame(schema={"customer_id": pl.String, **dict.fromkeys(names, pl.Float64)})
+        for batch in file.iter_batches(_ROWS_AT_ONCE, columns=columns, use_threads=False):
+            # Without the schema's metadata: where they are damaged, Polars panics instead of raising.
+            rows = pl.DataFrame(batch.replace_schema_metadata(None).select(columns))
+            yield rows.with_columns(rounded)
 
 
 def forget(folder: Path, customers: Collection[str]) -> int:
@@ -157,7 +172,7 @@ def _forget_in(path: Path, customers: Collection[str]) -> int:
     rows = read_rows(path, run)
     left = rows.filter(~pl.col("customer_id").is_in(list(customers)))
     if left.height < rows.height:
-        _write(path, run.model_copy(update={"customer_count": left.height}), left)
+        _write(path, run.model_copy(update={"customer_count": left.height}), [left])
     return rows.height - left.height
 
 
@@ -169,16 +184,16 @@ def _clv_names(run: LedgerRun) -> list[str]:
     return [*(f"predicted_clv_{days}" for days in run.clv_horizons_days), *_BOUNDS]
 
 
-def _write(path: Path, run: LedgerRun, rows: pl.DataFrame) -> None:
-    table = _stored(run, rows).to_arrow(compat_level=pl.CompatLevel.oldest())
+def _write(path: Path, run: LedgerRun, parts: Iterable[pl.DataFrame]) -> None:
     text = run.model_dump_json().encode()
     floats = [*_churn_names(run), *_clv_names(run)]
+    schema = _stored(run, pl.DataFrame(schema=["customer_id", *floats])).to_arrow(compat_level=_OLDEST).schema
     partial = path.with_name(f"{path.name}.partial")
     try:
         with partial.open("wb") as stream:
-            pq.write_table(
-                table.replace_schema_metadata({_RUN_KEY: text, _SUM_KEY: _sum_of(text)}),
+            with pq.ParquetWriter(
                 stream,
+                schema.with_metadata({_RUN_KEY: text, _SUM_KEY: _sum_of(text)}),
                 compression="zstd",
                 use_dictionary=list(_CONSTANTS),
                 column_encoding={
@@ -186,7 +201,9 @@ def _write(path: Path, run: LedgerRun, rows: pl.DataFrame) -> None:
                     **dict.fromkeys(floats, "BYTE_STREAM_SPLIT"),
                 },
                 write_page_checksum=True,
-            )
+            ) as writer:
+                for rows in parts:
+                    writer.write_table(_stored(run, rows).to_arrow(compat_level=_OLDEST))
             stream.flush()
             os.fsync(stream.fileno())
         partial.replace(path)

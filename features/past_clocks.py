@@ -59,18 +59,21 @@ def read_past_clocks(
 ) -> Iterator[ClocksAt]:
     """Yield the clocks at each of the snapshots, in their order; the history is read once, in parts.
 
-    The order days of the whole shop are held in memory: a row for each, not for each order line.
+    The order days of the whole shop are held in memory, some buckets to a frame: a row for each, not for each
+    order line.
     """
     newest = max(snapshots, key=lambda each: each.end_days)
     whole = Snapshot(newest.date, newest.time_zone)
-    orders = pl.concat(iterate_order_times(history, whole, engine=engine))
-    acts = pl.concat(_iterate_last_acts(history, snapshots, engine=engine))
+    orders = list(iterate_order_times(history, whole, engine=engine))
+    acts = list(_iterate_last_acts(history, snapshots, engine=engine))
     kept: tuple[object, _OrderDays] | None = None
     for number, snapshot in enumerate(snapshots):
         key = _alignment(snapshot)
         if kept is None or kept[0] != key:
-            kept = key, _order_days(orders, snapshot)
-        last_acts = acts.select("customer_id", pl.col(f"act_{number}").alias("act_days"))
+            kept = None  # both would be a shop's order days twice
+            kept = key, _OrderDays([_order_days(part, snapshot) for part in orders], snapshot.end_days)
+        act_days = pl.col(f"act_{number}").alias("act_days")
+        last_acts = [part.select("customer_id", act_days) for part in acts]
         yield _clocks_at(kept[1], last_acts, snapshot)
 
 
@@ -78,12 +81,13 @@ def read_past_clocks(
 class _OrderDays:
     """Order days counted from `end_days`: day -1 is the last before it, day 0 the first after it.
 
-    `rows` are sorted by customer and day: `customer_id`, `day`, `oldest_days` and `newest_days` (the day's
-    first and last order, since 1970), `order_count` (all orders until its end), `first_days` (the customer's
-    first order), `gap_days` (since the order day before; null on the first), `next_day` (null on the last).
+    `parts` are those of some buckets each, all orders of a customer in one, sorted by customer and day:
+    `customer_id`, `day`, `oldest_days` and `newest_days` (the day's first and last order, since 1970),
+    `order_count` (all orders until its end), `first_days` (the customer's first order), `gap_days` (since the
+    order day before; null on the first), `next_day` (null on the last).
     """
 
-    rows: pl.DataFrame
+    parts: list[pl.DataFrame]
     end_days: float
 
 
@@ -94,7 +98,7 @@ def _alignment(snapshot: Snapshot) -> object:
     return round(snapshot.end_days % 1 * _DAY_MICROSECONDS)
 
 
-def _order_days(orders: pl.DataFrame, snapshot: Snapshot) -> _OrderDays:
+def _order_days(orders: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
     """Write down the order days; with an observation window, those inside it alone."""
     end, at = snapshot.end_days, pl.col("ordered_days")
     if snapshot.start_days is not None:
@@ -116,42 +120,53 @@ def _order_days(orders: pl.DataFrame, snapshot: Snapshot) -> _OrderDays:
     # What all customers before had ordered, carried on from each customer's first row.
     before = pl.when(is_first).then(so_far - pl.col("orders")).forward_fill()
     rows = by_day.with_columns(
-        (so_far - before).alias("order_count"),
+        (so_far - before).cast(pl.Int32).alias("order_count"),
         pl.when(is_first).then(pl.col("oldest_days")).forward_fill().alias("first_days"),
-        pl.when(~is_first).then(pl.col("day") - pl.col("day").shift(1)).cast(pl.Int64).alias("gap_days"),
+        pl.when(~is_first).then(pl.col("day") - pl.col("day").shift(1)).alias("gap_days"),
         pl.when(~is_last).then(pl.col("day").shift(-1)).alias("next_day"),
     )
-    return _OrderDays(rows.drop("orders").collect(), end)
+    return rows.drop("orders").collect()
 
 
-def _clocks_at(days: _OrderDays, last_acts: pl.DataFrame, snapshot: Snapshot) -> ClocksAt:
-    edge, end = round(snapshot.end_days - days.end_days), pl.lit(snapshot.end_days)
-    known = days.rows.filter(pl.col("day") < edge)
-    is_newest = (pl.col("next_day") >= edge).fill_null(value=True)
-    silences = known.select(
-        pl.when(is_newest).then(1).otherwise(2).alias("rank"),
+def _clocks_at(days: _OrderDays, last_acts: Sequence[pl.DataFrame], snapshot: Snapshot) -> ClocksAt:
+    edge = round(snapshot.end_days - days.end_days)
+    customers, silences = [], []
+    # Both were read by the same groups of buckets.
+    for part, acts in zip(days.parts, last_acts, strict=True):
+        known = part.filter(pl.col("day") < edge)
+        is_newest = (pl.col("next_day") >= edge).fill_null(value=True)
+        silences.append(_silences_of(known, is_newest, snapshot))
+        newest = known.filter(is_newest)
+        customers.append(_customers_of(newest, acts, snapshot))
+    over = pl.concat(silences)
+    gaps, gone = return_gaps_of(over), find_fully_churned(return_curve_of(over))
+    return ClocksAt(snapshot, pl.concat(customers).sort("customer_id"), gaps, gone)
+
+
+def _silences_of(known: pl.DataFrame, is_newest: pl.Expr, snapshot: Snapshot) -> pl.DataFrame:
+    end = pl.lit(snapshot.end_days)
+    return known.select(
+        pl.when(is_newest).then(1).otherwise(2).cast(pl.Int8).alias("rank"),
         "gap_days",
         (end - pl.col("oldest_days")).alias("oldest_order"),
         (end - pl.col("newest_days")).alias("recency"),
     )
-    orders = pl.col("order_count")
+
+
+def _customers_of(newest: pl.DataFrame, last_acts: pl.DataFrame, snapshot: Snapshot) -> pl.DataFrame:
+    """Return `customer_id` and `CLOCKS` of the newest order days of customers."""
+    end, orders = pl.lit(snapshot.end_days), pl.col("order_count")
     own_gap = (pl.col("newest_days") - pl.col("first_days")) / (orders - 1)
     acted = (end - pl.col("act_days") - _HALF_MICROSECOND_DAYS).ceil()
-    customers = (
-        known.filter(is_newest)
-        .join(last_acts, on="customer_id", how="left", maintain_order="left")
-        .select(
-            "customer_id",
-            orders,
-            (end - pl.col("newest_days")).alias("recency_days"),
-            (end - pl.col("first_days")).alias("tenure_days"),
-            pl.col("gap_days").cast(pl.Float64).alias("last_gap_days"),
-            pl.when(orders > 1).then(own_gap.round(_GAP_DIGITS)).alias("average_days_between_orders"),
-            acted.alias("act_recency_days"),
-        )
+    return newest.join(last_acts, on="customer_id", how="left", maintain_order="left").select(
+        "customer_id",
+        orders.cast(pl.Int64),
+        (end - pl.col("newest_days")).alias("recency_days"),
+        (end - pl.col("first_days")).alias("tenure_days"),
+        pl.col("gap_days").cast(pl.Float64).alias("last_gap_days"),
+        pl.when(orders > 1).then(own_gap.round(_GAP_DIGITS)).alias("average_days_between_orders"),
+        acted.alias("act_recency_days"),
     )
-    curve = return_curve_of(silences)
-    return ClocksAt(snapshot, customers, return_gaps_of(silences), find_fully_churned(curve))
 
 
 def _iterate_last_acts(

@@ -29,12 +29,15 @@ from serving.exports.member_csv import LINE_NAMES
 from serving.exports.run_files import write_scores
 from serving.people.address_index import is_current, write_index
 from serving.registry import RegistryError, load_champions
-from serving.scoring.publish_gate import check_like_the_last, check_numbers
+from serving.rows import STORED_NAMES
+from serving.scoring.publish_gate import COMPARED_COLUMNS, check_like_the_last, check_numbers
 from serving.scoring.request import Request, open_request
 from serving.scoring.shop import ScoredRun, Scorers, score_shop
+from serving.scoring.working_folder import working_folder
 from serving.scoring.writing import (
     keep_in_ledger,
     list_audiences,
+    make_list_files,
     publish,
     score_late,
     warn_of,
@@ -44,6 +47,7 @@ from serving.scoring.writing import (
 )
 from serving.segments.history import keep_sizes, live_run_before
 from serving.state.suppressions import Suppressions
+from serving.store.contract import RunWriter
 from serving.store.records import RunMeta
 
 
@@ -55,6 +59,7 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
     with ExitStack() as stack:
         # Begun before the work, so that a second scoring run stops at once instead of after it.
         writer = None if request.is_past else stack.enter_context(request.store.begin_run())
+        folder = stack.enter_context(working_folder(request.layout.root))
         announce("champions")
         scorers = load_scorers(request.layout, as_of=request.snapshot.date)
         check_basis(scorers, request.history, request.settings)
@@ -63,39 +68,46 @@ def run_scoring(request: Request, announce: Announce) -> RunMeta:
             request.snapshot,
             scorers,
             settings=request.settings,
+            folder=folder,
             announce=announce,
             basis_note=request.basis_note,
             # Read once the run is begun: whoever is erased from now on waits for its end.
             suppressed=Suppressions(request.state, request.layout.root).read(),
         )
-        _pass_gate(scored, request)
-        announce("recommendations")
-        due, tops = write_lists(scored, writer, request.out)
-        announce("publishing" if writer else "writing")
-        audiences = list_audiences(scored, due, request)
-        counts = {audience.slug: audience.counts for audience in audiences}
-        meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
-        if writer is not None:
-            before = live_run_before(request.store)
-            made = {"score_run_id": writer.score_run_id, "line_columns": list(LINE_NAMES)}
-            meta = meta.model_copy(update=made)
-            meta = meta.model_copy(update={"cuts": write_segment_tables(scored, writer, due)})
-            write_pages(scored, writer, meta, request)
-            warn_of(keep_before_publishing(request.layout, request.state, request.store))
-            meta = publish(scored, writer, meta, audiences, tops=tops, before=partial(score_late, request))
-            keep_in_ledger(scored, meta, request)
-            announce("changes")
-            warn_of(report_changes(scored, meta, request.state, request.settings, due=due.items))
-            warn_of(keep_sizes(request.store, request.state, meta, before))
-        if request.out is not None:
-            write_scores(scored.scores.rows, meta, request.out)
+        return _finish(scored, request, writer, announce)
+
+
+def _finish(scored: ScoredRun, request: Request, writer: RunWriter | None, announce: Announce) -> RunMeta:
+    """Make the lists of a scored shop, and publish all of it or write its files, or both."""
+    _pass_gate(scored, request)
+    make_list_files(scored, announce, as_tables=request.out is not None)
+    announce("publishing" if writer else "writing")
+    write_lists(scored, writer, request.out)
+    due = scored.nearest()
+    audiences = list_audiences(scored, due, request)
+    counts = {audience.slug: audience.counts for audience in audiences}
+    meta = scored.meta.model_copy(update={"audiences": counts, "inbox_sequence": request.inbox_sequence})
+    if writer is not None:
+        before = live_run_before(request.store)
+        made = {"score_run_id": writer.score_run_id, "line_columns": list(LINE_NAMES)}
+        meta = meta.model_copy(update=made)
+        meta = meta.model_copy(update={"cuts": write_segment_tables(scored, writer, due)})
+        write_pages(scored, writer, meta, request)
+        warn_of(keep_before_publishing(request.layout, request.state, request.store))
+        meta = publish(scored, writer, meta, audiences, before=partial(score_late, request))
+        keep_in_ledger(scored, meta, request)
+        announce("changes")
+        warn_of(report_changes(scored, meta, request.state, request.settings))
+        warn_of(keep_sizes(request.store, request.state, meta, before))
+    if request.out is not None:
+        write_scores(scored.rows.parts(STORED_NAMES), meta, request.out)
     return meta
 
 
 def _pass_gate(scored: ScoredRun, request: Request) -> None:
-    check_numbers(scored.scores.rows)
+    check_numbers(scored.rows.parts(STORED_NAMES))
     if not request.is_past and not request.is_looked_at:
-        check_like_the_last(scored.scores.rows, scored.meta, request.store)
+        check_like_the_last(scored.rows.read(*COMPARED_COLUMNS), scored.meta, request.store)
 
 
 def load_scorers(layout: Layout, *, as_of: date) -> Scorers:
@@ -143,7 +155,7 @@ def _command(
     """Score every customer with the champions and publish the run; a past date only writes files."""
     request = open_request(Environment(var=var), as_of=as_of, out=out)
     request = replace(request, is_looked_at=publish_anyway)
-    with progress("score", total=6 + request.history.manifest.bucket_count) as announce:
+    with progress("score", total=5 + 2 * request.history.manifest.bucket_count) as announce:
         meta = run_scoring(request, announce)
     if not is_current(request.layout.private):
         write_index(request.layout.private)

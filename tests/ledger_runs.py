@@ -61,4 +61,4 @@ def said(customers: Sequence[str] = CUSTOMERS, **columns: float) -> pl.DataFrame
 def keep(folder: Path, rows: pl.DataFrame | None = None, **changes: Any) -> Path:
     """Write a run into a ledger."""
     written = said() if rows is None else rows
-    return write_run(folder, ledger_run(**({"customer_count": written.height} | changes)), written)
+    return write_run(folder, ledger_run(**({"customer_count": written.height} | changes)), [written])

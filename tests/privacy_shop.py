@@ -171,7 +171,8 @@ def _fill_files(var: Path) -> None:
         customer_count=2,
     )
     numbers = ["churn_probability_90", "predicted_clv_365", "predicted_clv_low", "predicted_clv_high"]
-    write_run(layout.ledger, run, people.select("customer_id", *(pl.lit(0.5).alias(n) for n in numbers)))
+    said = people.select("customer_id", *(pl.lit(0.5).alias(n) for n in numbers))
+    write_run(layout.ledger, run, [said])
     layout.reports.mkdir(exist_ok=True)
     (layout.reports / "usability.txt").write_text(f"cannot be read (row 2: {CANARY})\n", encoding="utf-8")
     layout.backtest.mkdir()

@@ -109,7 +109,8 @@ def make_slot_shop(root: Path, *, seed: int = 20261122) -> SlotShop:
     recommender = TopFrequent().fit(build_material(history, snapshot, settings=SETTINGS))
     lists = make_lists(history, snapshot, recommender, settings=SETTINGS)
     buckets = [[c for c in CUSTOMERS if bucket_of(c, 3) == bucket] for bucket in range(3)]
-    made = list(lists.tables(buckets))
+    made = [part for number, ids in enumerate(buckets) for part in lists.of_bucket(ids, bucket=number)]
+    made += lists.of_nobody()
     store = _publish(root, lists, made)
     interactions = build_interactions(history, snapshot, settings=SETTINGS).to_pandas()
     items = build_items(history, snapshot, settings=SETTINGS).to_pandas()

@@ -88,7 +88,7 @@ def test_old_runs_go_when_a_new_one_is_written(tmp_path: Path, keep_days: int, o
         keep(tmp_path, as_of=AS_OF - timedelta(days))
     stray = tmp_path / "0000-notes.parquet"
     stray.write_text("not ours")
-    write_run(tmp_path, ledger_run(), said(), keep_days=keep_days)
+    write_run(tmp_path, ledger_run(), [said()], keep_days=keep_days)
     kept = [path for path in list_files(tmp_path) if path != stray]
     assert [read_run(path).as_of for path in kept] == [
         AS_OF - timedelta(oldest_days),

@@ -86,7 +86,7 @@ def test_a_headline_that_is_no_served_horizon_has_a_column_of_its_own(shop: Path
         pl.lit(0.25).alias("churn_probability"), pl.lit(7.5).alias("predicted_clv")
     )
     other = Layout(shop / "other")
-    assert keep_run(scores, meta, other, Settings()) is None
+    assert keep_run([scores], meta, other, Settings()) is None
     (path,) = list_files(other.ledger)
     run = read_run(path)
     assert run.churn_horizons_days == (30, 45, 60, 90, 180, 365)

@@ -127,7 +127,7 @@ def test_what_sold_out_since_the_training_is_in_no_list(tmp_path: Path) -> None:
     recommender = Popular().fit(build_material(stocked, day(31), settings=settings))
     for history, expected in ((stocked, {"p0", "p1", "p2"}), (sold_out, set())):
         lists = make_lists(history, day(31), recommender, settings=settings)
-        made = list(lists.tables([["c0", "c1"], [], []]))
+        made = [*lists.of_bucket(["c0", "c1"], bucket=0), *lists.of_nobody()]
         assert {product for part in made for product in part.table["product_id"]} == expected
         assert {card.popular_rank is None for card in lists.items} == {not expected}
 
@@ -168,5 +168,5 @@ def test_without_a_recommender_every_kind_says_why(tmp_path: Path) -> None:
     history = write_history(tmp_path, make_orders(6))
     lists = make_lists(history, Snapshot(pd.Timestamp("2026-07-01").date()), None, settings=Settings())
     assert lists.unavailable == dict.fromkeys(KINDS, "no_product")
-    assert list(lists.tables([["a"], ["b"]])) == []
+    assert [*lists.of_bucket(["a"], bucket=0), *lists.of_nobody()] == []
     assert list(lists.item_tables()) == []

@@ -29,7 +29,7 @@ from serving.databases import open_store
 from serving.environment import Environment
 from serving.people.erasure import Places
 from serving.people.subject_access import write_access
-from serving.scoring.moves import groups_before, moves_document, totals_before
+from serving.scoring.moves import cuts_before, groups_before, moves_document, totals_before
 from serving.scoring.past_stages import PastStages, before_of, month_starts, read_past_stages
 from serving.segments.words import compile_segment
 from serving.state.database import State
@@ -313,7 +313,8 @@ def rows_before(
 
 def test_a_shop_that_was_too_small_for_groups_says_nothing(tmp_path: Path) -> None:
     rows = [order(each, "2026-01-01T12:00") for each in "abcd"] + [order("e", "2026-06-20T12:00")]
-    found = groups_before(rows_before(tmp_path, rows, Snapshot(date(2026, 7, 1))), quintile_11())
+    known = rows_before(tmp_path, rows, Snapshot(date(2026, 7, 1)))
+    found = groups_before(known, cuts_before([known], quintile_11()))
     assert dict(found.rows()) == {**dict.fromkeys("abcd"), "e": "PROSPECTS"}
 
 
@@ -326,7 +327,8 @@ def test_tiers_have_their_own_names(tmp_path: Path) -> None:
         order("c", "2025-06-20T12:00", 10.0),
         order("d", "2026-06-20T12:00", 10.0),
     ]
-    found = groups_before(rows_before(tmp_path, rows, Snapshot(date(2026, 7, 1))), shopify_2021())
+    known = rows_before(tmp_path, rows, Snapshot(date(2026, 7, 1)))
+    found = groups_before(known, cuts_before([known.head(2), known.tail(2)], shopify_2021()))
     assert dict(found.rows()) == {"a": "top", "b": "middle", "c": "bottom", "d": "PROSPECTS"}
 
 
@@ -341,17 +343,16 @@ def test_a_window_of_observation_looks_back_from_the_earlier_date(tmp_path: Path
 
 def test_the_money_of_a_move_is_that_of_the_last_year(tmp_path: Path) -> None:
     past = stages_of(tmp_path, [order("a", "2026-06-20T12:00")], Snapshot(date(2026, 7, 1)), before_days=7)
-    scores = pl.DataFrame({"customer_id": ["a", "b", "c"], "rfm_segment": ["LOYAL", "LOYAL", None]})
-    traits = pl.DataFrame(
+    rows = pl.DataFrame(
         {
-            "customer_id": ["a", "b", "c"],
+            "rfm_segment": ["LOYAL", "LOYAL", None],
             "rfm_segment_before": ["NEW", "NEW", None],
             "clock_stage": ["new", "new", "active"],
             "clock_stage_before": ["new", "prospect", "active"],
             "spend_365": [10.004, -3.0, None],
         }
     )
-    found = moves_document(scores, traits, past)
+    found = moves_document(rows, past)
     assert found["before_date"] == "2026-06-24"
     assert flat(found["groups"]) == [("NEW", "LOYAL", 2, 7.0), (None, None, 1, 0.0)]
     assert flat(found["stages"]) == [

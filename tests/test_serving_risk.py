@@ -2,7 +2,7 @@
 
 import json
 from datetime import date
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -10,12 +10,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from features.rfm import RfmScheme, shopify_2021
+from features.rfm import RfmScheme, quintile_11, shopify_2021
 from features.settings import RiskSettings
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
 from serving.scoring.horizons import churn_horizons, days_until
 from serving.scoring.risk import risk_cuts
-from serving.scoring.run_scores import RunLabels, complete_scores
+from serving.scoring.run_scores import RunLabels, complete_rows
+from serving.scoring.shop_cuts import ShopCuts, measure_cuts
+from serving.scoring.stages import StageCuts
 
 LABELS = RunLabels(
     as_of=date(2026, 7, 1),
@@ -60,14 +62,23 @@ def customer(customer_id: str, **changes: Any) -> dict[str, Any]:
     return values | changes
 
 
+class Completed(NamedTuple):
+    rows: pl.DataFrame
+    cuts: ShopCuts
+
+
 def complete(
     *customers: dict[str, Any], lapsed_after_days: float | None = 60.0, rfm: RfmScheme | None = None
-) -> Any:
+) -> Completed:
     schema: dict[str, Any] = {"email_consent": pl.Boolean, "last_order_at": pl.Datetime("us", "UTC")}
     schema["act_recency_days"] = pl.Float64
     dates = [name for name in STORED_NAMES if name.endswith("_date") or name.startswith("expected_date")]
     rows = pl.DataFrame(list(customers), schema_overrides=schema | dict.fromkeys(dates, pl.Date))
-    return complete_scores(rows, LABELS, risk=RiskSettings(), lapsed_after_days=lapsed_after_days, rfm=rfm)
+    scheme = rfm or quintile_11()
+    cuts = measure_cuts(
+        rows, risk=RiskSettings(), lapsed_after_days=lapsed_after_days, rfm=scheme, stages=StageCuts()
+    )
+    return Completed(complete_rows(rows, LABELS, cuts=cuts, rfm=scheme), cuts)
 
 
 @pytest.mark.parametrize(

@@ -13,8 +13,7 @@ from serving_shop import fit_champions, make_orders, register, write_history
 from features.layout import Layout
 from features.snapshot import Snapshot, days_since_epoch
 from serving.segments.presets import PRESETS, preset_text
-from serving.segments.trait_rows import TraitTable, read_purchases, read_sold_products
-from serving.segments.traits import ATTRIBUTES
+from serving.segments.trait_rows import read_purchases, read_sold_products, trait_cuts
 from serving.segments.words import compile_segment
 from serving.store.contract import ScoreRun
 from serving.store.sqlite_store import SqliteStore
@@ -24,10 +23,10 @@ pytestmark = pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SADeprecationWar
 AS_OF = date(2026, 7, 1)
 
 
-def table(values: list[float | None]) -> TraitTable:
-    """Return a table in which everybody has a value of `predicted_clv`, and of nothing else."""
-    columns = {column.name: pl.Series([None] * len(values), dtype=pl.Float64) for column in ATTRIBUTES}
-    return TraitTable(pl.DataFrame(columns | {"predicted_clv": pl.Series(values, dtype=pl.Float64)}))
+def cuts_of(values: list[float | None]) -> dict[str, list[float]]:
+    """Return the cuts where everybody has a value of `predicted_clv`, and nobody one of `spend_30`."""
+    nothing = pl.Series("spend_30", [None] * len(values), dtype=pl.Float64)
+    return trait_cuts([pl.Series("predicted_clv", values, dtype=pl.Float64), nothing])
 
 
 @pytest.mark.parametrize(
@@ -41,14 +40,14 @@ def table(values: list[float | None]) -> TraitTable:
     ],
 )
 def test_at_most_the_share_lies_above_a_cut(values: list[float | None], fifth: float, half: float) -> None:
-    cuts = table(values).cuts()
+    cuts = cuts_of(values)
     assert list(cuts) == ["predicted_clv"]
     assert (cuts["predicted_clv"][15], cuts["predicted_clv"][9]) == (fifth, half)
 
 
 def test_without_a_value_there_is_no_cut() -> None:
-    assert table([None, None]).cuts() == {}
-    assert table([]).cuts() == {}
+    assert cuts_of([None, None]) == {}
+    assert cuts_of([]) == {}
 
 
 def line(customer: str, days_ago: float, product: str | None, amount: float = 1.0, **more: Any) -> Any:

@@ -1,37 +1,26 @@
-"""What falls due to whom, gathered while the lists of a run are made."""
+"""What falls due to whom, of lists as they are made: the nearest day for audiences, the items for events."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date
 
 import polars as pl
 
 from serving.changes.lifecycle import DueItem
-from serving.changes.run_signals import due_items
-from serving.scoring.audience_rules import DUE, days_until_due
-from serving.scoring.lists import MadeLists
-from serving.store.records import Item
+
+_SCHEMA = {"customer_id": pl.String, "product_id": pl.String, "bought_on": pl.Date, "due_on": pl.Date}
 
 
-class Due:
-    """Gathers the days until each customer's nearest item (for audiences), and the items due (for events).
+def due_table(items: Mapping[str, Iterable[DueItem]]) -> pl.DataFrame:
+    """Return what is due by customer as rows: `customer_id` and the fields of an item, in their order."""
+    rows = [(customer_id, *item) for customer_id, found in items.items() for item in found]
+    return pl.DataFrame(rows, schema=_SCHEMA, orient="row")
 
-    `items` holds, by customer, what is due within `within_days` of `as_of`.
-    """
 
-    def __init__(self, products: Sequence[Item], as_of: date, within_days: int) -> None:
-        self.items: dict[str, list[DueItem]] = {}
-        self._numbers = {product.product_id: product.item_no for product in products}
-        self._as_of = as_of
-        self._within_days = within_days
-        self._nearest = [pl.DataFrame(schema={"customer_id": pl.String, DUE: pl.Float64})]
-
-    def add(self, made: MadeLists) -> None:
-        """Take in the lists of some customers."""
-        self._nearest.append(days_until_due(made.table))
-        self.items |= due_items(
-            made.table, made.owned, self._numbers, as_of=self._as_of, within_days=self._within_days
-        )
-
-    def nearest(self) -> pl.DataFrame:
-        """Return `customer_id` and `due_in_days` of everybody to whom anything falls due."""
-        return pl.concat(self._nearest)
+def due_of(table: pl.DataFrame) -> dict[str, Sequence[DueItem]]:
+    """Return by customer what `due_table` made rows of."""
+    found: dict[str, list[DueItem]] = {}
+    if table.height:
+        rows: Iterable[tuple[str, str, date, date]] = table.select(list(_SCHEMA)).iter_rows()
+        for customer_id, *item in rows:
+            found.setdefault(customer_id, []).append(DueItem(*item))  # type: ignore[arg-type]
+    return dict(found)

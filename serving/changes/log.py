@@ -40,15 +40,21 @@ class ChangeLog:
         self._now = now
 
     def report_run(self, rows: Iterable[StoredRow], meta: RunMeta, signals: Signals = NO_SIGNALS) -> Counts:
+        """Report a published run whose rows and signals are at hand, as `report_parts` does."""
+        return self.report_parts([(rows, signals)], meta)
+
+    def report_parts(self, parts: Iterable[tuple[Iterable[StoredRow], Signals]], meta: RunMeta) -> Counts:
         """Report a published run: what changed, what happened, who is no longer in it.
 
-        Once: stopped half-way and called again it goes on, and a run that was reported, or is older than one
-        that was, adds nothing. The first run ever is the baseline: it has no events.
+        Some customers at a time, each once, with their signals. The run once: stopped half-way and called
+        again it goes on, and a run that was reported, or is older than one that was, adds nothing. The first
+        run ever is the baseline: it has no events.
         """
         total, seen = Counts(), set[str]()
+        some = ((part, signals) for rows, signals in parts for part in in_parts(rows, ROWS_AT_ONCE))
         try:
             if self._begin_run(meta):
-                for part in in_parts(rows, ROWS_AT_ONCE):
+                for part, signals in some:
                     with self._state.writing() as connection:
                         self._check_newest(connection, meta)
                         total = total.plus(self.report_in(connection, part, meta, signals))

@@ -7,6 +7,7 @@ from typing import Final
 import pandas as pd
 import polars as pl
 
+from features.build import bucket_groups
 from features.history import History
 from features.orders import event_rows
 from features.owned import unpack_owned
@@ -19,17 +20,29 @@ _CLICKS_STOPPED_DAYS: Final = 28
 
 
 def read_clicks(history: History, snapshot: Snapshot) -> dict[str, str]:
-    """Return each customer's last click in a message before a snapshot, as RFC 3339 text in UTC.
+    """Return each customer's last click in a message before a snapshot, as RFC 3339 text in UTC."""
+    return clicks_of(read_last_clicks(history, snapshot))
 
-    Nothing where the shop has recorded none for four weeks: its record ended then, not everybody's interest.
-    """
-    rows = event_rows(history.scan("events")).to_native().lazy()
-    days = pl.col("ordered_days")
-    clicks = rows.filter(pl.col("click_count") > 0, days < snapshot.end_days)
-    last = clicks.group_by("customer_id").agg(days.max()).collect()
-    if last.is_empty() or snapshot.end_days - float(last["ordered_days"].max()) > _CLICKS_STOPPED_DAYS:
-        return {}
+
+def clicks_of(last: pl.DataFrame) -> dict[str, str]:
+    """Return rows of `read_last_clicks` as texts by customer."""
     return {customer_id: instant_text(instant_of(at_days)) for customer_id, at_days in last.iter_rows()}
+
+
+def read_last_clicks(history: History, snapshot: Snapshot) -> pl.DataFrame:
+    """Return `customer_id` and `ordered_days` of each customer's last click before a snapshot, sorted.
+
+    Nobody where the shop has recorded none for four weeks: its record ended then, not everybody's interest.
+    """
+    days, parts = pl.col("ordered_days"), list[pl.DataFrame]()
+    for buckets in bucket_groups(history):
+        rows = event_rows(history.scan("events", buckets=buckets)).to_native().lazy()
+        clicks = rows.filter(pl.col("click_count") > 0, days < snapshot.end_days)
+        parts.append(clicks.group_by("customer_id").agg(days.max()).collect())
+    last = pl.concat(parts).sort("customer_id")
+    if last.is_empty() or snapshot.end_days - float(last["ordered_days"].max()) > _CLICKS_STOPPED_DAYS:  # type: ignore[arg-type]
+        return last.clear()
+    return last
 
 
 def due_items(

@@ -1,7 +1,12 @@
 """The lines of a list's CSV, made when a run is published: a list of a million then streams as it is read."""
 
+import tempfile
 from collections.abc import Iterable, Iterator, Mapping
+from mmap import ACCESS_READ, mmap
+from pathlib import Path
+from typing import Self
 
+import numpy as np
 import polars as pl
 
 from features.slots import item_number
@@ -15,54 +20,63 @@ from serving.wording import Wording
 
 _TOP_KIND = "for_you"
 _TOP = "top_item_no"
-_ROWS_AT_ONCE = 20_000
+_STORED = [stored_expression(name, BY_NAME[name].kind) for name in STORED_CELLS]
 
 
-class TopProducts:
-    """Gathers each customer's first recommendation while the lists of a run are made."""
-
-    def __init__(self) -> None:
-        self._parts = [_tops(())]
-
-    def add(self, packed: Iterable[tuple[str, str, bytes]]) -> None:
-        """Take in (customer_id, kind, packed slots)."""
-        self._parts.append(
-            _tops(
-                (customer, item_number(slots))
-                for customer, kind, slots in packed
-                if kind == _TOP_KIND and slots
-            )
-        )
-
-    def table(self) -> pl.DataFrame:
-        """Return a row for each customer who has one."""
-        return pl.concat(self._parts)
+def first_recommendations(lists: Iterable[tuple[str, str, bytes]]) -> pl.DataFrame:
+    """Return `customer_id` and the number of the first recommendation of packed lists; without one, none."""
+    found = [(customer, item_number(slots)) for customer, kind, slots in lists if kind == _TOP_KIND and slots]
+    return pl.DataFrame(found, schema={"customer_id": pl.String, _TOP: pl.UInt32}, orient="row")
 
 
 class LineMaker:
-    """Makes the lines of a run's members.
+    """Makes the lines of a run's members; `meta` is the run as it will be."""
 
-    `scores` are the run's completed rows, `meta` is the run as it will be.
-    """
-
-    def __init__(
-        self, scores: pl.DataFrame, tops: TopProducts, items: Mapping[int, Item], meta: RunMeta
-    ) -> None:
-        self._rows = (
-            scores.lazy().select(STORED_CELLS).join(tops.table().lazy(), on="customer_id", how="left")
-        )
+    def __init__(self, items: Mapping[int, Item], meta: RunMeta) -> None:
         self._items = items
         self._cells = MemberCells(RunView(meta, Wording()), meta)
 
-    def of(self, customer_ids: pl.Series) -> Iterator[bytes]:
-        """Yield the line of each customer of a list, in its order."""
-        wanted = pl.LazyFrame({"customer_id": customer_ids})
-        found = wanted.join(self._rows, on="customer_id", how="left", maintain_order="left").collect()
-        stored = [stored_expression(name, BY_NAME[name].kind) for name in STORED_CELLS]
-        for part in found.iter_slices(_ROWS_AT_ONCE):
-            rows = zip(part.select(stored).iter_rows(), part[_TOP], strict=True)
-            yield from plain_lines(self._cells.of(row, self._items.get(top)) for row, top in rows)
+    def of(self, rows: pl.DataFrame, tops: pl.DataFrame) -> Iterator[bytes]:
+        """Yield the line of each completed row; `tops` are their `first_recommendations`."""
+        known = rows.select(STORED_CELLS).join(tops, on="customer_id", how="left", maintain_order="left")
+        pairs = zip(known.select(_STORED).iter_rows(), known[_TOP], strict=True)
+        return plain_lines(self._cells.of(row, self._items.get(top)) for row, top in pairs)
 
 
-def _tops(found: Iterable[tuple[str, int]]) -> pl.DataFrame:
-    return pl.DataFrame(list(found), schema={"customer_id": pl.String, _TOP: pl.UInt32}, orient="row")
+class KeptLines:
+    """The lines of all lists' members, each made once, in a file without a name that lists read by place.
+
+    `places` says of each row of the run whether any list holds it.
+    """
+
+    def __init__(self, folder: Path, places: "np.ndarray[tuple[int], np.dtype[np.bool_]]") -> None:
+        self._file = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115 - closed with the block
+        self._wanted = places
+        self._ends = np.zeros(len(places) + 1, dtype=np.int64)
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *details: object) -> None:
+        self._file.close()
+
+    def add(self, rows: pl.DataFrame, tops: pl.DataFrame, maker: LineMaker) -> None:
+        """Make the lines of the next rows of the run that are members."""
+        begin, end = self._count, self._count + rows.height
+        wanted = self._wanted[begin:end]
+        lines = list(maker.of(rows.filter(pl.Series(wanted)), tops))
+        sizes = np.zeros(rows.height, dtype=np.int64)
+        sizes[wanted] = [len(line) for line in lines]
+        self._ends[begin + 1 : end + 1] = self._ends[begin] + np.cumsum(sizes)
+        self._file.write(b"".join(lines))
+        self._count = end
+
+    def of(self, places: pl.Series) -> Iterator[bytes]:
+        """Yield the lines of rows by their places, from 0."""
+        if not len(places):
+            return  # of an empty file there is no map
+        self._file.flush()
+        with mmap(self._file.fileno(), 0, access=ACCESS_READ) as lines:
+            for place in places:
+                yield lines[self._ends[place] : self._ends[place + 1]]

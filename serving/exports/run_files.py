@@ -23,7 +23,7 @@ from serving.store.sqlite_run import FALLBACK_CUSTOMER
 MAIL_KIND: Final = "for_you"
 MAIL_ITEMS: Final = 4
 
-_RECOMMENDATIONS = pa.schema(
+RECOMMENDATIONS = pa.schema(
     [
         ("customer_id", pa.string()),
         ("kind", pa.string()),
@@ -49,7 +49,7 @@ _BUNDLES = pa.schema(
         ("lift_high", pa.float64()),
     ]
 )
-_TYPES = {
+_TYPES: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
     "string": pl.String,
     "integer": pl.Int64,
     "number": pl.Float64,
@@ -58,22 +58,36 @@ _TYPES = {
     "reasons": pl.String,
     "null_reasons": pl.String,
     "quality": pl.String,
+    "datetime": pl.Datetime("us", "UTC"),
+}
+_FLAT: Final[dict[str, pl.DataType | type[pl.DataType]]] = {
+    name: _TYPES[BY_NAME[name].kind] for name in NAMES
 }
 
 
-def write_scores(rows: pl.DataFrame, meta: RunMeta, folder: Path) -> Path:
-    """Write `scores.parquet`: one row a customer, the flat names in order, typed; replaces an older one."""
-    constants = dict(zip(RUN_NAMES, run_constants(meta), strict=True))
-    columns = [pl.lit(constants[name]).alias(name) if name in constants else pl.col(name) for name in NAMES]
-    flat = rows.select(columns).with_columns(
-        pl.col(name).cast(_TYPES[BY_NAME[name].kind]) for name in NAMES if BY_NAME[name].kind in _TYPES
-    )
-    instants = [name for name in NAMES if BY_NAME[name].kind == "datetime" and flat.schema[name] == pl.String]
-    flat = flat.with_columns(pl.col(instants).str.to_datetime(time_unit="us", time_zone="UTC"))
+def write_scores(parts: Iterable[pl.DataFrame], meta: RunMeta, folder: Path) -> Path:
+    """Write `scores.parquet`: one row a customer, the flat names in order, typed; replaces an older one.
+
+    `parts` are the run's completed rows, some at a time; each is a group of rows of the file.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     partial = folder / ".scores.parquet.partial"
-    flat.write_parquet(partial, compression="zstd")
+    schema = pl.DataFrame(schema=_FLAT).to_arrow(compat_level=pl.CompatLevel.oldest()).schema
+    with pq.ParquetWriter(partial, schema, compression="zstd") as writer:
+        for rows in parts:
+            writer.write_table(_flat(rows, meta).to_arrow(compat_level=pl.CompatLevel.oldest()).cast(schema))
     return partial.replace(folder / "scores.parquet")
+
+
+def _flat(rows: pl.DataFrame, meta: RunMeta) -> pl.DataFrame:
+    constants = dict(zip(RUN_NAMES, run_constants(meta), strict=True))
+    columns = [pl.lit(constants[name]).alias(name) if name in constants else pl.col(name) for name in NAMES]
+    flat = rows.select(columns)
+    instants = [name for name in NAMES if BY_NAME[name].kind == "datetime" and flat.schema[name] == pl.String]
+    return flat.with_columns(
+        pl.col(instants).str.to_datetime(time_unit="us", time_zone="UTC"),
+        *(pl.col(name).cast(_FLAT[name]) for name in NAMES if name not in instants),
+    )
 
 
 def write_bundles(pairs: pd.DataFrame, folder: Path) -> Path:
@@ -94,7 +108,7 @@ class RecommendationFile:
         folder.mkdir(parents=True, exist_ok=True)
         self._path = folder / "recommendations.parquet"
         self._partial = folder / ".recommendations.parquet.partial"
-        self._writer = pq.ParquetWriter(self._partial, _RECOMMENDATIONS, compression="zstd")
+        self._writer = pq.ParquetWriter(self._partial, RECOMMENDATIONS, compression="zstd")
 
     def __enter__(self) -> Self:
         return self
@@ -106,10 +120,10 @@ class RecommendationFile:
         else:
             self._partial.unlink(missing_ok=True)
 
-    def write(self, table: pd.DataFrame) -> None:
-        """Add the lists of some customers (columns of `models.recommender.contract.LIST_COLUMNS`)."""
-        rows = table.loc[table["customer_id"] != FALLBACK_CUSTOMER, _RECOMMENDATIONS.names]
-        self._writer.write_table(pa.Table.from_pandas(rows, schema=_RECOMMENDATIONS, preserve_index=False))
+    def write(self, rows: pl.DataFrame) -> None:
+        """Add the lists of some customers (the columns of `RECOMMENDATIONS`)."""
+        table = rows.select(RECOMMENDATIONS.names).to_arrow(compat_level=pl.CompatLevel.oldest())
+        self._writer.write_table(table.cast(RECOMMENDATIONS))
 
 
 class MailFile:

@@ -23,6 +23,7 @@ from serving.audiences.control_group import ControlGroup
 from serving.inbound.people import erase_from_journal, locked_journal
 from serving.people.address_index import write_index
 from serving.people.erased_exports import erase_exports
+from serving.scoring.working_folder import remove_leftovers
 from serving.state.database import State, StateBusyError
 from serving.store.contract import ScoreStore
 from serving.store.errors import PublishError
@@ -155,7 +156,8 @@ def _remove_reports(layout: Layout) -> None:
 
 
 def _remove_partial(layout: Layout) -> None:
-    """Remove what killed commands left half-written beside their tables."""
+    """Remove what killed commands left half-written beside their tables, and the rows of killed runs."""
+    remove_leftovers(layout.root)
     for folder in (layout.backtest, layout.reports, layout.ledger, layout.outcomes):
         for path in folder.rglob("*.partial"):
             path.unlink(missing_ok=True)

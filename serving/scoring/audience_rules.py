@@ -43,6 +43,8 @@ _VOCABULARY: Final = Vocabulary(
     'risk_band == "high" and predicted_clv >= 50 and not lapsed',
     frozenset({"days_ago", "days_ahead"}),
 )
+_PLACE: Final = "_place"
+_ROWS_AT_ONCE: Final = 200_000
 _DIRECTIONS: Final = {"asc": False, "desc": True}
 _ORDER_SYNTAX: Final = "write columns, each asc or desc: risk_band asc, value_at_risk desc"
 
@@ -62,10 +64,14 @@ class AudienceRule(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AudienceList:
-    """The members of a named list in their order, and how many were left out and why."""
+    """The members of a named list in their order, and how many were left out and why.
+
+    `places` are those of the members among the rows that the list was made of, from 0.
+    """
 
     slug: str
     customer_ids: pl.Series
+    places: pl.Series
     counts: AudienceCounts
 
 
@@ -120,6 +126,13 @@ def days_until_due(lists: pd.DataFrame) -> pl.DataFrame:
     return nearest.unique("customer_id", keep="first", maintain_order=True)
 
 
+def audience_columns(rules: Sequence[AudienceRule]) -> list[str]:
+    """Return the columns of a run's rows that rules and orders speak of, and those that are counted."""
+    ordered = {name for rule in rules for name, _ in rule.keys}
+    named = {*_named_columns(rule.condition for rule in rules), *ordered} - {DUE}
+    return ["customer_id", *sorted({*named, "email_consent", "value_at_risk"} - {"customer_id"})]
+
+
 def build_audiences(
     rows: pl.DataFrame,
     due: pl.DataFrame,
@@ -130,36 +143,38 @@ def build_audiences(
 ) -> list[AudienceList]:
     """Return every list of a run.
 
-    `rows`  the run's rows (`rows.STORED_NAMES`)
+    `rows`  the run's rows, at least the columns of `audience_columns`
     `due`   `days_until_due` of all customers
     """
     if DUE not in rows.columns:
         rows = rows.join(due, on="customer_id", how="left", maintain_order="left")
     found = _matching(rows, rules)
-    return [_listed(rows[found[rule.slug]], rule, control, group) for rule in rules]
+    placed = rows.with_row_index(_PLACE)
+    return [_listed(placed[found[rule.slug]], rule, control, group) for rule in rules]
 
 
-def _matching(rows: pl.DataFrame, rules: Sequence[AudienceRule]) -> dict[str, list[int]]:
-    """Return the row numbers that pass each rule."""
+def _matching(rows: pl.DataFrame, rules: Sequence[AudienceRule]) -> dict[str, pl.Series]:
+    """Return the places of the rows that pass each rule."""
     names = _named_columns(rule.condition for rule in rules)
     table = rows.select(
         stored_expression(name, _COLUMN_KINDS.get(name, "number")) for name in names
-    ).with_row_index("_row")
+    ).with_row_index(_PLACE)
+    found: dict[str, list[pl.Series]] = {rule.slug: [pl.Series(dtype=pl.UInt32)] for rule in rules}
+    for part in table.iter_slices(_ROWS_AT_ONCE):
+        for slug, places in _passing(part, rules):
+            found[slug].append(pl.Series(places, dtype=pl.UInt32))
+    return {slug: pl.concat(places) for slug, places in found.items()}
+
+
+def _passing(table: pl.DataFrame, rules: Sequence[AudienceRule]) -> Iterator[tuple[str, list[int]]]:
     with closing(sqlite3.connect(":memory:")) as connection:
         columns = ", ".join(f'"{name}"' for name in table.columns)
         connection.execute(f"CREATE TABLE scores ({columns})")
         marks = ", ".join("?" * len(table.columns))
         connection.executemany(f"INSERT INTO scores VALUES ({marks})", table.iter_rows())  # noqa: S608 - marks only
-        return {
-            rule.slug: [
-                row
-                for (row,) in connection.execute(
-                    f'SELECT "_row" FROM scores WHERE {rule.condition.sql}',  # noqa: S608 - values are bound
-                    rule.condition.values,
-                )
-            ]
-            for rule in rules
-        }
+        for rule in rules:
+            query = f'SELECT "{_PLACE}" FROM scores WHERE {rule.condition.sql}'  # noqa: S608 - values are bound
+            yield rule.slug, [place for (place,) in connection.execute(query, rule.condition.values)]
 
 
 def _named_columns(conditions: Iterator[Condition]) -> Collection[str]:
@@ -189,4 +204,4 @@ def _listed(
         control_group_share=share,
         control_group_count=sum(group.holds(rule.slug, customer, share=share) for customer in ids),
     )
-    return AudienceList(rule.slug, ids, counts)
+    return AudienceList(rule.slug, ids, members[_PLACE], counts)

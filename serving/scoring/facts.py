@@ -50,7 +50,8 @@ def _known_lines(history: History, snapshot: Snapshot, bucket: int) -> pl.LazyFr
 
 
 def _consent(history: History) -> pl.LazyFrame:
-    return history.read("customers").lazy().select("customer_id", *_OF_CUSTOMERS)
+    customers: pl.LazyFrame = history.scan("customers").to_native()
+    return customers.select("customer_id", *_OF_CUSTOMERS)
 
 
 def _facts() -> list[pl.Expr]:

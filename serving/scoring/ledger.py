@@ -1,5 +1,7 @@
 """What a published run leaves in the ledger of scores (`features.ledger`), to be graded later."""
 
+from collections.abc import Iterable
+
 import numpy as np
 import polars as pl
 
@@ -12,21 +14,24 @@ from serving.scoring.worth import undiscounted
 from serving.store.records import RunMeta
 
 
-def keep_run(rows: pl.DataFrame, meta: RunMeta, layout: Layout, settings: Settings) -> str | None:
+def keep_run(parts: Iterable[pl.DataFrame], meta: RunMeta, layout: Layout, settings: Settings) -> str | None:
     """Keep the predictions of a published run; return None, or one line that says why they are not kept.
 
-    `rows` are those of `serving.scoring.run_scores.RunScores`. The run is live already: whatever goes wrong
-    here, nobody loses a score.
+    `parts` are the run's completed rows in their order, some at a time. The run is live already: whatever
+    goes wrong here, nobody loses a score.
     """
     try:
-        run = ledger_run(meta, customer_count=rows.height)
-        told = _by_horizon(rows, run)
-        if meta.clv_discount_rate:
-            told = _undiscounted(told, run, yearly_rate=meta.clv_discount_rate)
+        run = ledger_run(meta, customer_count=meta.customer_count)
+        told = (_told(rows, run, yearly_rate=meta.clv_discount_rate) for rows in parts)
         write_run(layout.ledger, run, told, keep_days=settings.ledger.keep_days)
     except (LedgerError, pl.exceptions.PolarsError, ValueError) as error:
         return f"warning: run {meta.score_run_id} is live, but will never be graded: {error}"
     return None
+
+
+def _told(rows: pl.DataFrame, run: LedgerRun, *, yearly_rate: float) -> pl.DataFrame:
+    named = _by_horizon(rows, run)
+    return _undiscounted(named, run, yearly_rate=yearly_rate) if yearly_rate else named
 
 
 def ledger_run(meta: RunMeta, *, customer_count: int) -> LedgerRun:

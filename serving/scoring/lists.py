@@ -25,6 +25,8 @@ from serving.store.sqlite_run import SCHEMA
 
 _NO_PRODUCT = "no_product"
 _PRODUCTS_AT_ONCE = 5_000
+# The lists of a customer take some 20 kB before they are packed.
+_CUSTOMERS_AT_ONCE = 5_000
 
 
 class MadeLists(NamedTuple):
@@ -68,24 +70,27 @@ class ListMaker:
         unknown = {*denied.deny_product_ids} - ids | {*denied.deny_categories} - {*products["category"]}
         return sorted(unknown)
 
-    def tables(self, customers_by_bucket: Sequence[Sequence[str]]) -> Iterator[MadeLists]:
-        """Yield the lists of each bucket's customers, and at last those of nobody (customer "").
+    def of_bucket(self, customer_ids: Sequence[str], *, bucket: int) -> Iterator[MadeLists]:
+        """Yield the lists of customers of a bucket in their order, some thousands at a time."""
+        if self.recommender is None or not customer_ids:
+            return
+        interactions = self._interactions([bucket])
+        for first in range(0, len(customer_ids), _CUSTOMERS_AT_ONCE):
+            some = customer_ids[first : first + _CUSTOMERS_AT_ONCE]
+            yield self._lists(interactions, some, CUSTOMER_KINDS)
 
-        These are the shop's, and `for_you` of somebody unknown.
-        """
+    def of_nobody(self) -> Iterator[MadeLists]:
+        """Yield the lists of nobody (customer ""): `for_you` of somebody unknown, and the shop's."""
         if self.recommender is None:
             return
-        for bucket, customer_ids in enumerate(customers_by_bucket):
-            if customer_ids:
-                yield self._lists([bucket], customer_ids, CUSTOMER_KINDS)
-        yield self._lists([0], [NO_CUSTOMER], ("for_you",))
+        yield self._lists(self._interactions([0]), [NO_CUSTOMER], ("for_you",))
         yield MadeLists(self.recommender.shop_lists(snapshot=self.snapshot, depth=self._depth), [])
 
     def of_customers(self, customer_ids: Sequence[str], *, bucket: int) -> MadeLists:
         """Return the lists of some customers of one bucket; none without a recommender."""
         if self.recommender is None or not customer_ids:
             return MadeLists(pd.DataFrame(columns=list(LIST_COLUMNS)), [])
-        return self._lists([bucket], customer_ids, CUSTOMER_KINDS)
+        return self._lists(self._interactions([bucket]), customer_ids, CUSTOMER_KINDS)
 
     def item_tables(self) -> Iterator[pd.DataFrame]:
         """Yield the lists of the shop's products, some products at a time."""
@@ -116,11 +121,13 @@ class ListMaker:
     def _depth(self) -> int:
         return self.settings.recommender.stored_depth
 
+    def _interactions(self, buckets: Sequence[int]) -> pl.DataFrame:
+        return build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
+
     def _lists(
-        self, buckets: Sequence[int], customer_ids: Sequence[str], kinds: Sequence[CustomerKind]
+        self, found: pl.DataFrame, customer_ids: Sequence[str], kinds: Sequence[CustomerKind]
     ) -> MadeLists:
-        assert self.recommender is not None  # noqa: S101 - `tables` asks first
-        found = build_interactions(self.history, self.snapshot, settings=self.settings, buckets=buckets)
+        assert self.recommender is not None  # noqa: S101 - who calls asks first
         interactions = found.filter(pl.col("customer_id").is_in(list(customer_ids)))
         table = self.recommender.recommend(
             interactions,

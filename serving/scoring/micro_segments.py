@@ -26,6 +26,7 @@ BELOW: Final = ("rfm_segment", "favourite_category")
 BRANCHES_MAX: Final = 12
 _KNOWN_SHARE_MIN: Final = 0.5
 _MONEY: Final = ("historic_clv", "predicted_clv_90")
+TREE_COLUMNS: Final = (CHANNEL, STAGE, *BELOW, *_MONEY)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,8 +53,7 @@ class Branch:
 def micro_segments(customers: pl.DataFrame, *, leaf_customers_min: int) -> dict[str, Any]:
     """Return the tree of a run's customers as a document.
 
-    `customers` has one row each with `acquisition_channel`, `lifecycle_stage`, `rfm_segment`,
-    `favourite_category`, `historic_clv` and `predicted_clv_90`.
+    `customers` has one row each with the columns `TREE_COLUMNS`.
     """
     levels = [persona_of(customers, leaf_customers_min), *BELOW]
     tree = _Tree(levels, leaf_customers_min, customers.height)

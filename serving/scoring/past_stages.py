@@ -8,9 +8,9 @@ What was known then is told by the history as it is now: the same orders give th
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import polars as pl
 
@@ -31,8 +31,8 @@ class PastStages:
     """The clock stages of all customers at several dates, and the shop's windows at the newest of them.
 
     `gaps`, `cuts`  how long customers stay away at the run's own date, and what its stages are told by
-    `stages`        a row per customer of the run: `customer_id`, and a column a date (ISO), null before the
-                    first order
+    `stages`        a row per customer of the run, sorted: `customer_id`, and a column a date (ISO), null
+                    before the first order
     `before`        the date that lies `moves.before_days` before the run's
     `counts`        of the starts of up to twelve months, then of the run's own date: `date`, `customer_count`
                     and `stages` (how many had each), nobody's id
@@ -43,6 +43,15 @@ class PastStages:
     stages: pl.DataFrame
     before: date
     counts: list[dict[str, Any]]
+
+    def of(self, customer_ids: pl.Series) -> Self:
+        """Return the same of some customers alone, from the least of the ids to the greatest."""
+        known, first, last = self.stages["customer_id"], customer_ids.min(), customer_ids.max()
+        if first is None or last is None:
+            return replace(self, stages=self.stages.clear())
+        begin = known.search_sorted(str(first), side="left")
+        end = known.search_sorted(str(last), side="right")
+        return replace(self, stages=self.stages.slice(begin, end - begin))
 
     @property
     def monthly(self) -> pl.DataFrame:

@@ -6,6 +6,7 @@ run right publishes it with `--publish-anyway`; what is no number never goes liv
 """
 
 import asyncio
+from collections.abc import Iterable
 from typing import Final
 
 import polars as pl
@@ -26,6 +27,7 @@ CLV_RATIO_MAX: Final = 4.0
 """Predicted CLV of the same customers, all together, at most so many times more or less."""
 _AT_ONCE: Final = 1_000
 _CHURN, _CLV = "churn_probability", "predicted_clv"
+COMPARED_COLUMNS: Final = ("customer_id", _CHURN, _CLV)
 _HOW: Final = "the old run stays live; look at it, and if it is right: make score ANYWAY=1"
 
 
@@ -33,37 +35,45 @@ class GateError(UserError):
     """A run may not go live; the old one stays."""
 
 
-def check_numbers(rows: pl.DataFrame) -> None:
+def check_numbers(parts: Iterable[pl.DataFrame]) -> None:
     """Raise `GateError` where a score is no number, or a probability lies outside 0 to 1.
 
-    `rows` are those of `serving.scoring.run_scores.RunScores`.
+    `parts` are the completed rows of all customers, some at a time.
     """
-    for column in COLUMNS:
-        if column.name not in rows.columns or not rows.schema[column.name].is_float():
-            continue
-        values = rows[column.name]
-        wrong = ~values.is_finite()
-        if column.unit == "probability":
-            wrong |= (values < 0.0) | (values > 1.0)
-        count = int(wrong.sum())
+    wrong, customer_count = dict.fromkeys((column.name for column in COLUMNS), 0), 0
+    for rows in parts:
+        customer_count += rows.height
+        for column in COLUMNS:
+            if column.name in rows.columns and rows.schema[column.name].is_float():
+                is_probability = column.unit == "probability"
+                wrong[column.name] += _wrong_count(rows[column.name], is_probability=is_probability)
+    for name, count in wrong.items():
         if count:
             raise GateError(
-                f"{column.name} is no possible number for {count} of {rows.height} customers; nothing was "
+                f"{name} is no possible number for {count} of {customer_count} customers; nothing was "
                 "published: go back to the previous champion (make rollback), or train again"
             )
+
+
+def _wrong_count(values: pl.Series, *, is_probability: bool) -> int:
+    wrong = ~values.is_finite()
+    if is_probability:
+        wrong |= (values < 0.0) | (values > 1.0)
+    return int(wrong.sum())
 
 
 def check_like_the_last(rows: pl.DataFrame, meta: RunMeta, store: ScoreStore) -> None:
     """Raise `GateError` where scores are far from those of the live run, of the customers in both.
 
-    Churn is compared where both speak of one horizon, value where both speak of the same money. A live run
+    `rows` are those of the run with the columns `COMPARED_COLUMNS`. Churn is compared where both speak of one
+    horizon, value where both speak of the same money. A live run
     that cannot be read, or none, is nothing to compare with.
     """
     try:
         old, old_meta = _live_scores(rows, store)
     except (NoRunError, StoreError):
         return
-    both = rows.select("customer_id", _CHURN, _CLV).join(old, on="customer_id", suffix="_old")
+    both = rows.select(COMPARED_COLUMNS).join(old, on="customer_id", suffix="_old")
     if both.height < COMPARED_MIN:
         return
     if old_meta.churn_horizon_days == meta.churn_horizon_days:

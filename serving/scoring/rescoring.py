@@ -34,10 +34,11 @@ from serving.changes.run_signals import due_items, read_clicks
 from serving.changes.signals import Signals
 from serving.registry import Champion, RegistryError, load_versions
 from serving.scoring.audience_rules import build_audiences, compile_audiences, days_until_due
+from serving.scoring.customer_rows import score_customers
 from serving.scoring.lists import ListMaker, make_lists
 from serving.scoring.reference import RunReference
 from serving.scoring.run_scores import complete_rows
-from serving.scoring.shop import Scorers, make_predictors, run_labels, score_customers, stored_tuples
+from serving.scoring.shop import Scorers, make_predictors, run_labels, stored_tuples
 from serving.state.overlays import Rescored
 from serving.store.records import RunMeta
 

@@ -7,11 +7,10 @@ from datetime import date
 
 import polars as pl
 
-from features.rfm import RfmScheme, quintile_11
-from features.settings import RiskSettings
+from features.rfm import RfmScheme
 from serving.rows import NULLABLE_NAMES, STORED_NAMES
-from serving.scoring.shop_cuts import RFM_NAMES, ShopCuts, measure_cuts, place
-from serving.scoring.stages import StageCuts, lifecycle_stage
+from serving.scoring.shop_cuts import RFM_NAMES, ShopCuts, place
+from serving.scoring.stages import lifecycle_stage
 
 NULL_REASON_OF = {
     "average_days_between_orders": "one_order",
@@ -40,39 +39,6 @@ class RunLabels:
     grade: str | None
     has_recommender: bool
     beats_baseline: bool | None
-
-
-@dataclass(frozen=True, slots=True)
-class RunScores:
-    """A run's rows (columns `rows.STORED_NAMES`) and the shop's cut points."""
-
-    rows: pl.DataFrame
-    cuts: ShopCuts
-
-
-def complete_scores(
-    bucket_rows: pl.DataFrame,
-    labels: RunLabels,
-    *,
-    risk: RiskSettings,
-    lapsed_after_days: float | None,
-    rfm: RfmScheme | None = None,
-    stages: StageCuts | None = None,
-) -> RunScores:
-    """Turn the rows of all buckets (`serving.scoring.bucket_scores`) into the run's rows.
-
-    They hold the columns of the RFM scheme, which is `quintile_11` unless given. `stages` are the shop's own
-    windows; how many orders make a customer loyal is measured here.
-    """
-    scheme = rfm or quintile_11()
-    cuts = measure_cuts(
-        bucket_rows,
-        risk=risk,
-        lapsed_after_days=lapsed_after_days,
-        rfm=scheme,
-        stages=stages or StageCuts(),
-    )
-    return RunScores(complete_rows(bucket_rows, labels, cuts=cuts, rfm=scheme), cuts)
 
 
 def complete_rows(

@@ -1,19 +1,24 @@
-"""Scoring a whole shop as of a snapshot, a bucket of customers at a time."""
+"""Scoring a whole shop as of a snapshot, a bucket of customers at a time.
 
+Pass one computes what follows from one bucket alone and puts it down as a file (`bucket_files.write_bucket`).
+Between, the shop's cut points are measured from the few columns that they need. Pass two completes the rows a
+range of customers at a time, in the order in which a run holds them (`sorted_files`). So memory holds a
+bucket, then a range, and of all customers only narrow columns.
+"""
+
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from pathlib import Path
+from typing import Any, Final
 
-import pandas as pd
 import polars as pl
 
-from features.behaviour import read_behaviour
-from features.build import build_shop_facts, compute_features, read_parts
+from features.build import build_shop_facts
 from features.console import Announce
-from features.customer_totals import part_totals
+from features.errors import UserError
 from features.examples import in_first_season
-from features.favourite_category import read_favourites
 from features.history import History
 from features.holes import read_holes
 from features.rfm import scheme_of
@@ -21,20 +26,28 @@ from features.settings import Settings
 from features.settle import BasisNote
 from features.shop import ShopFacts
 from features.snapshot import Snapshot
-from features.suppression import NOBODY, LeftOut, Suppressed
+from features.suppression import NOBODY, Suppressed
 from serving.registry import Champion
-from serving.rows import STORED
-from serving.scoring.bucket_scores import Predictors, score_bucket
-from serving.scoring.facts import read_facts
-from serving.scoring.lists import ListMaker, MadeLists, make_lists
-from serving.scoring.moves import totals_before, with_standing
+from serving.rows import STORED, STORED_NAMES
+from serving.scoring.audience_rules import DUE
+from serving.scoring.bucket_files import Table, bucket_paths, write_bucket
+from serving.scoring.bucket_scores import Predictors
+from serving.scoring.completion import Completion, measure_cuts_before, measure_shop_cuts
+from serving.scoring.lists import ListMaker, make_lists
 from serving.scoring.past_stages import PastStages, read_past_stages
 from serving.scoring.reference import RunReference
-from serving.scoring.run_scores import RunLabels, RunScores, complete_scores, stored_expression
-from serving.scoring.stages import STAGE_CLOCKS
+from serving.scoring.run_rows import RunRows
+from serving.scoring.run_scores import RunLabels, stored_expression
+from serving.scoring.shop_cuts import ShopCuts
+from serving.scoring.sorted_files import CUSTOMER, RANGE_ROWS, merge_sorted, range_edges
 from serving.scoring.warnings import run_warnings
-from serving.segments.trait_rows import known_traits, with_traits
 from serving.store.records import RunMeta
+
+_COMPLETED: Final = "completed"
+
+
+class NobodyError(UserError):
+    """Nobody is left to be scored."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,27 +61,41 @@ class Scorers:
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
-    """A scored shop; its lists are made when they are asked for, a bucket at a time.
+    """A scored shop, its rows in files; its lists are made when they are asked for, a bucket at a time.
 
-    `traits` has a row for each of the scores, in their order (`serving.segments.trait_rows`).
-    `past` is where the customers stood before.
+    `edges` part the customers into ranges (`serving.scoring.sorted_files`), as `rows` does; `folder` is where
+    more can be put down until the run is over. `past` is where the customers stood before.
     """
 
-    scores: RunScores
+    rows: RunRows
+    edges: list[str]
     meta: RunMeta
     lists: ListMaker
-    customers_by_bucket: list[list[str]]
-    traits: pl.DataFrame
     past: PastStages
+    folder: Path
     suppressed: Suppressed = NOBODY
+
+    def merged(self, table: Table) -> Iterator[pl.DataFrame]:
+        """Yield what buckets put down beside their rows, a range of customers at a time, as `rows` does."""
+        return merge_sorted(bucket_paths(self.folder, table), self.edges)
 
     def stored_rows(self) -> Iterator[tuple[Any, ...]]:
         """Yield rows as the store takes them."""
-        return stored_tuples(self.scores.rows)
+        for part in self.rows.parts(STORED_NAMES):
+            yield from stored_tuples(part)
 
-    def list_tables(self) -> Iterator[MadeLists]:
-        """Yield the recommendation lists, a bucket at a time."""
-        return self.lists.tables(self.customers_by_bucket)
+    def nearest(self) -> pl.DataFrame:
+        """Return `customer_id` and how soon something falls due, of everybody to whom anything does."""
+        known = [pl.read_parquet(path) for path in bucket_paths(self.folder, "nearest")]
+        return pl.concat([pl.DataFrame(schema={CUSTOMER: pl.String, DUE: pl.Float64}), *known])
+
+
+@dataclass(frozen=True, slots=True)
+class ShopKnown:
+    """What is known of a shop as a whole before anybody is scored."""
+
+    facts: ShopFacts
+    past: PastStages
 
 
 def score_shop(
@@ -77,99 +104,106 @@ def score_shop(
     scorers: Scorers,
     *,
     settings: Settings,
+    folder: Path,
     announce: Announce,
     basis_note: BasisNote | None = None,
     suppressed: Suppressed = NOBODY,
 ) -> ScoredRun:
     """Score every customer who ordered before a snapshot with the champions, on the settings' basis.
 
-    Of the `suppressed` no score is computed.
+    Of the `suppressed` no score is computed. What is put down in `folder` are the run's rows. Raises
+    `NobodyError` where nobody is left.
     """
     announce("the shop as a whole")
-    engine = settings.features.engine
-    shop = build_shop_facts(history, snapshot, engine=engine)
-    headline_days = scorers.churn.headline_days
-    past = read_past_stages(
-        history, snapshot, settings=settings, headline_days=headline_days, suppressed=suppressed
-    )
+    known = know_shop(history, snapshot, scorers, settings=settings, suppressed=suppressed)
     predictors = make_predictors(scorers, settings)
-    parts: list[pl.DataFrame] = []
-    customers_by_bucket: list[list[str]] = []
-    for bucket in range(history.manifest.bucket_count):
-        announce(f"bucket {bucket + 1} of {history.manifest.bucket_count}")
-        rows = score_customers(
-            history, snapshot, predictors, bucket=bucket, settings=settings, shop=shop, suppressed=suppressed
+    bucket_count = history.manifest.bucket_count
+    for bucket in range(bucket_count):
+        announce(f"bucket {bucket + 1} of {bucket_count}")
+        write_bucket(
+            history,
+            snapshot,
+            predictors,
+            bucket=bucket,
+            settings=settings,
+            shop=known.facts,
+            suppressed=suppressed,
+            folder=folder,
         )
-        customers_by_bucket.append(rows["customer_id"].to_list() if rows is not None else [])
-        if rows is not None:
-            parts.append(rows)
-    bucket_rows = pl.concat(parts)
-    scores = complete_scores(
-        bucket_rows,
+    announce("the rows of the run")
+    return complete_shop(
+        history,
+        snapshot,
+        scorers,
+        known,
+        settings=settings,
+        folder=folder,
+        basis_note=basis_note,
+        suppressed=suppressed,
+    )
+
+
+def know_shop(
+    history: History,
+    snapshot: Snapshot,
+    scorers: Scorers,
+    *,
+    settings: Settings,
+    suppressed: Suppressed = NOBODY,
+) -> ShopKnown:
+    """Measure the shop as a whole, some buckets at a time."""
+    past = read_past_stages(
+        history, snapshot, settings=settings, headline_days=scorers.churn.headline_days, suppressed=suppressed
+    )
+    return ShopKnown(build_shop_facts(history, snapshot, engine=settings.features.engine), past)
+
+
+def complete_shop(
+    history: History,
+    snapshot: Snapshot,
+    scorers: Scorers,
+    known: ShopKnown,
+    *,
+    settings: Settings,
+    folder: Path,
+    basis_note: BasisNote | None = None,
+    suppressed: Suppressed = NOBODY,
+) -> ScoredRun:
+    """Return the run of a shop whose buckets were all written to a folder (`bucket_files.write_bucket`).
+
+    The files of the buckets' rows are gone after. Raises `NobodyError` where there is none.
+    """
+    paths = bucket_paths(folder, "rows")
+    if not paths:
+        raise NobodyError(f"nobody is left to be scored as of {snapshot.date}: nothing was published")
+    edges = range_edges(paths, rows=RANGE_ROWS)
+    cuts = measure_shop_cuts(paths, known.past, settings)
+    completion = Completion(
         run_labels(scorers, snapshot),
-        risk=settings.risk,
-        lapsed_after_days=past.gaps.p95_days,
-        rfm=scheme_of(settings.rfm),
-        stages=past.cuts,
+        scheme_of(settings.rfm),
+        cuts,
+        known.past,
+        measure_cuts_before(paths, settings),
     )
-    bucket_rows = with_standing(
-        bucket_rows, past, rfm=scheme_of(settings.rfm), cuts=scores.cuts, headline_days=headline_days
-    )
+    rows = RunRows.write(map(completion.of, merge_sorted(paths, edges)), folder / _COMPLETED)
+    shutil.rmtree(folder / "rows")
     recommender = scorers.recommender.bundle.model if scorers.recommender else None
     lists = make_lists(history, snapshot, recommender, settings=settings)
-    meta = _meta(scores, scorers, settings, snapshot=snapshot, currency=history.manifest.currency).model_copy(
+    meta = _meta(rows, scorers, settings, snapshot=snapshot, currency=history.manifest.currency).model_copy(
         update={
-            "lapsed_after_days": past.gaps.p95_days,
+            **_of_cuts(cuts, settings),
             "unavailable_kinds": lists.unavailable,
             "popularity_days": recommender.popularity_days_ if recommender else None,
-            "reference": RunReference.of(scores.cuts, shop).model_dump(),
-            "first_season": in_first_season(past.gaps.history_days, headline_days=headline_days),
+            "reference": RunReference.of(cuts, known.facts).model_dump(),
+            "first_season": in_first_season(
+                known.past.gaps.history_days, headline_days=scorers.churn.headline_days
+            ),
         }
     )
     holes = read_holes(history, snapshot)
-    warnings = run_warnings(scores.rows, meta, holes, basis_note, unknown_denied=lists.unknown_denied)
-    meta = meta.model_copy(update={"warnings": warnings})
-    return ScoredRun(scores, meta, lists, customers_by_bucket, known_traits(bucket_rows), past, suppressed)
-
-
-def score_customers(
-    history: History,
-    snapshot: Snapshot,
-    predictors: Predictors,
-    *,
-    bucket: int,
-    settings: Settings,
-    shop: ShopFacts,
-    suppressed: Suppressed | LeftOut = NOBODY,
-    with_segments: bool = True,
-) -> pl.DataFrame | None:
-    """Return a bucket's own scores (`serving.scoring.bucket_scores`) and traits, or None without orders.
-
-    Not `with_segments` it leaves out what only they ask for: the traits, and where customers stood before.
-    """
-    own = read_parts(history, engine=settings.features.engine, snapshot=snapshot, buckets=[bucket])
-    features = compute_features(own, snapshot, settings=settings, shop=shop)
-    gone = suppressed.among(features["customer_id"])
-    features = features.filter(~pl.col("customer_id").is_in(list(gone))) if gone else features
-    if not features.height:
-        return None
-    totals = pl.concat(part_totals(part, snapshot, settings=settings) for part in own)
-    clocks = features.select("customer_id", *STAGE_CLOCKS)
-    facts = read_facts(history, snapshot, bucket=bucket, totals=totals).join(
-        clocks, on="customer_id", how="left", maintain_order="left"
-    )
-    if scheme_of(settings.rfm).window_days is not None:
-        inside = totals.select("customer_id", "order_count_in_window", "spend_in_window")
-        facts = facts.join(inside, on="customer_id", how="left", maintain_order="left")
-    rows = score_bucket(_as_pandas(features), facts, predictors, as_of=snapshot.date)
-    if not with_segments:
-        return rows
-    before = totals_before(history, own, snapshot, bucket=bucket, settings=settings)
-    rows = rows.join(before, on="customer_id", how="left", maintain_order="left")
-    behaviour = read_behaviour(history, own, snapshot, bucket=bucket, shop=shop)
-    favourites = read_favourites(history, snapshot, bucket=bucket)
-    behaviour = behaviour.join(favourites, on="customer_id", how="left", maintain_order="left")
-    return with_traits(rows, features, behaviour)
+    told = run_warnings(rows.read("lapsed"), meta, holes, basis_note, unknown_denied=lists.unknown_denied)
+    meta = meta.model_copy(update={"warnings": told})
+    return ScoredRun(rows, edges, meta, lists, known.past, folder, suppressed)
 
 
 def make_predictors(scorers: Scorers, settings: Settings) -> Predictors:
@@ -202,16 +236,9 @@ def stored_tuples(rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
     return rows.select(columns).iter_rows()
 
 
-def _as_pandas(features: pl.DataFrame) -> pd.DataFrame:
-    values = features.drop("customer_id", "as_of").cast(pl.Float64).fill_null(float("nan"))
-    index = pd.Index(features["customer_id"].to_list(), name="customer_id", dtype=object)
-    return pd.DataFrame(values.to_numpy(order="c"), index=index, columns=values.columns)
-
-
 def _meta(
-    scores: RunScores, scorers: Scorers, settings: Settings, *, snapshot: Snapshot, currency: str
+    rows: RunRows, scorers: Scorers, settings: Settings, *, snapshot: Snapshot, currency: str
 ) -> RunMeta:
-    newest = scores.rows["last_order_at"].max()
     champions = {"churn": scorers.churn, "clv": scorers.clv, "recommender": scorers.recommender}
     return RunMeta(
         as_of=snapshot.date,
@@ -221,15 +248,21 @@ def _meta(
         margin_share=settings.shop.margin_share,
         clv_discount_rate=settings.clv.discount_rate,
         time_zone=settings.shop.time_zone,
-        customer_count=scores.rows.height,
-        newest_order_at=newest,  # type: ignore[arg-type]
+        customer_count=rows.height,
+        newest_order_at=rows.read("last_order_at")["last_order_at"].max(),  # type: ignore[arg-type]
         churn_horizon_days=scorers.churn.headline_days,
         clv_horizon_days=settings.clv.horizon_days,
         churn_supported_days=scorers.churn.bundle.model.supported_days_,
-        usual_churn_probability=scores.cuts.usual_probability,
-        medium_from_probability=scores.cuts.medium_from,
-        high_from_probability=scores.cuts.high_from,
-        medium_from_times_usual=settings.risk.medium_from_times_usual,
-        high_from_times_usual=settings.risk.high_from_times_usual,
         models={task: champion.card for task, champion in champions.items() if champion},
     )
+
+
+def _of_cuts(cuts: ShopCuts, settings: Settings) -> dict[str, Any]:
+    return {
+        "lapsed_after_days": cuts.lapsed_after_days,
+        "usual_churn_probability": cuts.usual_probability,
+        "medium_from_probability": cuts.medium_from,
+        "high_from_probability": cuts.high_from,
+        "medium_from_times_usual": settings.risk.medium_from_times_usual,
+        "high_from_times_usual": settings.risk.high_from_times_usual,
+    }

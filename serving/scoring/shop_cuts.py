@@ -17,6 +17,7 @@ from serving.scoring.risk import RiskCuts, risk_band, risk_cuts
 from serving.scoring.stages import StageCuts
 
 RFM_NAMES = ("rfm_recency", "rfm_frequency", "rfm_monetary", "rfm_segment")
+_MEASURED = ("customer_id", "recency_days", "churn_probability", "predicted_clv", "order_count")
 _VALUE_FLAGS = ("makes_most_revenue", "is_in_top_share")
 
 
@@ -51,6 +52,11 @@ class ShopCuts(BaseModel):
         return RiskCuts(self.usual_probability, self.medium_from, self.high_from)
 
 
+def cut_columns(rfm: RfmScheme) -> list[str]:
+    """Return the columns that cut points are measured from."""
+    return sorted({*_MEASURED, *rfm.columns})
+
+
 def measure_cuts(
     bucket_rows: pl.DataFrame,
     *,
@@ -59,7 +65,7 @@ def measure_cuts(
     rfm: RfmScheme,
     stages: StageCuts,
 ) -> ShopCuts:
-    """Measure a run's customers: rows of `serving.scoring.bucket_scores` with the RFM scheme's columns."""
+    """Measure a run's customers: rows of `serving.scoring.bucket_scores` with the columns `cut_columns`."""
     rows = bucket_rows.with_columns(_lapsed(lapsed_after_days))
     usual = rows.filter(~pl.col("lapsed").fill_null(value=False))["churn_probability"].mean()
     bands = risk_cuts(None if usual is None else round(float(usual), 6), risk)  # type: ignore[arg-type]

@@ -15,6 +15,7 @@ Nobody's id stands in them.
 """
 
 from dataclasses import asdict
+from datetime import timedelta
 from typing import Any, Final
 
 import orjson
@@ -30,22 +31,38 @@ from features.shop_rfm import ShopRfm, read_rfm
 from features.snapshot import Snapshot
 from features.suppression import NOBODY, Suppressed
 from serving.scoring.score_pages import event_documents, scales_document
+from serving.scoring.timelines import Said
 from serving.store.records import RunMeta
 
 WEEK_DAYS: Final = 7
+PAGE_COLUMNS: Final = (
+    "customer_id",
+    "rfm_segment",
+    "rfm_recency",
+    "rfm_frequency",
+    "last_order_at",
+    "historic_clv",
+    "predicted_clv",
+    "predicted_clv_90",
+    "email_consent",
+    "lifecycle_stage",
+    "risk_band",
+    "lapsed",
+    "value_at_risk",
+)
 _LAST: Final = 2
 _CHANNELS_SHOWN: Final = 50
 
 
 def shop_documents(
-    rows: pl.DataFrame, meta: RunMeta, *, history: History, snapshot: Snapshot, said: pl.DataFrame
+    rows: pl.DataFrame, meta: RunMeta, *, history: History, snapshot: Snapshot, said: Said
 ) -> dict[str, str]:
-    """Return the documents of a run by name; `rows` are its scores, `said` is `timelines.read_said`'s."""
+    """Return the documents of a run by name; `rows` are its rows with the columns `PAGE_COLUMNS`."""
     documents = {
         "groups": groups_document(rows, meta),
-        "channels": channels_document(rows, history.read("customers")),
+        "channels": channels_document(rows, _acquired(history)),
         "base": base_document(rows),
-        "week": week_document(rows, meta, gaps=_last_gaps(history, snapshot), said=said),
+        "week": week_document(rows, meta, new=_ordered_lately(history, snapshot), said=said),
     }
     return {name: orjson.dumps(document).decode() for name, document in documents.items()}
 
@@ -150,16 +167,13 @@ def _listed(table: pl.DataFrame, *names: str) -> list[dict[str, Any]]:
     return table.sort("customer_count", *names, descending=[True, *(False for _ in names)]).to_dicts()
 
 
-def week_document(
-    rows: pl.DataFrame, meta: RunMeta, *, gaps: pl.DataFrame, said: pl.DataFrame
-) -> dict[str, Any]:
+def week_document(rows: pl.DataFrame, meta: RunMeta, *, new: pl.DataFrame, said: Said) -> dict[str, Any]:
     """Return what the seven days before the run brought.
 
-    `gaps` has `customer_id`, `silent_days` since the last order and `gap_days` before it (null after a single
-    order). Who slipped is at risk now and was not by what a run said a week or more ago; without such a run
-    the count is null.
+    `new` are those who ordered within them, with `gap_days` before their last order (null after a single
+    one). Who slipped is at risk now and was not by what a run said a week or more ago; without such a run the
+    count is null.
     """
-    new = gaps.filter(pl.col("silent_days") <= WEEK_DAYS)
     lapsed = meta.lapsed_after_days
     came_back = new.filter(pl.col("gap_days") > lapsed) if lapsed is not None else new.clear()
     slipped = _slipped(rows, meta, said)
@@ -172,16 +186,11 @@ def week_document(
     }
 
 
-def _slipped(rows: pl.DataFrame, meta: RunMeta, said: pl.DataFrame) -> pl.DataFrame | None:
+def _slipped(rows: pl.DataFrame, meta: RunMeta, said: Said) -> pl.DataFrame | None:
     """Return who is at risk now and was below the same cut at the newest run of a week or more ago."""
-    before = (
-        said.explode("scores", empty_as_null=False)
-        .unnest("scores")
-        .filter((pl.lit(meta.as_of) - pl.col("as_of")).dt.total_days() >= WEEK_DAYS)
-    )
-    if before.is_empty() or meta.high_from_probability is None:
+    newest = said.newest(until=meta.as_of - timedelta(days=WEEK_DAYS))
+    if newest is None or newest.is_empty() or meta.high_from_probability is None:
         return None
-    newest = before.filter(pl.col("as_of") == pl.col("as_of").max())
     was_low = newest.filter(pl.col("churn_probability") < meta.high_from_probability)
     at_risk = rows.filter(
         pl.col("risk_band") == "high",
@@ -191,24 +200,23 @@ def _slipped(rows: pl.DataFrame, meta: RunMeta, said: pl.DataFrame) -> pl.DataFr
     return at_risk.join(was_low, on="customer_id", how="semi")
 
 
-def _last_gaps(history: History, snapshot: Snapshot) -> pl.DataFrame:
+def _acquired(history: History) -> pl.DataFrame:
+    """Return what is known of how each customer was won, and nothing else of them."""
+    told = history.scan("customers").select("customer_id", "acquisition_channel", "acquisition_cost_minor")
+    return told.collect("polars").to_native()  # type: ignore[no-any-return]
+
+
+def _ordered_lately(history: History, snapshot: Snapshot) -> pl.DataFrame:
+    """Return `gap_days` before the last order of everybody whose last one lies within the week."""
     parts = []
+    silent = snapshot.end_days - pl.col("ordered_days").list.first()
     for bucket in range(history.manifest.bucket_count):
         lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket])).filter(
             ~pl.col("is_return"), pl.col("ordered_days") < snapshot.end_days
         )
         orders = lines.group_by("customer_id", "order_id").agg(pl.col("ordered_days").min())
         last = pl.col("ordered_days").top_k(_LAST).sort(descending=True)
-        parts.append(
-            orders.group_by("customer_id")
-            .agg(last)
-            .select(
-                "customer_id",
-                (snapshot.end_days - pl.col("ordered_days").list.first()).alias("silent_days"),
-                (
-                    pl.col("ordered_days").list.first() - pl.col("ordered_days").list.get(1, null_on_oob=True)
-                ).alias("gap_days"),
-            )
-            .collect()
-        )
+        gap = pl.col("ordered_days").list.first() - pl.col("ordered_days").list.get(1, null_on_oob=True)
+        newest = orders.group_by("customer_id").agg(last).filter(silent <= WEEK_DAYS)
+        parts.append(newest.select(gap.alias("gap_days")).collect())
     return pl.concat(parts)

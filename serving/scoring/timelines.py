@@ -12,10 +12,11 @@ At most `ORDERS_KEPT` orders and `SCORES_KEPT` earlier dates; of a date scored t
 Only runs with the same headline horizon, money and basis can be compared, so only they are shown.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
-from typing import Final
+from typing import Final, Self
 
 import orjson
 import polars as pl
@@ -23,59 +24,87 @@ import polars as pl
 from features import ledger
 from features.history import MONEY_SCALE, History
 from features.snapshot import Snapshot
-from serving.scoring.past_stages import stages_found
+from serving.scoring.bucket_files import bucket_path
+from serving.scoring.past_stages import PastStages, stages_found
+from serving.scoring.sorted_files import merge_streams, write_whole
 from serving.store.records import RunMeta
 
 ORDERS_KEPT: Final = 24
 SCORES_KEPT: Final = 12
+_SCORE_SCHEMA: Final = {
+    "customer_id": pl.String,
+    "as_of": pl.Date,
+    "churn_probability": pl.Float64,
+    "predicted_clv": pl.Float64,
+}
 
 
-_SCORES: Final = pl.List(
-    pl.Struct({"as_of": pl.Date, "churn_probability": pl.Float64, "predicted_clv": pl.Float64})
-)
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What earlier runs said: the files of the ledger that can be compared, the oldest date first."""
+
+    files: tuple[tuple[Path, ledger.LedgerRun], ...]
+
+    @classmethod
+    def find(cls, folder: Path, meta: RunMeta) -> Self:
+        """Find the newest run of each earlier date that speaks of the same things.
+
+        Files that cannot be read are left out: a page without a past is better than no run.
+        """
+        return cls(tuple(found for found in _comparable(folder, meta) if _is_readable(*found)))
+
+    def parts(self, edges: Sequence[str]) -> Iterator[pl.DataFrame]:
+        """Yield `customer_id` and `scores`, a list of (as_of, probability, CLV), a range of ids at a time."""
+        empty = iter([pl.DataFrame(schema=_SCORE_SCHEMA)])
+        score = pl.struct("as_of", "churn_probability", "predicted_clv")
+        for rows in merge_streams([empty, *(_said_by(path, run) for path, run in self.files)], edges):
+            yield rows.sort("customer_id", "as_of").group_by("customer_id").agg(score.alias("scores"))
+
+    def newest(self, *, until: date) -> pl.DataFrame | None:
+        """Return `customer_id` and `churn_probability` of the newest run until a date; None without."""
+        known = [found for found in self.files if found[1].as_of <= until]
+        if not known:
+            return None
+        return pl.concat(part.select("customer_id", "churn_probability") for part in _said_by(*known[-1]))
+
+
+def write_orders(
+    history: History, snapshot: Snapshot, *, bucket: int, customer_ids: pl.Series, folder: Path
+) -> None:
+    """Write the last orders of a bucket's customers as a file (`bucket_files`)."""
+    wanted = customer_ids.alias("customer_id").to_frame()
+    orders = _orders(history, snapshot, bucket=bucket).join(wanted, on="customer_id", how="semi")
+    write_whole(orders.sort("customer_id"), bucket_path(folder, "orders", bucket))
 
 
 def build_timelines(
-    history: History,
-    snapshot: Snapshot,
-    said: pl.DataFrame,
-    *,
-    monthly: pl.DataFrame,
-    customer_ids: pl.Series,
+    orders: Iterable[pl.DataFrame], said: Iterable[pl.DataFrame], past: PastStages
 ) -> Iterator[tuple[str, str]]:
-    """Yield (customer_id, JSON) of customers, a bucket of the history at a time.
+    """Yield (customer_id, JSON) of customers, in their order.
 
-    `said` is `read_said`'s, `monthly` those stages of `serving.scoring.past_stages.PastStages`.
+    `orders` are those of `write_orders` and `said` those of `Said.parts`, a range of customers at a time.
     """
-    wanted = customer_ids.alias("customer_id").to_frame()
-    dates = [name for name in monthly.columns if name != "customer_id"]
-    for bucket in range(history.manifest.bucket_count):
-        orders = _orders(history, snapshot, bucket=bucket)
-        rows = orders.join(wanted, on="customer_id", how="semi").join(said, on="customer_id", how="left")
-        rows = rows.join(monthly, on="customer_id", how="left")
-        for customer_id, days, amounts, products, scores, *stages in rows.iter_rows():
+    for some, scores in zip(orders, said, strict=True):
+        monthly = past.of(some["customer_id"]).monthly
+        dates = [name for name in monthly.columns if name != "customer_id"]
+        rows = some.join(scores, on="customer_id", how="left", maintain_order="left")
+        rows = rows.join(monthly, on="customer_id", how="left", maintain_order="left")
+        for customer_id, days, amounts, products, told, *stages in rows.iter_rows():
             document = {
                 "orders": list(zip(days, amounts, products, strict=True)),
-                "scores": [tuple(score.values()) for score in scores or ()],
+                "scores": [tuple(score.values()) for score in told or ()],
                 "stages": stages_found(dates, stages),
             }
             yield customer_id, orjson.dumps(document).decode()
 
 
-def read_said(folder: Path, meta: RunMeta) -> pl.DataFrame:
-    """Return `customer_id` and `scores`, a list of (as_of, churn_probability, predicted_clv) an earlier run.
-
-    Files of the ledger that cannot be read are left out: a page without a past is better than no run.
-    """
-    parts = []
-    for path, run in _comparable(folder, meta):
-        with suppress(ledger.LedgerError):
-            parts.append(_said_by(path, run))
-    if not parts:
-        return pl.DataFrame(schema={"customer_id": pl.String, "scores": _SCORES})
-    rows = pl.concat(parts).sort("customer_id", "as_of")
-    score = pl.struct("as_of", "churn_probability", "predicted_clv")
-    return rows.group_by("customer_id").agg(score.alias("scores"))
+def _is_readable(path: Path, run: ledger.LedgerRun) -> bool:
+    try:
+        for _ in _said_by(path, run):
+            pass
+    except ledger.LedgerError:
+        return False
+    return True
 
 
 def _comparable(folder: Path, meta: RunMeta) -> Sequence[tuple[Path, ledger.LedgerRun]]:
@@ -93,13 +122,16 @@ def _comparable(folder: Path, meta: RunMeta) -> Sequence[tuple[Path, ledger.Ledg
     return [by_date[day] for day in sorted(by_date)[-SCORES_KEPT:]]
 
 
-def _said_by(path: Path, run: ledger.LedgerRun) -> pl.DataFrame:
-    return ledger.read_rows(path, run).select(
-        "customer_id",
-        pl.lit(run.as_of, pl.Date).alias("as_of"),
-        pl.col(f"churn_probability_{run.churn_horizon_days}").alias("churn_probability"),
-        pl.col(f"predicted_clv_{run.clv_horizon_days}").alias("predicted_clv"),
-    )
+def _said_by(path: Path, run: ledger.LedgerRun) -> Iterator[pl.DataFrame]:
+    probability = f"churn_probability_{run.churn_horizon_days}"
+    worth = f"predicted_clv_{run.clv_horizon_days}"
+    for rows in ledger.iterate_rows(path, run, [probability, worth]):
+        yield rows.select(
+            "customer_id",
+            pl.lit(run.as_of, pl.Date).alias("as_of"),
+            pl.col(probability).alias("churn_probability"),
+            pl.col(worth).alias("predicted_clv"),
+        )
 
 
 def _orders(history: History, snapshot: Snapshot, *, bucket: int) -> pl.DataFrame:
