@@ -1,18 +1,14 @@
 """A shop that Spark's workers score: the same rows and lists as on one machine, and what goes wrong there."""
 
 import zipfile
-from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import get_args
 
-import pandas as pd
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
-from serving_shop import AS_OF, BUCKET_COUNT, fit_champions, make_orders, register, write_history
+from serving_shop import AS_OF, fit_champions, make_orders, register, write_history
 
-from features.build import build_shop_facts
 from features.history import History
 from features.layout import Layout
 from features.settings import ChurnSettings, FeatureSettings, Settings
@@ -20,119 +16,117 @@ from features.snapshot import Snapshot
 from features.suppression import Marker, Suppressed
 from models.bundle import BundleError
 from models.registry_names import Task
-from serving.cluster.ask import ClusterError, left_out, make_order, score_on_cluster
-from serving.cluster.order import Order, pack_bundles, pack_code, unpack_bundles
-from serving.registry import Champion, load_champions
-from serving.scoring.bucket_lists import read_bucket_lists
-from serving.scoring.bucket_rows import rows_path
-from serving.scoring.bucket_scores import Predictors
-from serving.scoring.lists import make_lists
-from serving.scoring.shop import score_customers
+from serving.cluster.ask import Cluster, ClusterError, left_out
+from serving.cluster.order import Order, digest_of, pack_bundles, pack_code, unpack_bundles
+from serving.registry import load_champions
+from serving.scoring.bucket_files import Table
+from serving.scoring.shop import ScoredRun, Scorers, know_shop, order_of, score_shop
+from serving.scoring.writing import make_list_files
 
 CHOICE: dict[Task, str] = {"churn": "lightgbm", "clv": "formula", "recommender": "blend"}
 SNAPSHOT = Snapshot(AS_OF)
-SETTINGS = Settings(features=FeatureSettings(engine="pyspark"))
+MARKER = Marker.of(b"sixteen or more!")
+C1_IS_GONE = Suppressed(frozenset({MARKER.mark("c1")}), MARKER)
+PUT_DOWN: tuple[Table, ...] = ("lists", "owned", "due", "nearest", "recommendations")
 
 
-@dataclass(frozen=True)
-class Shop:
-    history: History
-    champions: dict[Task, Champion]
-
-    def order(self, folder: Path) -> Order:
-        facts = build_shop_facts(self.history, SNAPSHOT)
-        return make_order(
-            self.history, SNAPSHOT, self.champions, settings=SETTINGS, shop=facts, folder=folder
-        )
+def settings_on(engine: str) -> Settings:
+    return Settings(features=FeatureSettings.model_validate({"engine": engine}))
 
 
 @pytest.fixture(scope="module")
-def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+def shop(tmp_path_factory: pytest.TempPathFactory) -> tuple[History, Scorers]:
     var = tmp_path_factory.mktemp("shop")
     history = write_history(var, make_orders(60))
     learning = Settings(churn=ChurnSettings(supported_outcomes_min=5))
     register(var, fit_champions(history, AS_OF, choice=CHOICE, settings=learning), as_of=AS_OF)
-    return Shop(history, load_champions(Layout(var), as_of=AS_OF))
+    found = load_champions(Layout(var), as_of=AS_OF)
+    return history, Scorers(found["churn"], found["clv"], found["recommender"])
 
 
-@pytest.fixture
-def _spark() -> Iterator[None]:
-    pytest.importorskip("pyspark", reason="PySpark is not installed (make spark)")
-    from features.spark import spark_session
-
-    spark_session()
-    return
+def order(shop: tuple[History, Scorers], folder: Path) -> Order:
+    settings = settings_on("pyspark")
+    known = know_shop(shop[0], SNAPSHOT, shop[1], settings=settings_on("polars"))
+    return order_of(shop[0], SNAPSHOT, shop[1], known, settings=settings, folder=folder)
 
 
-def on_this_machine(order: Order, champions: dict[Task, Champion], bucket: int) -> tuple[Any, Any]:
-    """Return the rows and the lists of a bucket without any cluster, c1 left out."""
-    models = {task: champion.bundle.model for task, champion in champions.items()}
-    predictors = Predictors.of(
-        models["churn"], models["clv"], headline_days=order.headline_days, settings=order.settings
-    )
-    rows = score_customers(
-        order.history, SNAPSHOT, predictors, bucket=bucket, settings=order.settings, shop=order.shop
-    )
-    assert rows is not None
-    rows = rows.filter(pl.col("customer_id") != "c1")
-    lists = make_lists(order.history, SNAPSHOT, models["recommender"], settings=order.settings)
-    return rows, lists.of_customers(rows["customer_id"].to_list(), bucket=bucket)
-
-
-@pytest.mark.slow
-@pytest.mark.usefixtures("_spark")
-def test_workers_find_the_rows_and_lists_that_one_machine_finds(shop: Shop, tmp_path: Path) -> None:
-    marker = Marker.of(b"sixteen or more!")
-    gone = left_out(shop.history, Suppressed(frozenset({marker.mark("c1")}), marker))
-    assert [*gone.values()] == [{"c1"}]
-    order = shop.order(tmp_path).model_copy(update={"left_out": gone})
+def scored(shop: tuple[History, Scorers], engine: str, folder: Path) -> tuple[ScoredRun, list[str]]:
+    """Score the shop without c1 on an engine, with all its lists; and what was announced."""
     told: list[str] = []
-    score_on_cluster(order, shop.champions, told.append)
-    assert told == ["bucket 1 of 2", "bucket 2 of 2"]
-    for bucket in range(BUCKET_COUNT):
-        rows, lists = on_this_machine(order, shop.champions, bucket)
-        assert_frame_equal(pl.read_parquet(rows_path(tmp_path, bucket)), rows)
-        found = read_bucket_lists(tmp_path, bucket)
-        assert found is not None
-        pd.testing.assert_frame_equal(found.table, lists.table)
-        assert found.owned == lists.owned
+    folder.mkdir()
+    run = score_shop(
+        shop[0],
+        SNAPSHOT,
+        shop[1],
+        settings=settings_on(engine),
+        folder=folder,
+        announce=told.append,
+        suppressed=C1_IS_GONE,
+    )
+    make_list_files(run, told.append, as_tables=True)
+    return run, told
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_spark")
-def test_a_history_that_workers_cannot_read_is_one_line(shop: Shop, tmp_path: Path) -> None:
-    order = shop.order(tmp_path).model_copy(update={"root": tmp_path / "elsewhere"})
-    with pytest.raises(
-        ClusterError, match=r"bucket 0 could not be scored on a worker: .*elsewhere"
-    ) as raised:
-        score_on_cluster(order, shop.champions, lambda _: None)
+def test_workers_find_the_rows_and_lists_that_one_machine_finds(
+    shop: tuple[History, Scorers], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyspark", reason="PySpark is not installed (make spark)")
+    assert set(get_args(Table)) - {*PUT_DOWN} == {"rows", "customers", "orders"}
+    assert [*left_out(shop[0], C1_IS_GONE).values()] == [{"c1"}]
+    (alone, _), (shared, told) = (scored(shop, engine, tmp_path / engine) for engine in ("polars", "pyspark"))
+    assert [step for step in told if "bucket" in step] == [
+        *("bucket 1 of 2", "bucket 2 of 2"),
+        *("recommendations, bucket 1 of 2", "recommendations, bucket 2 of 2"),
+    ]
+    assert (alone.rows.height, shared.rows.height) == (59, 59)
+    assert_frame_equal(pl.concat(shared.rows.parts()), pl.concat(alone.rows.parts()))
+    for table in PUT_DOWN:
+        ours, theirs = (pl.concat(run.merged(table)) for run in (alone, shared))
+        assert ours.height
+        assert_frame_equal(theirs, ours)
+
+
+@pytest.mark.slow
+def test_a_history_that_workers_cannot_read_is_one_line(
+    shop: tuple[History, Scorers], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyspark", reason="PySpark is not installed (make spark)")
+    wrong = order(shop, tmp_path).model_copy(update={"root": tmp_path / "elsewhere"})
+    cluster = Cluster.ship(wrong, shop[1].by_task)
+    with pytest.raises(ClusterError, match=r"bucket 0 could not be scored .*elsewhere") as raised:
+        cluster.write_rows(lambda _: None)
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("_spark")
-def test_champions_that_changed_on_their_way_are_not_used(shop: Shop, tmp_path: Path) -> None:
-    order = shop.order(tmp_path).model_copy(update={"digests": {"churn": "0" * 64, "clv": "0" * 64}})
+def test_champions_that_changed_on_their_way_are_not_used(
+    shop: tuple[History, Scorers], tmp_path: Path
+) -> None:
+    pytest.importorskip("pyspark", reason="PySpark is not installed (make spark)")
+    wrong = order(shop, tmp_path).model_copy(update={"digests": {"churn": "0" * 64, "clv": "0" * 64}})
+    cluster = Cluster.ship(wrong, shop[1].by_task)
     with pytest.raises(ClusterError, match="the churn champion that reached a worker is not the one"):
-        score_on_cluster(order, shop.champions, lambda _: None)
-    assert list(tmp_path.iterdir()) == []
+        cluster.write_rows(lambda _: None)
+    assert [path.name for path in tmp_path.iterdir()] == ["shipped"]
 
 
-def test_an_order_survives_its_journey(shop: Shop, tmp_path: Path) -> None:
-    order = shop.order(tmp_path).model_copy(update={"left_out": {1: frozenset({"김철수"})}})
-    found = Order.model_validate_json(order.model_dump_json())
-    assert found == order
+def test_an_order_survives_its_journey(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+    sent = order(shop, tmp_path).model_copy(update={"left_out": {1: frozenset({"김철수"})}})
+    found = Order.model_validate_json(sent.model_dump_json())
+    assert found == sent
     assert found.settings.features.engine == "polars"
-    assert found.history.paths("order_lines") == shop.history.paths("order_lines")
+    assert found.history.paths("order_lines") == shop[0].paths("order_lines")
 
 
-def test_bundles_arrive_whole_or_not_at_all(shop: Shop, tmp_path: Path) -> None:
-    archive, order = tmp_path / "champions.zip", shop.order(tmp_path)
-    pack_bundles({task: champion.folder for task, champion in shop.champions.items()}, archive)
-    found = unpack_bundles(archive, tmp_path / "a", order.digests)
+def test_bundles_arrive_whole_or_not_at_all(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+    archive, champions = tmp_path / "champions.zip", shop[1].by_task
+    pack_bundles({task: champion.folder for task, champion in champions.items()}, archive)
+    digests = {task: digest_of(champion.folder) for task, champion in champions.items()}
+    found = unpack_bundles(archive, tmp_path / "a", digests)
     assert sorted(found) == ["churn", "clv", "recommender"]
     with pytest.raises(BundleError, match="the clv champion that reached a worker is not the one that was"):
-        unpack_bundles(archive, tmp_path / "b", order.digests | {"clv": "0" * 64})
+        unpack_bundles(archive, tmp_path / "b", digests | {"clv": "0" * 64})
 
 
 def test_the_code_that_is_shipped_holds_every_module_and_nothing_else(tmp_path: Path) -> None:

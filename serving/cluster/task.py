@@ -1,4 +1,4 @@
-"""What a worker of the cluster does: the scores and the lists of one bucket after another, as files.
+"""What a worker of the cluster does: the scores or the lists of one bucket after another, as files.
 
 A worker is a Python process of Spark's. It loads the champions once and scores each bucket that it is given
 exactly as one machine does, from the history's own files, so that a cluster's scores are those of a laptop.
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Final
+from typing import Final, Literal
 
 import pyarrow as pa
 
@@ -18,15 +18,15 @@ from features.families import FEATURE_NAMES
 from features.suppression import LeftOut
 from models.bundle import read_bundle
 from serving.cluster.order import Order, unpack_bundles
-from serving.scoring.bucket_lists import write_bucket_lists
-from serving.scoring.bucket_rows import write_bucket_rows
+from serving.scoring.bucket_files import read_customers, write_bucket
 from serving.scoring.bucket_scores import Predictors
+from serving.scoring.list_files import write_bucket_lists
 from serving.scoring.lists import ListMaker, make_lists
-from serving.scoring.shop import score_customers
 
-REPLY: Final = "bucket long, customer_count long, error string"
-DONE: Final = pa.schema([("bucket", pa.int64()), ("customer_count", pa.int64()), ("error", pa.string())])
-"""What is told of a bucket: how many customers were scored, or what a user must mend; `REPLY` in SQL."""
+Step = Literal["rows", "lists", "lists and tables"]
+REPLY: Final = "bucket long, row_count long, error string"
+DONE: Final = pa.schema([("bucket", pa.int64()), ("row_count", pa.int64()), ("error", pa.string())])
+"""What is told of a bucket: how much was written, or what a user must mend; `REPLY` in SQL."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,46 +51,51 @@ class Worker:
         )
         return cls(order, predictors, lists)
 
-    def score(self, bucket: int) -> int:
-        """Write the scores and lists of a bucket; return the number of its customers."""
+    def write(self, bucket: int, step: Step) -> int:
+        """Write the rows of a bucket, or the lists of its customers; return how many there are."""
         order = self.order
-        rows = score_customers(
-            order.history,
-            order.snapshot,
-            self.predictors,
-            bucket=bucket,
-            settings=order.settings,
-            shop=order.shop,
-            suppressed=LeftOut(order.left_out.get(bucket, frozenset())),
+        if step == "rows":
+            return write_bucket(
+                order.history,
+                order.snapshot,
+                self.predictors,
+                bucket=bucket,
+                settings=order.settings,
+                shop=order.shop,
+                folder=order.folder,
+                suppressed=LeftOut(order.left_out.get(bucket, frozenset())),
+            )
+        customer_ids = read_customers(order.folder, bucket)
+        as_tables = step == "lists and tables"
+        return write_bucket_lists(
+            self.lists, customer_ids, bucket=bucket, folder=order.folder, as_tables=as_tables
         )
-        if rows is None:
-            return 0
-        made = self.lists.of_customers(rows["customer_id"].to_list(), bucket=bucket)
-        write_bucket_lists(order.folder, bucket, made)
-        write_bucket_rows(order.folder, bucket, rows)
-        return rows.height
 
 
-def score_batches(order: str, archive: str, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """Score the buckets whose numbers come in; yields a row of `DONE` for each.
+def write_batches(
+    order: str, archive: str, step: Step, batches: Iterator[pa.RecordBatch]
+) -> Iterator[pa.RecordBatch]:
+    """Take a step for the buckets whose numbers come in; yields a row of `DONE` for each.
 
     `order` is the JSON of an `Order`, `archive` the name under which Spark shipped its champions. What a user
     must mend is told in the row: an exception would reach them as a traceback of two languages.
     """
     for batch in batches:
         for bucket in batch.column(0).to_pylist():
-            yield pa.RecordBatch.from_pylist([_told(order, archive, bucket)], schema=DONE)
+            count, error = _write(order, archive, bucket=bucket, step=step)
+            told = {"bucket": bucket, "row_count": count, "error": error}
+            yield pa.RecordBatch.from_pylist([told], schema=DONE)
 
 
-def _told(order: str, archive: str, bucket: int) -> dict[str, int | str | None]:
+def _write(order: str, archive: str, *, bucket: int, step: Step) -> tuple[int, str | None]:
+    """Return how much was written of a bucket, and what went wrong."""
     try:
-        count = _worker(order, archive).score(bucket)
+        return _worker(order, archive).write(bucket, step), None
     except UserError as error:
-        return {"bucket": bucket, "customer_count": 0, "error": str(error)}
+        return 0, str(error)
     except OSError as error:
         where = f" ({error.filename})" if error.filename else ""
-        return {"bucket": bucket, "customer_count": 0, "error": f"{error.strerror or error}{where}"}
-    return {"bucket": bucket, "customer_count": count, "error": None}
+        return 0, f"{error.strerror or error}{where}"
 
 
 @lru_cache(maxsize=1)

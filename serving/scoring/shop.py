@@ -8,7 +8,7 @@ bucket, then a range, and of all customers only narrow columns.
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
@@ -27,6 +27,9 @@ from features.settle import BasisNote
 from features.shop import ShopFacts
 from features.snapshot import Snapshot
 from features.suppression import NOBODY, Suppressed
+from models.registry_names import Task
+from serving.cluster.ask import Cluster, left_out
+from serving.cluster.order import Order, digest_of
 from serving.registry import Champion
 from serving.rows import STORED, STORED_NAMES
 from serving.scoring.audience_rules import DUE
@@ -58,13 +61,24 @@ class Scorers:
     clv: Champion
     recommender: Champion | None
 
+    @property
+    def by_task(self) -> dict[Task, Champion]:
+        """The champions that there are."""
+        found: dict[Task, Champion | None] = {
+            "churn": self.churn,
+            "clv": self.clv,
+            "recommender": self.recommender,
+        }
+        return {task: champion for task, champion in found.items() if champion is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class ScoredRun:
     """A scored shop, its rows in files; its lists are made when they are asked for, a bucket at a time.
 
     `edges` part the customers into ranges (`serving.scoring.sorted_files`), as `rows` does; `folder` is where
-    more can be put down until the run is over. `past` is where the customers stood before.
+    more can be put down until the run is over. `past` is where the customers stood before. A `cluster` that
+    wrote the rows writes the lists, too.
     """
 
     rows: RunRows
@@ -74,6 +88,7 @@ class ScoredRun:
     past: PastStages
     folder: Path
     suppressed: Suppressed = NOBODY
+    cluster: Cluster | None = None
 
     def merged(self, table: Table) -> Iterator[pl.DataFrame]:
         """Yield what buckets put down beside their rows, a range of customers at a time, as `rows` does."""
@@ -116,22 +131,29 @@ def score_shop(
     """
     announce("the shop as a whole")
     known = know_shop(history, snapshot, scorers, settings=settings, suppressed=suppressed)
-    predictors = make_predictors(scorers, settings)
-    bucket_count = history.manifest.bucket_count
-    for bucket in range(bucket_count):
-        announce(f"bucket {bucket + 1} of {bucket_count}")
-        write_bucket(
-            history,
-            snapshot,
-            predictors,
-            bucket=bucket,
-            settings=settings,
-            shop=known.facts,
-            suppressed=suppressed,
-            folder=folder,
-        )
+    cluster = None
+    if settings.features.engine == "pyspark":
+        order = order_of(history, snapshot, scorers, known, settings=settings, folder=folder)
+        order = order.model_copy(update={"left_out": left_out(history, suppressed)})
+        cluster = Cluster.ship(order, scorers.by_task)
+        cluster.write_rows(announce)
+    else:
+        predictors = make_predictors(scorers, settings)
+        bucket_count = history.manifest.bucket_count
+        for bucket in range(bucket_count):
+            announce(f"bucket {bucket + 1} of {bucket_count}")
+            write_bucket(
+                history,
+                snapshot,
+                predictors,
+                bucket=bucket,
+                settings=settings,
+                shop=known.facts,
+                suppressed=suppressed,
+                folder=folder,
+            )
     announce("the rows of the run")
-    return complete_shop(
+    scored = complete_shop(
         history,
         snapshot,
         scorers,
@@ -140,6 +162,31 @@ def score_shop(
         folder=folder,
         basis_note=basis_note,
         suppressed=suppressed,
+    )
+    return replace(scored, cluster=cluster)
+
+
+def order_of(
+    history: History,
+    snapshot: Snapshot,
+    scorers: Scorers,
+    known: ShopKnown,
+    *,
+    settings: Settings,
+    folder: Path,
+) -> Order:
+    """Return the order to score a shop with its champions."""
+    # A worker has one bucket in its hands, and no cluster of its own.
+    alone = settings.features.model_copy(update={"engine": "polars"})
+    return Order(
+        root=history.root.resolve(),
+        manifest=history.manifest,
+        snapshot=snapshot,
+        settings=settings.model_copy(update={"features": alone}),
+        shop=known.facts,
+        headline_days=scorers.churn.headline_days,
+        folder=folder.resolve(),
+        digests={task: digest_of(champion.folder) for task, champion in scorers.by_task.items()},
     )
 
 
@@ -239,7 +286,6 @@ def stored_tuples(rows: pl.DataFrame) -> Iterator[tuple[Any, ...]]:
 def _meta(
     rows: RunRows, scorers: Scorers, settings: Settings, *, snapshot: Snapshot, currency: str
 ) -> RunMeta:
-    champions = {"churn": scorers.churn, "clv": scorers.clv, "recommender": scorers.recommender}
     return RunMeta(
         as_of=snapshot.date,
         scored_at=datetime.now(UTC).replace(microsecond=0),
@@ -253,7 +299,7 @@ def _meta(
         churn_horizon_days=scorers.churn.headline_days,
         clv_horizon_days=settings.clv.horizon_days,
         churn_supported_days=scorers.churn.bundle.model.supported_days_,
-        models={task: champion.card for task, champion in champions.items() if champion},
+        models={task: champion.card for task, champion in scorers.by_task.items()},
     )
 
 

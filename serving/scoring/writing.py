@@ -52,11 +52,14 @@ _LISTED_AT_ONCE: Final = 1_000
 
 def make_list_files(scored: ScoredRun, announce: Announce, *, as_tables: bool) -> None:
     """Make every list once, a bucket of customers at a time, and put it down beside the run's rows."""
-    count = scored.lists.history.manifest.bucket_count
-    for bucket in range(count):
-        announce(f"recommendations, bucket {bucket + 1} of {count}")
-        ids = read_customers(scored.folder, bucket)
-        write_bucket_lists(scored.lists, ids, bucket=bucket, folder=scored.folder, as_tables=as_tables)
+    if scored.cluster is not None:
+        scored.cluster.write_lists(announce, as_tables=as_tables)
+    else:
+        count = scored.lists.history.manifest.bucket_count
+        for bucket in range(count):
+            announce(f"recommendations, bucket {bucket + 1} of {count}")
+            ids = read_customers(scored.folder, bucket)
+            write_bucket_lists(scored.lists, ids, bucket=bucket, folder=scored.folder, as_tables=as_tables)
     write_shop_lists(scored.lists, folder=scored.folder)
 
 
