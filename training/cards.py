@@ -32,7 +32,7 @@ def model_card(task: Task, model: Model, *, examples: Examples, training: Traini
         "",
         "## Data",
         f"- Known before: {training.as_of} ({info['time_zone']}); data `{training.data_hash[:12]}`",
-        f"- Customers: {len(examples.current):,}; money: {info['currency']}, {info['clv_basis']}: "
+        f"- Customers: {_customers_text(examples)}; money: {info['currency']}, {info['clv_basis']}: "
         f"{basis_words(str(info['clv_basis']))}",
         f"- Past snapshots: {len(snapshots)}" + (f", {snapshots[0]} to {snapshots[-1]}" if snapshots else ""),
         f"- Headline horizon: {training.headline_days} days without an order count as churned",
@@ -51,3 +51,11 @@ def model_card(task: Task, model: Model, *, examples: Examples, training: Traini
         "winner's run also holds the page with pictures, `backtest/scorecard.html`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _customers_text(examples: Examples) -> str:
+    """Say how many customers there are, and how many of them were learnt from where that is a sample."""
+    if examples.sample is None:
+        return f"{len(examples.current):,}"
+    taken, all_of_them = len(examples.sample), examples.sample.shop_count
+    return f"{taken:,} of {all_of_them:,}, a sample by strata (training.customers_max), weighted"
