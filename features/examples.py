@@ -123,6 +123,11 @@ class ExampleBuilder:
         self._features: dict[Snapshot, pd.DataFrame] = {}
         self._one_at_a_time = Lock()
 
+    @property
+    def sample(self) -> CustomerSample | None:
+        """Whose rows are kept; None: everybody's."""
+        return self._read.sample
+
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
         """Return the cohort's features: index customer_id, sorted; one float column each, NaN if missing."""
         with self._one_at_a_time:

@@ -81,7 +81,7 @@ class BoostingSettings(Section):
 class TrainingSettings(Section):
     """Whom churn and value learn from."""
 
-    customers_max: Annotated[int, Field(ge=1)] = 100_000
+    customers_max: Annotated[int, Field(ge=1)] = 50_000
 
 
 class ChurnSettings(Section):
