@@ -95,9 +95,13 @@ def read_order_days(history: History, snapshot: Snapshot) -> pl.DataFrame:
 
     Columns `rank`, `gap_days`, `oldest_order`, `recency`, as `features.orders.order_days` describes them.
     """
-    days = order_days(known_sales(history, snapshot), snapshot)
-    rows = days.select("rank", "gap_days", "oldest_order", "recency").collect("polars")
-    return rows.to_native()  # type: ignore[no-any-return]
+    # A bucket at a time: the lines of a large shop do not fit into memory, these narrow rows do.
+    found: list[pl.DataFrame] = []
+    for bucket in range(history.manifest.bucket_count):
+        days = order_days(known_sales(history, snapshot, buckets=[bucket]), snapshot)
+        rows = days.select("rank", "gap_days", "oldest_order", "recency").collect("polars")
+        found.append(rows.to_native())
+    return pl.concat(found)
 
 
 def return_gaps_of(rows: pl.DataFrame) -> ReturnGaps:
@@ -132,7 +136,7 @@ def headline_for(gaps: ReturnGaps, *, grid_days: Sequence[int] = HEADLINE_GRID_D
     return next((days for days in learnable if days >= wanted), learnable[-1])
 
 
-def known_sales(history: History, snapshot: Snapshot) -> Frame:
+def known_sales(history: History, snapshot: Snapshot, *, buckets: Sequence[int] | None = None) -> Frame:
     """Return the ledger rows known at a snapshot, with `days_ago`; categories are left out."""
-    lines = history.scan("order_lines").select(*LINE_COLUMNS).with_columns(nw.lit(None).alias("category"))
-    return known_rows(ledger_rows(lines.collect()), snapshot)
+    lines = history.scan("order_lines", buckets=buckets).select(*LINE_COLUMNS)
+    return known_rows(ledger_rows(lines.with_columns(nw.lit(None).alias("category")).collect()), snapshot)
