@@ -26,6 +26,7 @@ def test_the_shop_is_of_the_size_asked_for(shop: History) -> None:
     assert again["len"].sum() > 0.2 * len(lines)
 
 
+@pytest.mark.slow
 def test_the_same_size_is_the_same_shop(shop: History, tmp_path: Path) -> None:
     other = write_shop(SIZE, tmp_path / "history", lambda _: None)
     assert other.manifest.data_hash == shop.manifest.data_hash

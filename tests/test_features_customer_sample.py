@@ -137,8 +137,8 @@ def test_a_shop_no_larger_than_the_setting_is_taken_whole(history: History, coun
 
 
 def test_below_the_setting_nothing_changes(history: History) -> None:
-    whole = ExampleBuilder(history, Settings()).examples(ORIGIN, headline_days=30)
-    settings = settings_with(10_000)
+    whole = ExampleBuilder(history, settings_with(1, snapshots_max=3)).examples(ORIGIN, headline_days=30)
+    settings = settings_with(10_000, snapshots_max=3)
     same = ExampleBuilder(history, settings, sampled_as_of=ORIGIN).examples(ORIGIN, headline_days=30)
     assert same.sample is None
     assert same.features.to_numpy().tobytes() == whole.features.to_numpy().tobytes()
@@ -147,7 +147,7 @@ def test_below_the_setting_nothing_changes(history: History) -> None:
     assert same.weights_of(same.features) is None
 
 
-@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+@pytest.mark.parametrize("engine", ["polars", pytest.param("duckdb", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("time_zone", ["UTC", "America/New_York"])
 def test_a_sample_s_features_are_those_in_the_whole_shop(
     history: History, engine: str, time_zone: str
@@ -175,7 +175,7 @@ def test_a_sample_s_features_are_those_in_the_whole_shop(
 
 
 def test_a_setting_of_one_learns_from_one(history: History) -> None:
-    builder = ExampleBuilder(history, settings_with(1), sampled_as_of=ORIGIN)
+    builder = ExampleBuilder(history, settings_with(1, snapshots_max=3), sampled_as_of=ORIGIN)
     examples = builder.examples(ORIGIN, headline_days=30)
     assert len(examples.current) == 1
     assert len(examples.judged) == 1
