@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo spark test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
+.PHONY: help demo spark test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window learning-curve rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
 
 VAR ?= var
 export VAR
@@ -67,6 +67,9 @@ grade: .venv/.training ## what published runs said, beside what came: [AS_OF=…
 
 churn-window: .venv/.training ## after how many silent days a customer is gone, and what 30, 60, 90, 180 would mean: [AS_OF=…]
 	@$(RUN) training.churn_window $(call given,as-of,$(AS_OF))
+
+learning-curve: .venv/.training ## what more customers to learn from would bring, and how many suffice: [AS_OF=…] [HORIZON=…]
+	@$(RUN) training.learning_curve $(call given,as-of,$(AS_OF)) $(call given,horizon,$(HORIZON))
 
 rfm: .venv/.training ## RFM scores with their edges, the groups, the formula CLV of each: [AS_OF=…] [PRESET=…] [EVENT=…]
 	@$(RUN) features.rfm_report $(call given,as-of,$(AS_OF)) $(call given,preset,$(PRESET)) $(call given,event,$(EVENT))

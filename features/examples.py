@@ -12,11 +12,13 @@ import numpy.typing as npt
 import pandas as pd
 import polars as pl
 
-from features.build import compute_features, read_parts
+from features.build import compute_features
+from features.customer_sample import CustomerSample
 from features.history import History
 from features.holes import find_holes
 from features.labels import OUTCOME_NAMES, compute_labels, is_known
 from features.once import Once
+from features.sampled_parts import SampledParts
 from features.settings import Settings
 from features.snapshot import Snapshot, snapshot_step_days
 
@@ -39,6 +41,7 @@ class Examples:
     `current`   index customer_id: the cohort's features at the origin itself, which has no outcome yet
     `year_ago`  what shows the season (see `YearAgo`), None where the history does not reach back that far
     `history_days`  from the shop's first order to the origin
+    `sample`    whom the rows are of, where the shop has more customers than are learnt from; None: everybody
     `once`      what several recipes derive from all this alike is derived once: `once(key, derive)`
     """
 
@@ -50,12 +53,31 @@ class Examples:
     current: pd.DataFrame
     year_ago: "YearAgo | None" = None
     history_days: float = 0.0
+    sample: CustomerSample | None = None
     once: Once = field(default_factory=Once, init=False, repr=False, compare=False)
 
     @property
     def is_first_season(self) -> bool:
         """Whether the shop has not lived through this time of the year yet, and meets it unprepared."""
         return in_first_season(self.history_days, headline_days=self.headline_days)
+
+    @property
+    def customer_count(self) -> int:
+        """Customers of the shop at the origin, or with a sample at the day as of which it was chosen."""
+        return len(self.current) if self.sample is None else self.sample.shop_count
+
+    @property
+    def judged(self) -> pd.DataFrame:
+        """The customers at the origin who judge recipes: everybody had the same chance to be among them."""
+        if self.sample is None:
+            return self.current
+        return self.current[self.sample.even_of(self.current.index)]
+
+    def weights_of(self, rows: pd.DataFrame) -> npt.NDArray[np.float64] | None:
+        """Return what each row counts (mean 1) so that sums are the shop's; None where everybody is there."""
+        if self.sample is None:
+            return None
+        return self.sample.weights_of(rows.index.get_level_values("customer_id"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,26 +107,33 @@ class ExampleBuilder:
     The ledger (`features.orders`) holds what each instant added, so every snapshot is the same computation
     over its rows before D: `features_at` equals `build_features`. A snapshot with `observation_days` reads
     the lines anew, because what was bought for the first time then depends on the window. Several threads may
-    ask one builder.
+    ask one builder. With `sampled_as_of` and more than `training.customers_max` customers before it, a sample
+    of them is kept and computed on (`features.sampled_parts`); another `draw` takes others.
     """
 
-    def __init__(self, history: History, settings: Settings) -> None:
+    def __init__(
+        self, history: History, settings: Settings, *, sampled_as_of: Snapshot | None = None, draw: int = 0
+    ) -> None:
         self.history = history
         self.settings = settings
-        self._parts = read_parts(history, engine=settings.features.engine)
+        self._read = SampledParts(history, settings, sampled_as_of=sampled_as_of, draw=draw)
+        self._parts = self._read.parts
         self._first_orders = self._read_first_orders()
         self._order_days = self._read_order_days()
         self._features: dict[Snapshot, pd.DataFrame] = {}
         self._one_at_a_time = Lock()
 
+    @property
+    def sample(self) -> CustomerSample | None:
+        """Whose rows are kept; None: everybody's."""
+        return self._read.sample
+
     def features_at(self, snapshot: Snapshot) -> pd.DataFrame:
         """Return the cohort's features: index customer_id, sorted; one float column each, NaN if missing."""
         with self._one_at_a_time:
             if snapshot not in self._features:
-                parts = self._parts
-                if snapshot.observation_days is not None:
-                    parts = read_parts(self.history, engine=self.settings.features.engine, snapshot=snapshot)
-                self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings))
+                parts, shop = self._read.at(snapshot), self._read.shop_at(snapshot)
+                self._remember(snapshot, compute_features(parts, snapshot, settings=self.settings, shop=shop))
             return self._features[snapshot].copy(deep=False)
 
     def outcomes(
@@ -160,6 +189,7 @@ class ExampleBuilder:
             current=current,
             year_ago=self._year_ago(origin, headline_days, horizons, share),
             history_days=self._history_days(origin),
+            sample=self._read.sample,
         )
 
     def snapshots_before(self, origin: Snapshot, headline_days: int) -> list[Snapshot]:
@@ -221,6 +251,8 @@ class ExampleBuilder:
 
     def _read_order_days(self) -> npt.NDArray[np.float64]:
         """Return the first instant of every UTC day with an order, in days since 1970-01-01 UTC."""
+        if self._read.past is not None:
+            return self._read.past.order_days()
         instants = self._least("day").sort()
         # A day of one part may be one of another, too.
         return instants.filter(instants.floor().is_first_distinct()).to_numpy()

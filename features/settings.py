@@ -78,6 +78,12 @@ class BoostingSettings(Section):
     l2: Annotated[float, Field(ge=0)] = 5.0
 
 
+class TrainingSettings(Section):
+    """Whom churn and value learn from."""
+
+    customers_max: Annotated[int, Field(ge=1)] = 50_000
+
+
 class ChurnSettings(Section):
     """Churn: no order within the horizon."""
 
@@ -198,6 +204,7 @@ class Settings(Section):
     seed: Annotated[int, Field(ge=0)] = 20261122
     shop: ShopSettings = ShopSettings()
     features: FeatureSettings = FeatureSettings()
+    training: TrainingSettings = TrainingSettings()
     churn: ChurnSettings = ChurnSettings()
     clv: ClvSettings = ClvSettings()
     rfm: RfmSettings = RfmSettings()

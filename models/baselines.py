@@ -53,12 +53,13 @@ class BaseRateChurn:
         """
         labels = examples.labels
         self.grid_days_ = require_supported(labels, snapshots_min=1, outcomes_min=0)
-        signal = self._signal(examples.features)
+        signal, weights = self._signal(examples.features), examples.weights_of(examples.features)
+        counts = np.ones_like(signal) if weights is None else weights
         lines = []
         for horizon_days in self.grid_days_:
             churned = labels[f"churned_{horizon_days}"].to_numpy(dtype=np.float64)
             known = np.isfinite(churned)
-            lines.append(_fit_line(signal[known], churned[known]))
+            lines.append(_fit_line(signal[known], churned[known], counts[known]))
         self.lines_ = tuple(lines)
         self.feature_names_ = tuple(examples.features.columns)
         self.extension_ = shop_orders(examples)
@@ -179,22 +180,22 @@ def longest_known_days(labels: pd.DataFrame) -> int:
     return max(known, default=0)
 
 
-def _fit_line(signal: Floats, churned: Floats) -> tuple[float, float]:
+def _fit_line(signal: Floats, churned: Floats, counts: Floats) -> tuple[float, float]:
     """Fit churned ~ expit(intercept + slope * signal) by Newton's method, slope held at 0 or above."""
     design = np.column_stack([np.ones_like(signal), signal])
-    line = _newton(design, churned)
+    line = _newton(design, churned, counts)
     if line[1] <= 0:
-        line = np.append(_newton(design[:, :1], churned), 0.0)
+        line = np.append(_newton(design[:, :1], churned, counts), 0.0)
     return float(line[0]), float(line[1])
 
 
-def _newton(design: Floats, churned: Floats) -> Floats:
+def _newton(design: Floats, churned: Floats, counts: Floats) -> Floats:
     ridge = _RIDGE * np.eye(design.shape[1])
     line = np.zeros(design.shape[1])
     for _ in range(_NEWTON_STEPS):
         chance = expit(design @ line)
-        gradient = design.T @ (churned - chance) - ridge @ line
-        curvature = design.T @ (design * (chance * (1.0 - chance))[:, None]) + ridge
+        gradient = design.T @ (counts * (churned - chance)) - ridge @ line
+        curvature = design.T @ (design * (counts * chance * (1.0 - chance))[:, None]) + ridge
         step = np.linalg.solve(curvature, gradient)
         line = line + step.clip(-2.0, 2.0)
         if np.abs(step).max() < 1e-9:

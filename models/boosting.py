@@ -61,7 +61,9 @@ class HorizonBooster:
     def fit(self, rows: HorizonRows, feature_names: Sequence[str]) -> Self:
         """Fit; the same rows and seed give the same bytes, whatever the number of threads."""
         names = [*feature_names, HORIZON_COLUMN]
-        data = lightgbm.Dataset(rows.matrix, rows.target, feature_name=names, params=_DATA_PARAMETERS)
+        data = lightgbm.Dataset(
+            rows.matrix, rows.target, weight=rows.weights, feature_name=names, params=_DATA_PARAMETERS
+        )
         self.booster_ = lightgbm.train(
             self._parameters(len(feature_names)), data, num_boost_round=self.recipe.boosting.tree_count
         )

@@ -14,7 +14,7 @@ Denizel, Filiztekin (2007), Int. J. of Research in Marketing 24(3). Everything i
 The time unit travels with data and model, and a mismatch is refused.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, Self
 
 import numpy as np
@@ -65,14 +65,15 @@ class PurchaseHistories:
         return cls(x, np.where(x > 0, last, 0.0), total, np.ones_like(x), unit)
 
     @classmethod
-    def from_features(cls, features: pd.DataFrame) -> Self:
+    def from_features(cls, features: pd.DataFrame, *, weights: Floats | None = None) -> Self:
         """Build from a feature table, in days; unknown values count as no repeat order."""
-        return cls.from_arrays(
+        found = cls.from_arrays(
             features["order_day_count"] - 1.0,
             features["tenure_days"] - features["recency_days"],
             features["tenure_days"],
             unit="days",
         )
+        return found if weights is None else replace(found, weight=weights)
 
     def condensed(self) -> Self:
         """Return one weighted row per distinct history, times binned (to bin means) if there are very many.

@@ -30,17 +30,24 @@ class BtydSpend:
     def __init__(self, *, penalty: float = 0.05) -> None:
         self.penalty = penalty
 
-    def fit(self, features: pd.DataFrame, *, orders: BgNbd | None = None) -> Self:
-        """Fit to a feature table, one row a customer; `orders` where that half is fitted to them already."""
-        gross = float((amounts(features["line_count"]) * amounts(features["line_value_mean"])).sum())
-        count = float(amounts(features["order_count"]).sum())
-        kept = _total(features["spend_total"])
+    def fit(
+        self, features: pd.DataFrame, *, orders: BgNbd | None = None, weights: Floats | None = None
+    ) -> Self:
+        """Fit to a feature table, one row a customer; `orders` where that half is fitted to them already.
+
+        `weights` say what each customer counts; None: all the same.
+        """
+        gross = weighted_sum(amounts(features["line_count"]) * amounts(features["line_value_mean"]), weights)
+        count = weighted_sum(amounts(features["order_count"]), weights)
+        # Customers below 0 take from the total.
+        kept = weighted_sum(np.nan_to_num(np.asarray(features["spend_total"], dtype=np.float64)), weights)
         self.kept_share_ = min(max(kept / gross, _KEPT_SHARE_MIN), 1.0) if gross > 0 else 1.0
         self.order_value_ = kept / count if count > 0 and kept > 0 else 1.0
-        self.orders_ = orders or fit_btyd(PurchaseHistories.from_features(features), penalty=self.penalty)
+        purchases = PurchaseHistories.from_features(features, weights=weights)
+        self.orders_ = orders or fit_btyd(purchases, penalty=self.penalty)
         spend = GammaGamma(penalty=self.penalty)
         usual = gross / count if count > 0 and gross > 0 else 1.0
-        self.spend_ = spend.fit(*repeat_spend(features), fallback_mean=usual)
+        self.spend_ = spend.fit(*repeat_spend(features), fallback_mean=usual, weights=weights)
         return self
 
     def order_value(self, features: pd.DataFrame) -> Floats:
@@ -80,13 +87,23 @@ class BtydSpend:
 
 def shop_orders(examples: Examples) -> BgNbd:
     """Return BTYD fitted to the customers at an origin; every recipe of that origin shares it."""
-    return examples.once("btyd", lambda: fit_btyd(PurchaseHistories.from_features(examples.current)))
+
+    def fitted() -> BgNbd:
+        weights = examples.weights_of(examples.current)
+        return fit_btyd(PurchaseHistories.from_features(examples.current, weights=weights))
+
+    return examples.once("btyd", fitted)
 
 
 def shop_spend(examples: Examples) -> BtydSpend:
     """Return orders and spend fitted to the customers at an origin; every recipe of that origin shares it."""
     orders = shop_orders(examples)
-    return examples.once("btyd spend", lambda: BtydSpend().fit(examples.current, orders=orders))
+
+    def fitted() -> BtydSpend:
+        weights = examples.weights_of(examples.current)
+        return BtydSpend().fit(examples.current, orders=orders, weights=weights)
+
+    return examples.once("btyd spend", fitted)
 
 
 def amounts(values: "pd.Series[float]") -> Floats:
@@ -94,6 +111,6 @@ def amounts(values: "pd.Series[float]") -> Floats:
     return np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0).clip(min=0.0)
 
 
-def _total(values: "pd.Series[float]") -> float:
-    """Return the sum of a column; customers below 0 take from it."""
-    return float(np.nan_to_num(np.asarray(values, dtype=np.float64), nan=0.0).sum())
+def weighted_sum(values: Floats, weights: Floats | None) -> float:
+    """Return the sum of values, each counted by its weight where there are weights."""
+    return float(values.sum() if weights is None else values @ weights)

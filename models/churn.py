@@ -7,6 +7,7 @@ bundle. Where the history holds the same weeks of last year, the curve is moved 
 """
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -71,7 +72,9 @@ class HorizonChurn:
         self.booster_ = examples.once(("churn booster", recipe), lambda: self._fit_booster(examples))
         self.extension_ = shop_orders(examples)
         retail = order_shifts(examples, self.grid_days_, share=self.retail_year)
-        self.season_ = retail or season_shifts(examples.year_ago, self.grid_days_, self._order_level)
+        self.season_ = retail or season_shifts(
+            examples.year_ago, self.grid_days_, partial(self._order_level, examples)
+        )
         self.supported_days_ = max(self.grid_days_)
         return self
 
@@ -144,10 +147,13 @@ class HorizonChurn:
         """Return LightGBM's own contributions: one row a customer, one column a feature."""
         return self.booster_.contributions(as_matrix(features), horizon_days)
 
-    def _order_level(self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int) -> Level | None:
+    def _order_level(
+        self, examples: Examples, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int
+    ) -> Level | None:
         """Return by how much more customers ordered than is expected of them, in log odds."""
         margins = -self._margins(features, [horizon_days])[:, 0]
-        return odds_level(margins, 1.0 - labels[f"churned_{horizon_days}"].to_numpy(dtype=np.float64))
+        ordered = 1.0 - labels[f"churned_{horizon_days}"].to_numpy(dtype=np.float64)
+        return odds_level(margins, ordered, weights=examples.weights_of(features))
 
     def _new_booster(self) -> HorizonBooster:
         return HorizonBooster(objective="binary", direction=-1, recipe=self.recipe or Recipe())
@@ -179,8 +185,10 @@ class BlendedChurn(HorizonChurn):
         """Learn as `HorizonChurn` does, and what BTYD's inputs usually add."""
         super().fit(examples)
         self.typical_ = typical_inputs(examples.current)
+        weights = examples.weights_of(examples.current)
         self.usual_shares_ = {
-            days: self._btyd_shares(examples.current, days).mean(axis=0) for days in self.grid_days_
+            days: np.average(self._btyd_shares(examples.current, days), axis=0, weights=weights)
+            for days in self.grid_days_
         }
         return self
 

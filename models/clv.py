@@ -10,16 +10,16 @@ at large does then (`models.retail_year`). CLV never falls with the horizon.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import ClassVar, Self
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from features.examples import Examples
 from models.boosting import HorizonBooster, Objective, Recipe
-from models.btyd_spend import BtydSpend, shop_spend
+from models.btyd_spend import BtydSpend, shop_spend, weighted_sum
 from models.contract import Method, NotEnoughDataError, Scalar
 from models.formula import OrderFormula, poisson_orders_given_one
 from models.horizon import (
@@ -100,9 +100,11 @@ class HurdleClv:
         expected = np.exp(self.spend_.row_margins(spend.matrix))
         self.level_ = self._levels(spend, expected, examples)
         self.btyd_ = shop_spend(examples)
-        self.formula_ = OrderFormula.of(examples.current)
+        self.formula_ = OrderFormula.of(examples.current, weights=examples.weights_of(examples.current))
         retail = spend_shifts(examples, self.grid_days_, share=self.retail_year)
-        self.season_ = retail or season_shifts(examples.year_ago, self.grid_days_, self._spend_level)
+        self.season_ = retail or season_shifts(
+            examples.year_ago, self.grid_days_, partial(self._spend_level, examples)
+        )
         self.spread_ = self._spread(spend, examples, wobble=self._wobble(spend, expected, examples))
         orders = stack_rows(examples, self.grid_days_, label="order_count", buyers_only=True)
         further = replace(orders, target=(orders.target - 1.0).clip(min=0.0))
@@ -183,10 +185,10 @@ class HurdleClv:
         """Measure the spread on customers that a lighter twin of the spend model was not fitted on."""
         recipe, features = _lighter(self.recipe or Recipe()), examples.features
         unseen = held_out(features.index)[spend.positions]
-        twin = self._booster("gamma", recipe).fit(_chosen(_positive(spend), ~unseen), self.feature_names_)
+        twin = self._booster("gamma", recipe).fit(_positive(spend).chosen(~unseen), self.feature_names_)
         pairs = {}
         for horizon_days in self.grid_days_:
-            tested = _thinned(_chosen(spend, unseen & (spend.horizons_days == horizon_days)))
+            tested = _thinned(spend.chosen(unseen & (spend.horizons_days == horizon_days)))
             boosted = self.level_[horizon_days] * np.exp(twin.row_margins(tested.matrix))
             rows = features.iloc[tested.positions]
             pairs[horizon_days] = (self._blended(boosted, rows, horizon_days), tested.target)
@@ -203,7 +205,8 @@ class HurdleClv:
             chosen = spend.horizons_days == horizon_days
             seen = np.unique(days[chosen])
             newer = chosen & (days >= seen[len(seen) // 2])
-            ratio = spend.target[newer].sum() / expected[newer].sum()
+            weights = None if spend.weights is None else spend.weights[newer]
+            ratio = weighted_sum(spend.target[newer], weights) / weighted_sum(expected[newer], weights)
             levels[horizon_days] = float(max(ratio, _LEVEL_MIN))
         return levels
 
@@ -212,16 +215,23 @@ class HurdleClv:
         shortest = spend.horizons_days == self.grid_days_[0]
         snapshots = examples.features.index.get_level_values("as_of")[spend.positions[shortest]]
         return level_wobble(
-            expected[shortest], spend.target[shortest], snapshots, first_season=examples.is_first_season
+            expected[shortest],
+            spend.target[shortest],
+            snapshots,
+            first_season=examples.is_first_season,
+            weights=None if spend.weights is None else spend.weights[shortest],
         )
 
-    def _spend_level(self, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int) -> Level | None:
+    def _spend_level(
+        self, examples: Examples, features: pd.DataFrame, labels: pd.DataFrame, horizon_days: int
+    ) -> Level | None:
         """Return by how much more buyers spent than is expected of them, in logs."""
         bought = (labels[f"churned_{horizon_days}"] == 0).to_numpy()
         if not bought.any():
             return None
         expected = np.exp(self.spend_.margins(as_matrix(features[bought]), [horizon_days])[:, 0])
-        return money_level(expected, labels[f"spend_{horizon_days}"].to_numpy(dtype=np.float64)[bought])
+        actual = labels[f"spend_{horizon_days}"].to_numpy(dtype=np.float64)[bought]
+        return money_level(expected, actual, weights=examples.weights_of(features[bought]))
 
     def _spend_if_order(self, features: pd.DataFrame, horizons_days: Sequence[int]) -> Floats:
         check_features(features, self.feature_names_)
@@ -273,13 +283,7 @@ def _positive(spend: HorizonRows) -> HorizonRows:
     return replace(spend, target=spend.target.clip(min=_FLOOR_SHARE * float(np.median(positive))))
 
 
-def _chosen(rows: HorizonRows, keep: NDArray[np.bool_]) -> HorizonRows:
-    return HorizonRows(rows.matrix[keep], rows.target[keep], rows.horizons_days[keep], rows.positions[keep])
-
-
 def _thinned(rows: HorizonRows) -> HorizonRows:
     """Return every so-manieth row, at most 100,000: enough to measure by."""
     step = max(1, -(-len(rows.target) // _MEASURED_ROWS_MAX))
-    return HorizonRows(
-        rows.matrix[::step], rows.target[::step], rows.horizons_days[::step], rows.positions[::step]
-    )
+    return rows.chosen(slice(None, None, step))

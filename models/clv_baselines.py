@@ -148,8 +148,13 @@ class _RuleClv:
             actual = examples.labels[f"spend_{horizon_days}"].to_numpy(dtype=np.float64)[bought]
             expected = self._given_order(examples.features[bought], horizon_days)
             if not pairs:  # the shortest horizon: it is known of the most snapshots
-                first = examples.is_first_season
-                wobble = level_wobble(expected, actual, as_of[bought], first_season=first)
+                wobble = level_wobble(
+                    expected,
+                    actual,
+                    as_of[bought],
+                    first_season=examples.is_first_season,
+                    weights=examples.weights_of(examples.features[bought]),
+                )
             pairs[horizon_days] = (expected, actual)
         return SpendSpread(wobble=wobble).fit(pairs)
 
@@ -195,7 +200,8 @@ class FormulaClv(_RuleClv):
         return {"lifespan_days": self.lifespan_days}
 
     def _learn(self, examples: Examples) -> dict[str, Any]:
-        return {"shop_orders_per_day": OrderFormula.of(examples.current).shop_orders_per_day}
+        weights = examples.weights_of(examples.current)
+        return {"shop_orders_per_day": OrderFormula.of(examples.current, weights=weights).shop_orders_per_day}
 
     def _order_value(self, features: pd.DataFrame) -> Floats:
         return OrderFormula(**self.learnt_).order_value(features)

@@ -6,7 +6,7 @@ from typing import Self
 import numpy as np
 import pandas as pd
 
-from models.btyd_spend import amounts
+from models.btyd_spend import amounts, weighted_sum
 from models.horizon import Floats
 
 
@@ -22,11 +22,11 @@ class OrderFormula:
     shop_orders_per_day: float
 
     @classmethod
-    def of(cls, features: pd.DataFrame) -> Self:
-        """Learn the shop's frequency from a feature table, one row a customer."""
-        repeats = (amounts(features["order_day_count"]) - 1.0).clip(min=0.0).sum()
-        tenure_days = max(float(amounts(features["tenure_days"]).sum()), 1.0)
-        return cls(max(float(repeats), 0.5) / tenure_days)
+    def of(cls, features: pd.DataFrame, *, weights: Floats | None = None) -> Self:
+        """Learn the shop's frequency from a feature table, one row a customer, each counted by its weight."""
+        repeats = weighted_sum((amounts(features["order_day_count"]) - 1.0).clip(min=0.0), weights)
+        tenure_days = max(weighted_sum(amounts(features["tenure_days"]), weights), 1.0)
+        return cls(max(repeats, 0.5) / tenure_days)
 
     def order_value(self, features: pd.DataFrame) -> Floats:
         """Return the mean money an order day."""

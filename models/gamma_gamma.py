@@ -33,21 +33,31 @@ class GammaGamma:
     def __init__(self, *, penalty: float = 0.0) -> None:
         self.penalty = penalty
 
-    def fit(self, order_count: object, mean_spend: object, *, fallback_mean: float = 1.0) -> Self:
+    def fit(
+        self,
+        order_count: object,
+        mean_spend: object,
+        *,
+        fallback_mean: float = 1.0,
+        weights: Floats | None = None,
+    ) -> Self:
         """Fit to repeat orders and their mean spend; customers without either (or mean <= 0) say nothing.
 
-        `fallback_mean` is the spend an order that the prior starts from where no customer has repeat orders.
+        `fallback_mean` is the spend an order that the prior starts from where no customer has repeat orders;
+        `weights` say what each customer counts (None: all the same).
         """
-        x, m = _usable(order_count, mean_spend)
-        scale = float(np.average(m, weights=x)) if len(x) else fallback_mean
+        usable = _usable(order_count, mean_spend)
+        x, m = (np.asarray(values, dtype=np.float64)[usable] for values in (order_count, mean_spend))
+        w = np.ones_like(x) if weights is None else weights[usable]
+        scale = float(np.average(m, weights=x * w)) if len(x) else fallback_mean
         scale = scale if np.isfinite(scale) and scale > 0 else 1.0
         best = minimize(
-            self._loss, _PRIOR_CENTRE, args=(x, m / scale), method="L-BFGS-B", bounds=_LOG_BOUNDS,
+            self._loss, _PRIOR_CENTRE, args=(x, m / scale, w), method="L-BFGS-B", bounds=_LOG_BOUNDS,
             options={"maxiter": 500, "ftol": 1e-13, "gtol": 1e-9},
         )  # fmt: skip
         self.p_, above_one, v = (float(value) for value in np.exp(best.x))
         self.q_, self.v_ = 1.0 + above_one, v * scale
-        self.log_likelihood_ = float(_log_likelihood(x, m, self.p_, self.q_, self.v_).sum())
+        self.log_likelihood_ = float((w * _log_likelihood(x, m, self.p_, self.q_, self.v_)).sum())
         return self
 
     def expected_spend(self, order_count: object, mean_spend: object) -> Floats:
@@ -75,18 +85,18 @@ class GammaGamma:
         model.log_likelihood_ = state["log_likelihood"]
         return model
 
-    def _loss(self, logs: Floats, x: Floats, m: Floats) -> float:
+    def _loss(self, logs: Floats, x: Floats, m: Floats, w: Floats) -> float:
         p, above_one, v = np.exp(logs)
         distance = logs - _PRIOR_CENTRE
-        value = _log_likelihood(x, m, p, 1.0 + above_one, v).sum()
+        value = (w * _log_likelihood(x, m, p, 1.0 + above_one, v)).sum()
         return float((self.penalty * distance @ distance - value) / max(len(x), 1))
 
 
-def _usable(order_count: object, mean_spend: object) -> tuple[Floats, Floats]:
+def _usable(order_count: object, mean_spend: object) -> NDArray[np.bool_]:
     x = np.asarray(order_count, dtype=np.float64)
     m = np.asarray(mean_spend, dtype=np.float64)
-    usable = np.isfinite(x) & np.isfinite(m) & (x > 0) & (m > 0)
-    return x[usable], m[usable]
+    usable: NDArray[np.bool_] = np.isfinite(x) & np.isfinite(m) & (x > 0) & (m > 0)
+    return usable
 
 
 def _log_likelihood(x: Floats, m: Floats, p: float, q: float, v: float) -> Floats:

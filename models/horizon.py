@@ -29,12 +29,22 @@ class FeatureMismatchError(UserError):
 
 @dataclass(frozen=True, slots=True)
 class HorizonRows:
-    """Training rows: `matrix` is the features and, last, the horizon; `positions` index the examples."""
+    """Training rows: `matrix` is the features and, last, the horizon; `positions` index the examples.
+
+    `weights`  what each row counts, where customers are a sample; None: all the same
+    """
 
     matrix: Matrix
     target: Floats
     horizons_days: Floats
     positions: NDArray[np.int64]
+    weights: Floats | None = None
+
+    def chosen(self, rows: slice | NDArray[np.bool_]) -> "HorizonRows":
+        """Return some of the rows."""
+        weights = None if self.weights is None else self.weights[rows]
+        kept = self.matrix[rows], self.target[rows], self.horizons_days[rows], self.positions[rows]
+        return HorizonRows(*kept, weights)
 
 
 def supported_horizons(labels: pd.DataFrame, *, snapshots_min: int, outcomes_min: int) -> tuple[int, ...]:
@@ -92,8 +102,13 @@ def stack_rows(
         targets.append(target[keep])
         horizons.append(np.full(int(keep.sum()), float(horizon_days)))
     position, target, horizon = (np.concatenate(parts) for parts in (positions, targets, horizons))
+    weights = examples.weights_of(examples.features)
     return HorizonRows(
-        with_horizon(as_matrix(examples.features)[position], horizon), target, horizon, position
+        with_horizon(as_matrix(examples.features)[position], horizon),
+        target,
+        horizon,
+        position,
+        None if weights is None else weights[position],
     )
 
 

@@ -133,17 +133,27 @@ class _Ratios:
         return np.asarray((1.0 - share) * self.tables[groups, left] + share * self.tables[groups, right])
 
 
-def level_wobble(expected: Floats, actual: Floats, snapshots: pd.Index, *, first_season: bool) -> float:
+def level_wobble(
+    expected: Floats,
+    actual: Floats,
+    snapshots: pd.Index,
+    *,
+    first_season: bool,
+    weights: Floats | None = None,
+) -> float:
     """Return how much the level of spend moved between snapshots: a standard deviation in logs, at most 0.5.
 
-    One entry a buyer and snapshot. What the luck of the draw adds is taken out; with fewer than five
-    snapshots a tenth stands in. None where the shop has lived through a whole year: then the spread, measured
-    over its seasons, holds their moves already.
+    One entry a buyer and snapshot, counted by its weight. What the luck of the draw adds is taken out; with
+    fewer than five snapshots a tenth stands in. None where the shop has lived through a whole year: then the
+    spread, measured over its seasons, holds their moves already.
     """
     if not first_season:
         return 0.0
     codes, _ = pd.factorize(snapshots)
-    found = [money_level(expected[codes == code], actual[codes == code]) for code in range(codes.max() + 1)]
+    found = [
+        money_level(expected[at], actual[at], weights=None if weights is None else weights[at])
+        for at in (codes == code for code in range(codes.max() + 1))
+    ]
     levels = [level for level in found if level is not None]
     if len(levels) < _SNAPSHOTS_MIN:
         moved = _UNKNOWN_WOBBLE

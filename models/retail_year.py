@@ -101,7 +101,9 @@ def spend_shifts(examples: Examples, horizons_days: Sequence[int], *, share: flo
     """
     rises = {}
     for days, shift in order_shifts(examples, horizons_days, share=share).items():
-        usual = float(1.0 - examples.labels[f"churned_{days}"].mean())
+        churned = examples.labels[f"churned_{days}"].dropna()
+        weights = examples.weights_of(churned.to_frame())
+        usual = float(1.0 - (churned.mean() if weights is None else np.average(churned, weights=weights)))
         rises[days] = float(np.log(1.0 - usual + usual * np.exp(shift)))
     return rises
 
@@ -114,7 +116,8 @@ def _past_windows(examples: Examples, horizon_days: int) -> pd.DataFrame:
     btyd, found = shop_orders(examples), []
     for day, churned in examples.labels[f"churned_{horizon_days}"].dropna().groupby(level="as_of"):
         margins = -silence_margins(btyd, examples.features.loc[churned.index], horizon_days)
-        level = odds_level(margins, 1.0 - churned.to_numpy(dtype=np.float64))
+        ordered = 1.0 - churned.to_numpy(dtype=np.float64)
+        level = odds_level(margins, ordered, weights=examples.weights_of(churned.to_frame()))
         if level is not None:
             start = _date(day)
             busy = np.log(busyness(start, horizon_days))

@@ -45,36 +45,42 @@ class Level:
 LevelOf = Callable[[pd.DataFrame, pd.DataFrame, int], Level | None]
 
 
-def odds_level(margins: Floats, ordered: Floats) -> Level | None:
+def odds_level(margins: Floats, ordered: Floats, *, weights: Floats | None = None) -> Level | None:
     """Return the log odds to add to margins (of an order) for their total to be right.
 
-    None where everybody or nobody ordered. The variance is the inverse of the information.
+    None where everybody or nobody ordered. The variance is the inverse of the information. `weights` say what
+    each customer counts, 1 on average (None: all the same).
 
     >>> level = odds_level(np.zeros(4), np.array([1.0, 1.0, 1.0, 0.0]))
     >>> round(level.shift, 4), round(level.variance, 4)
     (1.0986, 1.3333)
     """
-    total = float(ordered.sum())
-    if not 0 < total < len(ordered):
+    if not 0 < float(ordered.sum()) < len(ordered):
         return None
-    shift = 0.0
+    counts = np.ones_like(ordered) if weights is None else weights
+    total, shift = float((counts * ordered).sum()), 0.0
     for _ in range(_NEWTON_STEPS):
         chance = expit(margins + shift)
-        step = (total - float(chance.sum())) / max(float((chance * (1.0 - chance)).sum()), 1e-9)
+        information = float((counts * chance * (1.0 - chance)).sum())
+        step = (total - float((counts * chance).sum())) / max(information, 1e-9)
         shift += float(np.clip(step, -1.0, 1.0))
         if abs(step) < 1e-9:
             break
     chance = expit(margins + shift)
-    return Level(shift, 1.0 / max(float((chance * (1.0 - chance)).sum()), 1e-9))
+    return Level(shift, 1.0 / max(float((counts * chance * (1.0 - chance)).sum()), 1e-9))
 
 
-def money_level(expected: Floats, actual: Floats) -> Level | None:
+def money_level(expected: Floats, actual: Floats, *, weights: Floats | None = None) -> Level | None:
     """Return log(total actual / total expected) of buyers; None where there is no money on either side.
+
+    `weights` say what each buyer counts (None: all the same).
 
     >>> level = money_level(np.array([10.0, 10.0]), np.array([10.0, 30.0]))
     >>> round(level.shift, 4), round(level.variance, 4)
     (0.6931, 0.125)
     """
+    if weights is not None:
+        expected, actual = weights * expected, weights * actual
     total, wanted = float(actual.sum()), float(expected.sum())
     if total <= 0 or wanted <= 0:
         return None

@@ -104,3 +104,20 @@ def test_a_date_after_tomorrow_cannot_be_asked_for(tmp_path: Path) -> None:
     assert read_as_of("2026-03-02", history, "UTC", today=today) == date(2026, 3, 2)
     with pytest.raises(AsOfError, match="latest date that can be asked for is 2026-03-02"):
         read_as_of("2026-03-03", history, "UTC", today=today)
+
+
+def test_gaps_do_not_depend_on_the_buckets(tmp_path: Path) -> None:
+    days = [
+        (name, day)
+        for name in ("ann", "bob", "cat", "dan")
+        for day in ("2026-01-05", "2026-01-19", "2026-02-20")
+    ]
+    rows = [line(name, f"{name}{day}", day, 5.0) for name, day in days[:-1]]
+    found = [
+        read_return_gaps(
+            write_shop(tmp_path / str(count), rows, bucket_count=count), Snapshot(date(2026, 3, 1))
+        )
+        for count in (1, 3)
+    ]
+    # Four gaps of 14 days, three of 32.
+    assert found[0] == found[1] == ReturnGaps(count=7, median_days=14.0, p95_days=32.0, history_days=55.0)

@@ -11,6 +11,7 @@ from features.interactions import ORDER_WEIGHTS, build_interactions
 from features.items import build_items
 from models.recommender.catalogue import Catalogue
 from models.recommender.ease import ease_weights
+from models.recommender.factors import AlsSettings, ItemFactors, als_bytes, one_blas_thread
 from models.recommender.lessons import Lessons, join_lessons, level_shift, thin_lessons
 from models.recommender.neighbours import ItemNeighbours
 from models.recommender.order_chance import CHANCE_FEATURES, OrderChance
@@ -153,3 +154,19 @@ def _shoppers(
         silent_days=np.ones(count) if silent_days is None else np.array(silent_days),
         tenures_days=np.ones(count),
     )
+
+
+def test_als_learns_from_every_so_manieth_customer_where_all_do_not_fit() -> None:
+    # (6 customers + 3 items) x 2 factors and 4 numbers for each of the 13 pairs, 4 bytes each
+    owned, als = sparse.csr_matrix(BOUGHT), AlsSettings(factor_count=2, iteration_count=2)
+    assert owned.nnz == 13
+    assert als_bytes(6, 3, 13, factor_count=2) == 280
+    with one_blas_thread():
+        fits, half, same = (
+            ItemFactors.fit(owned, als, bytes_max=280),
+            ItemFactors.fit(owned, als, bytes_max=279),
+            ItemFactors.fit(owned[[0, 2, 4]], als),
+        )
+    assert (fits.customer_share, half.customer_share) == (1.0, 0.5)
+    assert_array_equal(half.vectors, same.vectors)
+    assert half.vectors.shape == (3, 2)

@@ -198,3 +198,25 @@ def test_a_date_that_cannot_be_used_is_one_line(shop: Path, as_of: str) -> None:
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert as_of in done.stderr
+
+
+@pytest.mark.slow
+def test_a_shop_above_the_setting_is_trained_and_judged_on_a_sample(tmp_path: Path) -> None:
+    orders = write_orders(tmp_path / "orders.csv", customer_count=260)
+    settings = QUICK.replace("= 50", "= 10") + "[training]\ncustomers_max = 120\n"
+    steps = [
+        ("features.ingest", "--file", str(orders)),
+        ("training.train", "--as-of", AS_OF, "--horizon", "30"),
+        ("training.backtest", "--as-of", AS_OF),
+        ("training.promote", "--as-of", AS_OF),
+        ("serving.score", "--as-of", AS_OF, "--out", str(tmp_path / "out")),
+    ]
+    for module, *arguments in steps:
+        done = run(module, *arguments, var=tmp_path / "var", settings=settings)
+        assert done.returncode == 0, f"{module}: {done.stderr}"
+    judged = pl.read_parquet(tmp_path / "var" / "backtest" / "churn.parquet")
+    assert 0 < judged["customer_id"].n_unique() <= 120
+    scores = pl.read_parquet(tmp_path / "out" / "scores.parquet")
+    assert scores.height > 200
+    cards = [path.read_text() for path in (tmp_path / "var" / "mlflow").rglob("model_card.md")]
+    assert any("120 of " in card for card in cards)

@@ -103,7 +103,7 @@ def _judge_clv(context: Context, result: Backtest, kept: dict[date, Examples], a
         outcomes = context.builder.outcomes(
             _at(context, origin), horizons_days=horizons, known_until=context.as_of
         )
-        orders = 1 - pivot(result.churn, chosen, origin).reindex(examples.current.index)
+        orders = 1 - pivot(result.churn, chosen, origin).reindex(examples.judged.index)
         candidates = clv_candidates(context.settings) | _incumbent(context, "clv")
         return clv_round(candidates, examples, outcomes, order_probability=orders[list(horizons)])
 
@@ -221,7 +221,7 @@ def _command(
 ) -> None:
     """Back-test every candidate on rolling origins, beside the simple rules."""
     layout = Layout(var)
-    context = open_context(layout, load_settings(), as_of=as_of, headline_days=horizon)
+    context = open_context(layout, load_settings(), as_of=as_of, headline_days=horizon, is_sampled=True)
     client = connect(layout)
     context = replace(context, incumbents=standing_recipes(client, context))
     with progress("evaluate", total=3 * context.settings.backtest.origin_count + 1) as announce:

@@ -32,8 +32,9 @@ def model_card(task: Task, model: Model, *, examples: Examples, training: Traini
         "",
         "## Data",
         f"- Known before: {training.as_of} ({info['time_zone']}); data `{training.data_hash[:12]}`",
-        f"- Customers: {len(examples.current):,}; money: {info['currency']}, {info['clv_basis']}: "
+        f"- Customers: {_customers_text(examples)}; money: {info['currency']}, {info['clv_basis']}: "
         f"{basis_words(str(info['clv_basis']))}",
+        *_purchases_lines(model),
         f"- Past snapshots: {len(snapshots)}" + (f", {snapshots[0]} to {snapshots[-1]}" if snapshots else ""),
         f"- Headline horizon: {training.headline_days} days without an order count as churned",
         "- Personal data: none; customers are opaque ids, and no row of theirs is in the bundle",
@@ -51,3 +52,25 @@ def model_card(task: Task, model: Model, *, examples: Examples, training: Traini
         "winner's run also holds the page with pictures, `backtest/scorecard.html`.",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _customers_text(examples: Examples) -> str:
+    """Say how many customers there are, and how many of them were learnt from where that is a sample."""
+    if examples.sample is None:
+        return f"{len(examples.current):,}"
+    taken, all_of_them = len(examples.sample), examples.sample.shop_count
+    return f"{taken:,} of {all_of_them:,}, a sample by strata (training.customers_max), weighted"
+
+
+def _purchases_lines(model: Model) -> list[str]:
+    """Say of a recommender whose purchases it learnt from, and of whom ALS learnt where it is part of it."""
+    share = getattr(model, "customer_share_", None)
+    if share is None:
+        return []
+    factors = getattr(model, "factors_", None)
+    als = "" if factors is None else f"; ALS: of {_share_text(share * factors.customer_share)}"
+    return [f"- Purchases learnt from: of {_share_text(share)}{als}"]
+
+
+def _share_text(share: float) -> str:
+    return "all customers" if share >= 1 else f"a sample of {share:.1%} of the customers"

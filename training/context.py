@@ -46,12 +46,18 @@ class Context:
 
 
 def open_context(
-    layout: Layout, settings: Settings, *, as_of: str | None = None, headline_days: int | None = None
+    layout: Layout,
+    settings: Settings,
+    *,
+    as_of: str | None = None,
+    headline_days: int | None = None,
+    is_sampled: bool = False,
 ) -> Context:
     """Open the history as of a date (ISO text; default: the day after the newest order).
 
     The headline horizon is the one asked for, else the settings' one, else the one kept from the first
-    training of this `VAR`, else the one proposed from the shop's own gaps between orders.
+    training of this `VAR`, else the one proposed from the shop's own gaps between orders. `is_sampled`: of a
+    shop with more than `training.customers_max` customers only a sample is read.
     """
     history = History.open(layout.history)
     snapshot = Snapshot(
@@ -62,7 +68,7 @@ def open_context(
     _check_begun(history, snapshot)
     settled = settle_basis(settings, history, snapshot)
     settings = settled.settings
-    builder = ExampleBuilder(history, settings)
+    builder = ExampleBuilder(history, settings, sampled_as_of=snapshot if is_sampled else None)
     kept = settings.churn.horizon_days or kept_headline_days(layout)
     chosen = headline_days or kept or propose_headline_days(history, snapshot)
     return Context(layout, settings, history, snapshot, chosen, builder, warning=settled.warning)

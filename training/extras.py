@@ -149,13 +149,13 @@ def _reason_section(context: Context, result: Backtest, scorecard: Scorecard) ->
     days, seed = context.headline_days, context.settings.seed
     # What it learns by boosting was learnt at these origins already, and is shared.
     churn = churn_candidates(context.settings)[winner].fit(newest)
-    matters = measure_faithfulness(churn, newest.current, horizon_days=days, seed=seed)
+    matters = measure_faithfulness(churn, newest.judged, horizon_days=days, seed=seed)
     if matters is None:
         return None
     text = f"{faithfulness_text(matters)}."
     if result.previous is not None:
         before = churn_candidates(context.settings)[winner].fit(result.previous)
-        stays = measure_stability(before, churn, newest.current, horizon_days=days, seed=seed)
+        stays = measure_stability(before, churn, newest.judged, horizon_days=days, seed=seed)
         if stays is not None:
             dates = f"{result.previous.origin.date} and of {newest.origin.date}"
             text += f"\n\nOf the trainings as of {dates}, {stability_text(stays)}."

@@ -66,7 +66,7 @@ def churn_round(
     tables, left_out = [], {}
     for name, candidate in candidates.items():
         try:
-            probabilities = candidate.fit(examples).predict(examples.current, horizons_days=horizons)
+            probabilities = candidate.fit(examples).predict(examples.judged, horizons_days=horizons)
         except NotEnoughDataError as error:
             left_out[name] = str(error)
             continue
@@ -90,17 +90,17 @@ def clv_round(
     for name, candidate in candidates.items():
         try:
             spends = candidate.fit(examples).predict(
-                examples.current, order_probability=order_probability, horizons_days=horizons
+                examples.judged, order_probability=order_probability, horizons_days=horizons
             )
         except NotEnoughDataError as error:
             left_out[name] = str(error)
             continue
         table = _long(name, examples, spends, outcomes, label="spend")
         if isinstance(candidate, StandsAlone):
-            alone = candidate.predict_alone(examples.current, horizons_days=horizons)
+            alone = candidate.predict_alone(examples.judged, horizons_days=horizons)
             tables.append(_long(alone_name(name), examples, alone, outcomes, label="spend"))
         intervals = candidate.predict_interval(
-            examples.current, order_probability=order_probability, horizon_days=examples.headline_days
+            examples.judged, order_probability=order_probability, horizon_days=examples.headline_days
         )
         intervals = intervals.assign(horizon_days=examples.headline_days).set_index(
             "horizon_days", append=True
@@ -120,7 +120,7 @@ def _long(
                 "candidate": name,
                 "origin": examples.origin.date,
                 "customer_id": predictions.index.astype(str),
-                "order_count": examples.current["order_count"].to_numpy(dtype=float),
+                "order_count": examples.judged["order_count"].to_numpy(dtype=float),
                 "horizon_days": int(horizon),
                 "prediction": predictions[horizon].to_numpy(),
                 "outcome": outcomes[f"{label}_{horizon}"].reindex(predictions.index).to_numpy(dtype=float),

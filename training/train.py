@@ -125,7 +125,8 @@ def _training(context: Context, examples: Examples) -> Training:
             "currency": manifest.currency,
             "time_zone": context.as_of.time_zone,
             "observation_days": context.settings.features.observation_days,
-            "customer_count": len(examples.current),
+            "customer_count": examples.customer_count,
+            "sampled_customer_count": len(examples.current),
             "data_hash": manifest.data_hash,
         },
     )
@@ -144,7 +145,7 @@ def _command(
     """Fit every candidate and register it as a challenger in MLflow."""
     layout = Layout(var)
     settings = load_settings()
-    context = open_context(layout, settings, as_of=as_of, headline_days=horizon)
+    context = open_context(layout, settings, as_of=as_of, headline_days=horizon, is_sampled=True)
     client = connect(layout)
     total = 2 + sum(len(found) for found in all_candidates(settings).values())
     with progress("train", total=total) as announce:

@@ -58,6 +58,7 @@ class ListRecommender(ABC):
     catalogue_: Catalogue
     cross_sell_: CrossSellTable
     outcome_days_: int
+    customer_share_: float
     popularity_days_: int
     trends_: Trends
     item_shelf_: ItemShelf
@@ -69,6 +70,7 @@ class ListRecommender(ABC):
         self.outcome_days_ = material.outcome_days
         self.popularity_days_ = material.popularity_days
         self._origin_days = material.origin.end_days
+        self.customer_share_ = material.customer_share
         with one_blas_thread():
             self._hold(*material.once("shelves", lambda: _shelves(material)))
         self.trends_ = material.once("trends", lambda: _trends(material, self.catalogue_))

@@ -89,6 +89,7 @@ class RecommenderMaterial:
     `rehearsals`             newest first; empty where the history is too short
     `popularity_days`        how far back recent counts reach
     `shelf`                  None where a recommender is judged by customers' lists and never serves
+    `customer_share`         of the customers, those whose purchases are here; 1 but in a very large shop
 
     What several recommenders derive from it alike (factors, tables) is derived once, by `once`.
     """
@@ -100,6 +101,7 @@ class RecommenderMaterial:
     rehearsals: tuple[Rehearsal, ...]
     popularity_days: int
     shelf: ShelfReaders | None = None
+    customer_share: float = 1.0
     once: Once = field(default_factory=Once, repr=False, compare=False)
 
 

@@ -22,6 +22,10 @@ from models.recommender.lists import NO_ITEM
 
 Vectors = NDArray[np.float32]
 
+ALS_BYTES_MAX = 6 * 2**30
+"""What learning factors may hold; where all customers need more, every so-manieth teaches."""
+_BYTES_A_NUMBER = 4
+
 
 @dataclass(frozen=True, slots=True)
 class AlsSettings:
@@ -34,27 +38,46 @@ class AlsSettings:
     seed: int = 0
 
 
+def als_bytes(customer_count: int, item_count: int, pair_count: int, *, factor_count: int) -> int:
+    """Return what learning factors holds: a vector each, and all pairs by customer and by item.
+
+    A pair is a number and a place in each of the two matrices, a number four bytes.
+
+    >>> als_bytes(1_500_000, 150_000, 8_000_000, factor_count=64)
+    550400000
+    """
+    vectors = (customer_count + item_count) * factor_count
+    return _BYTES_A_NUMBER * (vectors + 4 * pair_count)
+
+
 class ItemFactors:
     """Item vectors (items × factors, float32) and how to fold a customer in.
+
+    `customer_share`  of the customers, those who were learnt from; 1 where their number fits
 
     Call within `one_blas_thread()`: implicit fits with its own threads, and customers are served in blocks,
     one thread a block.
     """
 
-    def __init__(self, vectors: Vectors, settings: AlsSettings) -> None:
+    def __init__(self, vectors: Vectors, settings: AlsSettings, *, customer_share: float = 1.0) -> None:
         self.vectors = vectors
         self.settings = settings
+        self.customer_share = customer_share
         self._solver = _solver(settings, thread_count=1)
         self._solver.item_factors = vectors
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         self._directions: Vectors = (vectors / np.maximum(lengths, 1e-12)).astype(np.float32)
 
     @classmethod
-    def fit(cls, owned: sparse.csr_matrix, settings: AlsSettings) -> Self:
-        """Learn from customers × items with the number of orders of each."""
+    def fit(cls, owned: sparse.csr_matrix, settings: AlsSettings, *, bytes_max: int = ALS_BYTES_MAX) -> Self:
+        """Learn from customers × items with the number of orders of each, of all customers if that fits."""
+        customers, items = owned.shape
+        needed = als_bytes(customers, items, owned.nnz, factor_count=settings.factor_count)
+        every = max(1, -(-needed // bytes_max))
         solver = _solver(settings)
-        solver.fit(owned, show_progress=False)
-        return cls(np.asarray(solver.item_factors, dtype=np.float32), settings)
+        solver.fit(owned[::every] if every > 1 else owned, show_progress=False)
+        vectors = np.asarray(solver.item_factors, dtype=np.float32)
+        return cls(vectors, settings, customer_share=1.0 / every)
 
     def fold_in(self, owned: sparse.csr_matrix) -> Vectors:
         """Return the vectors of customers (rows of `owned`), zero for those who own nothing."""

@@ -70,6 +70,7 @@ def build_material(
         rehearsals=tuple(rehearsals),
         popularity_days=settings.recommender.popularity_days,
         shelf=reader.shelf(origin, known.items) if past is None else None,
+        customer_share=len(chosen) / history.manifest.bucket_count,
         once=known.once,
     )
 
