@@ -5,6 +5,7 @@ from contextlib import closing
 from datetime import datetime
 
 from features import stretches
+from features.buckets import bucket_count_after
 from features.drafts import Conventions
 from features.history import History
 from features.layout import Layout
@@ -14,7 +15,6 @@ from features.report import DataError, Report
 from features.sources import Format, Request, iterate_drafts, read_companions
 from features.stretches import expected_rows
 from features.suppression import Suppressed, read_suppressed
-from features.upsert import bucket_count_for
 
 
 def is_large(request: Request) -> bool:
@@ -35,7 +35,7 @@ def load_large(
 
     Parquet is read in stretches, other files one at a time: a large text is loaded as several.
     """
-    count = previous.manifest.bucket_count if previous else bucket_count_for(_row_count(request))
+    count = bucket_count_after(previous, _row_count(request))
     folder = emptied(layout.root / "ingest.portions")
     report = told.report
     portions = Portions(folder, count, report.time_zone, now, report)

@@ -16,9 +16,9 @@ import pyarrow.parquet as pq
 
 from features.accept import Accepted, accept_lines, future_from, local_days, with_reasons
 from features.advice import Tally, tally
+from features.buckets import by_bucket
 from features.drafts import DRAFT_SCHEMA, UNREADABLE_SHARE_MAX, Draft, unreadable_message
 from features.report import DataError, Effect, Finding, LeftOut, Report
-from features.upsert import by_bucket
 
 _ORDER: Final = ["customer_id", "order_id"]
 _EXAMPLES_MAX: Final = 5

@@ -5,7 +5,6 @@ all no generation is written. The new generation counts only when its manifest i
 dies leaves the previous history as it was.
 """
 
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -15,12 +14,12 @@ from typing import Literal, Protocol
 import polars as pl
 
 from features.accept import Accepted
+from features.buckets import bucket_count_after, by_bucket
 from features.generation import GenerationWriter
-from features.history import STORED_SCHEMAS, History, HistoryError, bucket_numbers
+from features.history import BUCKETED_TABLES, STORED_SCHEMAS, History, HistoryError, bucket_numbers
 from features.report import OrderChanges
 
 Mode = Literal["upsert", "replace"]
-LINES_PER_BUCKET = 2_000_000
 SHOP_WIDE_ORDERS_MIN = 100
 _ORDER = ["customer_id", "order_id"]
 _KEYS = {"products": "product_id", "customers": "customer_id"}
@@ -42,7 +41,7 @@ class Portioned(Protocol):
 
     @property
     def bucket_count(self) -> int:
-        """Into how many buckets they are divided: the history's, where it has some already."""
+        """Into how many buckets they are divided, as `bucket_count_after` says."""
 
     def orders(self) -> pl.DataFrame:
         """Return the orders (customer_id, order_id) of all lines that may be accepted."""
@@ -95,22 +94,6 @@ def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcom
     return Outcome(history, orders, 0 if moved is None else moved.height, is_changed)
 
 
-def bucket_count_for(line_count: int) -> int:
-    """Return the number of buckets of a first load: a power of two, about one a 2 million lines.
-
-    >>> [bucket_count_for(n) for n in (0, 2_000_000, 5_000_000)]
-    [1, 1, 4]
-    """
-    return 1 << max(0, math.ceil(math.log2(max(line_count, 1) / LINES_PER_BUCKET)))
-
-
-def by_bucket(rows: pl.DataFrame, bucket_count: int) -> Iterator[tuple[int, pl.DataFrame]]:
-    """Yield every bucket and the rows of its customers, also where there are none."""
-    numbers = bucket_numbers(rows["customer_id"], bucket_count)
-    for bucket in range(bucket_count):
-        yield bucket, rows if bucket_count == 1 else rows.filter(numbers == bucket)
-
-
 @dataclass(frozen=True, slots=True)
 class _InMemory:
     """Accepted lines that fit into memory, by bucket."""
@@ -131,8 +114,7 @@ def _fresh_lines(load: Load, base: History | None) -> Portioned:
         return load.portions
     none = pl.DataFrame(schema={name: STORED_SCHEMAS["order_lines"][name] for name in _CONTENT})
     whole = load.accepted or Accepted(none, None)
-    count = base.manifest.bucket_count if base else bucket_count_for(whole.lines.height)
-    return _InMemory(whole, count)
+    return _InMemory(whole, bucket_count_after(base, whole.lines.height))
 
 
 class _Merge:
@@ -145,7 +127,8 @@ class _Merge:
         self._base = base
         self._bucket_count = bucket_count
         self._loaded_at = loaded_at
-        self.is_changed = False
+        self._is_divided = base is not None and base.manifest.bucket_count != bucket_count
+        self.is_changed = self._is_divided
 
     def order_lines(self, load: Portioned, moved: pl.DataFrame | None) -> OrderChanges:
         """Merge order lines; `moved` are stored orders that now come under another customer."""
@@ -205,10 +188,17 @@ class _Merge:
     def _old(self, table: str, bucket: int) -> pl.DataFrame:
         if self._base is None or not self._base.paths(table):
             return pl.DataFrame(schema=STORED_SCHEMAS[table])
-        return self._base.read(table, buckets=[bucket])
+        if not self._is_divided or table not in BUCKETED_TABLES:
+            return self._base.read(table, buckets=[bucket])
+        rows = self._base.read(table, buckets=[bucket % self._base.manifest.bucket_count])
+        return rows.filter(bucket_numbers(rows["customer_id"], self._bucket_count) == bucket)
 
     def _keep(self, table: str, bucket: int) -> None:
-        if self._base is not None and self._base.paths(table):
+        if self._base is None or not self._base.paths(table):
+            return
+        if self._is_divided and table in BUCKETED_TABLES:
+            self._writer.write(table, self._old(table, bucket), bucket=bucket)
+        else:
             self._writer.keep(table, bucket=bucket)
 
     def _write(self, table: str, rows: pl.DataFrame, bucket: int) -> None:

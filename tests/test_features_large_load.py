@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features import stretches, upsert
+from features import buckets, stretches
 from features.history import History
 from features.ingest import load
 from features.layout import Layout
@@ -22,7 +22,7 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read seven rows at a time and keep about five lines a bucket."""
     monkeypatch.setattr(stretches, "ROWS_AT_ONCE", 7)
-    monkeypatch.setattr(upsert, "LINES_PER_BUCKET", 5)
+    monkeypatch.setattr(buckets, "LINES_PER_BUCKET", 5)
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
