@@ -123,7 +123,7 @@ def parts_of(seen: Watched, words: dict[str, str]) -> dict[str, Span]:
 
 
 def measure_shop(bench: Bench, shop: Shop, engines: list[str]) -> None:
-    """Measure every step on one shop."""
+    """Measure ingest, and on every engine what it computes; then others' way to the same columns."""
     bench.step("ingest", "features.ingest", *ingest_arguments(shop.folder), shop=shop)
     for engine in engines:
         for step in ENGINE_STEPS:
@@ -131,6 +131,10 @@ def measure_shop(bench: Bench, shop: Shop, engines: list[str]) -> None:
             bench.step(step, "benchmarks.scale_work", *arguments, shop=shop, engine=engine)
     if shop.line_count <= RIVAL_LINES_MAX * 1.1:
         measure_rivals(bench, shop, engines)
+
+
+def measure_models(bench: Bench, shop: Shop) -> None:
+    """Measure training, and scoring with the main recipes."""
     bench.step("train", "training.train", shop=shop)
     bench.run("benchmarks.scale_work", "champions", var=shop.var)
     seen = bench.step("score", "serving.score", shop=shop)
@@ -210,6 +214,7 @@ def _command(
     lines: Annotated[str, typer.Option(help="order lines of each shop")] = "1000000,10000000",
     far: Annotated[bool, typer.Option("--far", help=f"{FAR_LINES:,} lines too, on Polars")] = False,
     engines: Annotated[str, typer.Option(help="of polars, duckdb, pyspark")] = ",".join(ENGINES),
+    models: Annotated[bool, typer.Option(help="train and score too, what takes longest")] = True,
     folder: Annotated[Path, typer.Option(help="where shops and measures lie")] = Path("var/bench/scale"),
     page: Annotated[str, typer.Option(help="the page to write into; empty: none")] = "docs/performance.md",
 ) -> None:
@@ -224,6 +229,8 @@ def _command(
         write_shop_of(shop.folder, size)
         try:
             measure_shop(bench, shop, ["polars"] if size >= FAR_LINES else usable)
+            if models:
+                measure_models(bench, shop)
         except StepError as error:
             sys.stdout.write(f"{size:,} lines: stopped, {error}\n")
             raise typer.Exit(1) from None
