@@ -91,7 +91,7 @@ def store_portions(
     announce("checking and writing, a bucket at a time")
     load = Load(None, dict(material.companions), currency, portions)
     outcome = upsert(layout.history, load, mode=material.mode, loaded_at=portions.now)
-    # Of what was not stored nobody is to be known; whoever is known twice is so without harm.
+    # Only now it is known that the load is sound; a load that died before this is mended by the next.
     _keep_identities(layout, drafts)
     note_advice(portions.tally, drafts, is_whole_history=previous is None, report=report)
     _note_outcome(outcome, report)

@@ -274,8 +274,14 @@ def _moved_orders(base: History, orders: pl.DataFrame) -> pl.DataFrame | None:
     start anew for each customer collide long before. Without that evidence nothing moves: a copy does less
     harm than a loss.
     """
-    stored = pl.scan_parquet(base.paths("order_lines")).select(_ORDER).unique().collect()
+    # A file at a time, since the lines take more room than the orders; no order is in two of them.
+    files = [pl.scan_parquet(path).select(_ORDER).unique() for path in base.paths("order_lines")]
+    stored = pl.concat([each.collect() for each in files])
     several = stored.height >= SHOP_WIDE_ORDERS_MIN and stored["customer_id"].n_unique() > 1
-    if not several or not stored["order_id"].is_unique().all() or not orders["order_id"].is_unique().all():
+    if (
+        not several
+        or stored["order_id"].n_unique() < stored.height
+        or not orders["order_id"].is_unique().all()
+    ):
         return None
     return stored.join(orders, on="order_id", how="semi").join(orders, on=_ORDER, how="anti")
