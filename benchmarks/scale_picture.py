@@ -7,7 +7,7 @@ from html import escape
 
 from benchmarks.scale_curve import ENGINE_STEPS, WORDS, Book, Cost, whole_curve
 
-WIDTH, HEIGHT = 1080, 470
+WIDTH, HEIGHT = 1080, 490
 _PANEL_WIDTH, _PANEL_HEIGHT, _TOP, _LEFT, _STEP = 270, 270, 46, 62, 350
 _LEGEND_LINE = 17
 _COLOURS = ("#0f8b8d", "#d0632f", "#8b6fd6", "#4f9d45", "#c2477f", "#b08a1e", "#3f7fd0")

@@ -125,6 +125,12 @@ def test_the_picture_places_points_on_logarithmic_axes_and_knows_dark() -> None:
     texts = [each.text for each in root.iter("{http://www.w3.org/2000/svg}text")]
     assert texts.count("order lines") == 3
     assert {"seconds", "GiB", "1 m", "10 m", "ingest", "features, pyspark"} <= set(texts)
+    heights = [
+        float(each.attrib["y"])
+        for each in root.iter("{http://www.w3.org/2000/svg}text")
+        if "y" in each.attrib
+    ]
+    assert max(heights) < float(root.attrib["viewBox"].split()[3])
     assert "prefers-color-scheme: dark" in drawn
     assert picture(_book()) == drawn
     ET.fromstring(picture(Book()))  # noqa: S314
