@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo spark test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window learning-curve rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench docs clean
+.PHONY: help demo spark test test-all lint format lock data features train evaluate promote score refresh retrain models rollback grade churn-window learning-curve rfm retention cohorts mlflow key hook privacy erase webhook deliver backup restore explain serve worker bench bench-scale docs clean
 
 VAR ?= var
 export VAR
@@ -141,6 +141,9 @@ test-all: test .venv/.spark ## and the slow ones: real data end to end, faults, 
 
 bench: .venv/.bench ## speed, memory, prediction quality and load: [LINES=10000000]
 	@$(RUN) benchmarks $(call given,lines,$(LINES))
+
+bench-scale: .venv/.bench $(if $(shell command -v java),.venv/.spark) ## time and memory by size and engine, into docs/performance.md: [LINES=1000000,10000000] [FAR=1 100 million too] [ENGINES=polars,duckdb,pyspark]
+	@$(RUN) benchmarks.scale $(call given,lines,$(LINES)) $(call given,engines,$(ENGINES)) $(if $(FAR),--far)
 
 format: .venv/.dev ## format and mend what ruff can
 	@.venv/bin/ruff format . && .venv/bin/ruff check --fix .

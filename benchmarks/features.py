@@ -63,8 +63,8 @@ def measure(contender: str, root: Path) -> dict[str, Any]:
         "cpu_seconds": time.process_time() - cpu,
         "peak_gigabytes": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20,
         "rows": table.height,
-        "sums": _sums(table),
-        "sizes": _sums(table.with_columns(pl.selectors.numeric().abs())),
+        "sums": column_sums(table),
+        "sizes": column_sums(table.with_columns(pl.selectors.numeric().abs())),
     }
 
 
@@ -89,7 +89,8 @@ def _builder(contender: str, root: Path) -> Callable[[], pl.DataFrame]:
     return lambda: build_features(History.open(root), snapshot, settings=settings)
 
 
-def _sums(table: pl.DataFrame) -> dict[str, float]:
+def column_sums(table: pl.DataFrame) -> dict[str, float]:
+    """Return the sum of the finite values of every numeric column."""
     numbers = table.select(pl.selectors.numeric().cast(pl.Float64).fill_nan(None))
     finite = numbers.select(pl.when(pl.all().is_finite()).then(pl.all()).sum())
     return {name: float(finite[name][0]) for name in finite.columns}

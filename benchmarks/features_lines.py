@@ -12,10 +12,10 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from features.buckets import bucket_count_for
 from features.generation import GenerationWriter
 from features.history import STORED_SCHEMAS, History, bucket_of
 from features.snapshot import days_since_epoch
-from features.upsert import bucket_count_for
 
 FIRST_DAY = date(2024, 1, 1)
 DAY_COUNT = 730

@@ -23,12 +23,22 @@ LINE_LENGTH = 112
 def filled(text: str, blocks: dict[str, tuple[str, str]]) -> str:
     """Return a page with each `<!-- printed:name -->` block replaced by (language, output) of that name."""
     for name, (language, output) in blocks.items():
-        block = f"<!-- printed:{name} -->\n```{language}\n{output.rstrip()}\n```\n<!-- end -->"
-        found = re.findall(rf"<!-- printed:{name} -->.*?<!-- end -->", text, flags=re.DOTALL)
-        if len(found) != 1:
-            raise ValueError(f"the page has {len(found)} blocks named {name}")
-        text = text.replace(found[0], block)
+        text = placed(text, name, f"```{language}\n{output.rstrip()}\n```")
     return text
+
+
+def placed(text: str, name: str, body: str) -> str:
+    r"""Return a page with what stands between the marks of a name replaced by a body.
+
+    Raises `ValueError` where the page has not exactly one place of that name.
+
+    >>> placed("a\n<!-- printed:x -->\nold\n<!-- end -->\nb", "x", "new")
+    'a\n<!-- printed:x -->\nnew\n<!-- end -->\nb'
+    """
+    found = re.findall(rf"<!-- printed:{name} -->.*?<!-- end -->", text, flags=re.DOTALL)
+    if len(found) != 1:
+        raise ValueError(f"the page has {len(found)} blocks named {name}")
+    return text.replace(found[0], f"<!-- printed:{name} -->\n{body}\n<!-- end -->")
 
 
 def beginnings(scorecard: str) -> str:

@@ -48,7 +48,7 @@ def accept_lines(
     dated = [_with_order_ids(draft, time_zone) for draft in drafts]
     report.rows_read = sum(draft.lines[ROW].n_unique() for draft in drafts)
     lines = pl.concat([rows.with_columns(pl.lit(n).alias("source")) for n, rows in enumerate(dated)])
-    lines = _with_reasons(lines, future_from(now, time_zone))
+    lines = with_reasons(lines, future_from(now, time_zone))
     lines = _without_replaced(lines, len(drafts))
     _note_left_out(lines, report)
     usable = lines.filter(pl.col("left_out").is_null())
@@ -65,7 +65,8 @@ def accept_lines(
     days = marked.select(
         pl.col("ordered_at").min().alias("first"), pl.col("ordered_at").max().alias("last")
     ).row(0)
-    replaced = None if all(draft.has_order_ids for draft in drafts) else _local_days(days, time_zone)
+    has_days = usable.height > 0 and not all(draft.has_order_ids for draft in drafts)
+    replaced = local_days(days, time_zone) if has_days else None
     return Accepted(_numbered_lines(marked), replaced, _withdrawn(lines))
 
 
@@ -136,7 +137,8 @@ def future_from(now: datetime, time_zone: str) -> datetime:
     return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
-def _with_reasons(lines: pl.DataFrame, future_from: datetime) -> pl.DataFrame:
+def with_reasons(lines: pl.DataFrame, future_from: datetime) -> pl.DataFrame:
+    """Say of draft lines that have no reason to be left out yet why one is, by what it says alone."""
     customer, amount = pl.col("customer_id"), pl.col("amount_minor")
     unusable = (customer.str.len_chars() > 256) | customer.str.contains(r"[\x00-\x1f\x7f]")
     return lines.with_columns(
@@ -223,7 +225,7 @@ def _marked_returns(lines: pl.DataFrame, report: Report) -> pl.DataFrame:
     return marked
 
 
-def _local_days(span: tuple[datetime, datetime], time_zone: str) -> tuple[float, float]:
+def local_days(span: tuple[datetime, datetime], time_zone: str) -> tuple[float, float]:
     """Return [00:00 of the first local day, 00:00 after the last), in days since 1970-01-01 UTC."""
     first, last = (instant.astimezone(ZoneInfo(time_zone)).date() for instant in span)
     return local_midnight_days(first, time_zone), local_midnight_days(last + timedelta(days=1), time_zone)

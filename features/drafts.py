@@ -69,6 +69,15 @@ def draft_lines(**columns: pl.Series | pl.Expr) -> pl.DataFrame:
     return given.with_columns(absent).select(DRAFT_SCHEMA.keys()).cast(dict(DRAFT_SCHEMA))  # type: ignore[arg-type]
 
 
+def unreadable_message(column: str, count: int, share: float) -> str:
+    """Say how many cells of a column cannot be read.
+
+    >>> unreadable_message("price", 1200, 0.034)
+    "1,200 cells of column 'price' (3%) cannot be read"
+    """
+    return f"{count:,} cells of column {column!r} ({share:.0%}) cannot be read"
+
+
 def companion_rows(rows: pl.DataFrame, table: str) -> pl.DataFrame:
     """Bring rows to a companion table's stored schema without `loaded_at`; absent columns become null."""
     schema = {name: kind for name, kind in STORED_SCHEMAS[table].items() if name != "loaded_at"}
@@ -178,6 +187,8 @@ class CellReader:
         return pl.Series([None] * self.rows.height, dtype=kind)
 
     def _note(self, name: str | None, cells: pl.Series, values: pl.Series, *, word: str | None) -> None:
+        if name is not None:
+            self._report.cell_counts[self._table, name] = len(cells) - cells.null_count()
         bad = parsing.unreadable(cells, values)
         count = int(bad.sum())
         if not count or name is None:
@@ -189,7 +200,7 @@ class CellReader:
             table=self._table,
             column=name,
             count=count,
-            message=f"{count:,} cells of column {name!r} ({share:.0%}) cannot be read",
+            message=unreadable_message(name, count, share),
             examples=examples_of(cells.filter(bad).cast(pl.String), self.row_numbers.filter(bad)),
             mend=self._mend(cells.filter(bad)),
         )

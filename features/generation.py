@@ -18,7 +18,7 @@ from features.history import (
     History,
     HistoryError,
     Manifest,
-    bucket_of,
+    bucket_numbers,
 )
 
 HASH_PARTS = 256
@@ -139,9 +139,7 @@ def _content_hash(rows: pl.DataFrame, table: str) -> str:
     content = rows.drop("loaded_at")
     if table not in BUCKETED_TABLES:
         return _hash_sum([_part_hash(content)])
-    customers = content["customer_id"].unique()
-    numbers = pl.Series([bucket_of(customer, HASH_PARTS) for customer in customers], dtype=pl.UInt32)
-    part = content["customer_id"].replace_strict(customers, numbers, return_dtype=pl.UInt32).alias("_part")
+    part = bucket_numbers(content["customer_id"], HASH_PARTS).alias("_part")
     parts = content.with_columns(part).partition_by("_part", maintain_order=True, include_key=False)
     return _hash_sum(_part_hash(rows) for rows in parts)
 
@@ -168,8 +166,10 @@ def _hash_sum(hashes: Iterable[str]) -> str:
 
 
 def _order_span(paths: list[Path]) -> tuple[float | None, float | None]:
+    # A file at a time: columns of a whole history are larger than what a write may hold.
     days = pl.col("ordered_days").filter(~pl.col("is_return"))
-    span = pl.scan_parquet(paths).select(days.min().alias("first"), days.max().alias("last")).collect()
+    spans = [pl.scan_parquet(p).select(days.min().alias("first"), days.max().alias("last")) for p in paths]
+    span = pl.concat([each.collect() for each in spans]).select(pl.col("first").min(), pl.col("last").max())
     first, last = span.row(0)
     return first, last
 
@@ -179,8 +179,8 @@ def _row_count(paths: list[Path]) -> int:
 
 
 def _filled(paths: list[Path]) -> list[str]:
-    counts = pl.scan_parquet(paths).select(pl.all().count()).collect().row(0, named=True)
-    return [name for name, count in counts.items() if count]
+    counts = pl.concat([pl.scan_parquet(path).select(pl.all().count()).collect() for path in paths]).sum()
+    return [name for name, count in counts.row(0, named=True).items() if count]
 
 
 def remove_unnamed(history: History) -> None:

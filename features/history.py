@@ -114,6 +114,16 @@ def bucket_of(customer_id: str, bucket_count: int) -> int:
     return zlib.crc32(customer_id.encode()) % bucket_count
 
 
+def bucket_numbers(customers: pl.Series, bucket_count: int) -> pl.Series:
+    """Return the bucket of the customer of every row; without a customer it is 0."""
+    named = customers.fill_null("")
+    if bucket_count == 1:
+        return pl.zeros(len(named), dtype=pl.UInt32, eager=True)
+    distinct = named.unique()
+    numbers = [bucket_of(each, bucket_count) if each else 0 for each in distinct]
+    return named.replace_strict(distinct, pl.Series(numbers, dtype=pl.UInt32), return_dtype=pl.UInt32)
+
+
 class History:
     """A readable history; open one with `History.open(folder)`."""
 

@@ -16,6 +16,7 @@ import typer
 
 from features.console import Announce, progress, run_app
 from features.drafts import Conventions
+from features.large_load import is_large, load_large
 from features.layout import Layout
 from features.loading import IngestError, Material, Told, only_one, store
 from features.mapping import load_mapping
@@ -67,9 +68,12 @@ def _load(request: Request, layout: Layout, report: Report, *, now: datetime, an
     conventions = Conventions(
         report.time_zone, mapping.date_format, mapping.decimal_mark, partial(read_pepper, layout.private)
     )
-    drafts = read_drafts(request, conventions, report=report)
-    material = Material(drafts, read_companions(request, drafts, conventions, report), request.mode)
-    store(material, layout, previous=previous, now=now, told=Told(report, announce))
+    if is_large(request):
+        load_large(request, conventions, layout, previous=previous, now=now, told=Told(report, announce))
+    else:
+        drafts = read_drafts(request, conventions, report=report)
+        material = Material(drafts, read_companions(request, drafts, conventions, report), request.mode)
+        store(material, layout, previous=previous, now=now, told=Told(report, announce))
     if request.mode == "replace":
         layout.headline.unlink(missing_ok=True)  # it was settled on for the shop that was here before
 

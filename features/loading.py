@@ -10,13 +10,14 @@ from typing import NamedTuple
 import polars as pl
 
 from features.accept import accept_lines, chosen_currency
-from features.advice import note_advice
+from features.advice import note_advice, tally
 from features.console import Announce
 from features.drafts import Draft
 from features.errors import UserError
 from features.history import History
 from features.identity import merge_identities
 from features.layout import Layout
+from features.portions import Portions
 from features.readers import ROW
 from features.report import Report
 from features.snapshot import instant_of
@@ -65,15 +66,42 @@ def store(
         )
     report.stop_on_errors()
     if accepted and accepted.lines.height:
-        note_advice(accepted.lines, drafts, is_whole_history=previous is None, report=report)
+        found = tally(accepted.lines)
+        note_advice(found, drafts, is_whole_history=previous is None, report=report)
     announce("writing")
-    for draft in drafts:
-        if draft.identities is not None:
-            merge_identities(layout.private, draft.identities)
+    _keep_identities(layout, drafts)
     load = Load(accepted, dict(material.companions), currency)
     outcome = upsert(layout.history, load, mode=material.mode, loaded_at=now)
     _note_outcome(outcome, report)
     return outcome.history
+
+
+def store_portions(
+    portions: Portions, material: Material, layout: Layout, *, previous: History | None, told: Told
+) -> History:
+    """Check and store lines that do not fit into memory together, as `store` does.
+
+    The material's drafts are the portions' sources. Every bucket is checked before the history changes.
+    """
+    report, announce = told
+    drafts = material.drafts
+    known = previous.manifest.currency if previous else None
+    report.currency = currency = chosen_currency(drafts, history=known, report=report)
+    report.stop_on_errors()
+    announce("checking and writing, a bucket at a time")
+    load = Load(None, dict(material.companions), currency, portions)
+    outcome = upsert(layout.history, load, mode=material.mode, loaded_at=portions.now)
+    # Only now it is known that the load is sound; a load that died before this is mended by the next.
+    _keep_identities(layout, drafts)
+    note_advice(portions.tally, drafts, is_whole_history=previous is None, report=report)
+    _note_outcome(outcome, report)
+    return outcome.history
+
+
+def _keep_identities(layout: Layout, drafts: Sequence[Draft]) -> None:
+    for draft in drafts:
+        if draft.identities is not None:
+            merge_identities(layout.private, draft.identities)
 
 
 def without_suppressed(material: Material, suppressed: Suppressed, report: Report) -> Material:
@@ -119,16 +147,14 @@ def _note_outcome(outcome: Outcome, report: Report) -> None:
         message = f"{outcome.moved_count:,} orders now belong to another customer and moved"
         report.warn("moved_orders", message, column="customer_id", count=outcome.moved_count)
     manifest = outcome.history.manifest
-    lines = pl.scan_parquet(outcome.history.paths("order_lines"))
-    orders = lines.filter(~pl.col("is_return")).select(pl.struct("customer_id", "order_id").n_unique())
-    customers = lines.filter(~pl.col("is_return")).select(pl.col("customer_id").n_unique())
+    orders, customers = _counted(outcome.history)
     days = [
         None if d is None else f"{instant_of(d):%Y-%m-%d}"
         for d in (manifest.first_order_days, manifest.last_order_days)
     ]
     report.history = {
-        "orders": orders.collect().item(),
-        "customers": customers.collect().item(),
+        "orders": orders,
+        "customers": customers,
         "lines": manifest.row_counts.get("order_lines", 0),
         "first": days[0],
         "last": days[1],
@@ -136,6 +162,17 @@ def _note_outcome(outcome: Outcome, report: Report) -> None:
         "generation": manifest.generation,
         "data_hash": manifest.data_hash,
     }
+
+
+def _counted(history: History) -> tuple[int, int]:
+    """Return how many orders and customers there are; a customer is in one bucket."""
+    order = pl.struct("customer_id", "order_id").n_unique().alias("orders")
+    customer = pl.col("customer_id").n_unique().alias("customers")
+    counts = [
+        pl.scan_parquet(path).filter(~pl.col("is_return")).select(order, customer).collect().row(0)
+        for path in history.paths("order_lines")
+    ]
+    return sum(orders for orders, _ in counts), sum(customers for _, customers in counts)
 
 
 @contextmanager

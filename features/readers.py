@@ -65,11 +65,11 @@ def read_delimited(
     return _with_rows(records, header, left_out=[number for number, _ in bad])
 
 
-def read_parquet(path: Path) -> pl.DataFrame:
-    """Read a Parquet file with its types; raises `DataError` where it is none."""
+def read_parquet(path: Path, *, start: int = 0, count: int | None = None) -> pl.DataFrame:
+    """Read a Parquet file, or `count` of its rows, with its types; raises `DataError` where it is none."""
     _require_file(path)
     try:
-        rows = pl.read_parquet(path, glob=False)
+        rows = pl.scan_parquet(path, glob=False).slice(start, count).collect()
     except (pl.exceptions.PolarsError, OSError, pa.ArrowException) as error:
         raise refusal(
             path, "not_parquet", f"this is no readable Parquet file ({_first_line(error)})", _FORMAT_HINT
@@ -79,7 +79,7 @@ def read_parquet(path: Path) -> pl.DataFrame:
         for name, kind in rows.schema.items()
         if kind in (pl.Categorical, pl.Enum)
     ]
-    return _numbered(rows.with_columns(plain))
+    return _numbered(rows.with_columns(plain)).with_columns(pl.col(ROW) + start)
 
 
 def read_xlsx(path: Path, *, sheet: str | None = None) -> pl.DataFrame:

@@ -120,6 +120,8 @@ class Report(BaseModel):
     orders: OrderChanges = OrderChanges()
     history: dict[str, str | int | None] = Field(default_factory=dict)
     findings: list[Finding] = Field(default_factory=list)
+    cell_counts: dict[tuple[str, str], int] = Field(default_factory=dict, exclude=True)
+    """How many cells were read of the last source, by table and column."""
 
     def error(self, name: str, message: str, **details: Unpack[Details]) -> None:
         """Note what stops the load."""

@@ -1,6 +1,6 @@
 """Where orders come from: formats, and the files of one load read into drafts."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -12,6 +12,7 @@ from features.drafts import Conventions, Draft
 from features.importers import complete_journey, online_retail, shopify, tabular, woocommerce
 from features.mapping import Mapping
 from features.report import DataError, Report
+from features.stretches import read_stretches
 from features.tables import TABLES
 from features.upsert import Mode
 
@@ -78,9 +79,31 @@ def read_drafts(request: Request, conventions: Conventions, *, report: Report) -
     return drafts
 
 
+def iterate_drafts(path: Path, request: Request, conventions: Conventions) -> Iterator[tuple[Draft, Report]]:
+    """Read an order file a stretch at a time, each with what was found in it.
+
+    Parquet with columns of its own comes in stretches; anything else is one. Raises `DataError` where a
+    stretch is none of orders at all; its unreadable cells stand in the report, for the whole file to judge.
+    """
+    chosen = request.format or guessed_format(path)
+    if chosen is not Format.PARQUET:
+        report = Report(time_zone=conventions.time_zone)
+        yield _read_draft(path, request, conventions, report), report
+        return
+    for rows in read_stretches(path):
+        report = Report(time_zone=conventions.time_zone)
+        yield _as_draft(rows, chosen, request, conventions, report), report
+
+
 def _read_draft(path: Path, request: Request, conventions: Conventions, report: Report) -> Draft:
     chosen = request.format or guessed_format(path)
     rows = _read_rows(path, chosen, request.mapping, report=report)
+    return _as_draft(rows, chosen, request, conventions, report)
+
+
+def _as_draft(
+    rows: pl.DataFrame, chosen: Format, request: Request, conventions: Conventions, report: Report
+) -> Draft:
     if chosen in NATIVE_FORMATS:
         return NATIVE_FORMATS[chosen](rows, conventions, report=report)
     return tabular.read_order_lines(rows, request.mapping, conventions, report=report)

@@ -5,22 +5,21 @@ all no generation is written. The new generation counts only when its manifest i
 dies leaves the previous history as it was.
 """
 
-import math
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Protocol
 
 import polars as pl
 
 from features.accept import Accepted
+from features.buckets import bucket_count_after, by_bucket
 from features.generation import GenerationWriter
-from features.history import STORED_SCHEMAS, History, HistoryError, bucket_of
+from features.history import BUCKETED_TABLES, STORED_SCHEMAS, History, HistoryError, bucket_numbers
 from features.report import OrderChanges
 
 Mode = Literal["upsert", "replace"]
-LINES_PER_BUCKET = 2_000_000
 SHOP_WIDE_ORDERS_MIN = 100
 _ORDER = ["customer_id", "order_id"]
 _KEYS = {"products": "product_id", "customers": "customer_id"}
@@ -34,6 +33,21 @@ class Load:
     accepted: Accepted | None = None
     companions: dict[str, pl.DataFrame] = field(default_factory=dict)
     currency: str = "XXX"
+    portions: "Portioned | None" = None
+
+
+class Portioned(Protocol):
+    """Accepted lines that do not fit into memory together, by bucket; in place of `Load.accepted`."""
+
+    @property
+    def bucket_count(self) -> int:
+        """Into how many buckets they are divided, as `bucket_count_after` says."""
+
+    def orders(self) -> pl.DataFrame:
+        """Return the orders (customer_id, order_id) of all lines that may be accepted."""
+
+    def accepted(self) -> Iterator[tuple[int, Accepted]]:
+        """Yield every bucket and what is accepted of it; raises `DataError` where something cannot be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,16 +80,12 @@ def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcom
     """
     previous = open_previous(root, mode=mode)
     base = previous if mode == "upsert" else None
-    lines = (
-        load.accepted.lines
-        if load.accepted
-        else pl.DataFrame(schema={n: STORED_SCHEMAS["order_lines"][n] for n in _CONTENT})
-    )
-    count = base.manifest.bucket_count if base else bucket_count_for(lines.height)
+    fresh = _fresh_lines(load, base)
+    count = fresh.bucket_count
     with GenerationWriter(root, bucket_count=count, currency=load.currency, previous=previous) as writer:
         merge = _Merge(writer, base, count, loaded_at)
-        moved = _moved_orders(base, lines) if base else None
-        orders = merge.order_lines(lines, load.accepted, moved)
+        moved = _moved_orders(base, fresh.orders()) if base else None
+        orders = merge.order_lines(fresh, moved)
         merge.events(load.companions.get("events"))
         for table in _KEYS:
             merge.keyed(table, load.companions.get(table))
@@ -84,13 +94,27 @@ def upsert(root: Path, load: Load, *, mode: Mode, loaded_at: datetime) -> Outcom
     return Outcome(history, orders, 0 if moved is None else moved.height, is_changed)
 
 
-def bucket_count_for(line_count: int) -> int:
-    """Return the number of buckets of a first load: a power of two, about one a 2 million lines.
+@dataclass(frozen=True, slots=True)
+class _InMemory:
+    """Accepted lines that fit into memory, by bucket."""
 
-    >>> [bucket_count_for(n) for n in (0, 2_000_000, 5_000_000)]
-    [1, 1, 4]
-    """
-    return 1 << max(0, math.ceil(math.log2(max(line_count, 1) / LINES_PER_BUCKET)))
+    whole: Accepted
+    bucket_count: int
+
+    def orders(self) -> pl.DataFrame:
+        return self.whole.lines.select(_ORDER).unique()
+
+    def accepted(self) -> Iterator[tuple[int, Accepted]]:
+        for bucket, lines in by_bucket(self.whole.lines, self.bucket_count):
+            yield bucket, replace(self.whole, lines=lines)
+
+
+def _fresh_lines(load: Load, base: History | None) -> Portioned:
+    if load.portions is not None:
+        return load.portions
+    none = pl.DataFrame(schema={name: STORED_SCHEMAS["order_lines"][name] for name in _CONTENT})
+    whole = load.accepted or Accepted(none, None)
+    return _InMemory(whole, bucket_count_after(base, whole.lines.height))
 
 
 class _Merge:
@@ -103,16 +127,16 @@ class _Merge:
         self._base = base
         self._bucket_count = bucket_count
         self._loaded_at = loaded_at
-        self.is_changed = False
+        self._is_divided = base is not None and base.manifest.bucket_count != bucket_count
+        self.is_changed = self._is_divided
 
-    def order_lines(
-        self, lines: pl.DataFrame, accepted: Accepted | None, moved: pl.DataFrame | None
-    ) -> OrderChanges:
+    def order_lines(self, load: Portioned, moved: pl.DataFrame | None) -> OrderChanges:
         """Merge order lines; `moved` are stored orders that now come under another customer."""
         totals = {"new": 0, "changed": 0, "unchanged": 0, "removed": 0}
-        for bucket, fresh in self._buckets(lines):
+        for bucket, accepted in load.accepted():
+            fresh = accepted.lines
             old = self._old("order_lines", bucket)
-            gone = _gone_orders(old, fresh, accepted, moved)
+            gone = _gone_orders(old, accepted, moved)
             states = _order_states(old, fresh)
             for name, count in states.group_by("state").len().iter_rows():
                 totals[name] += count
@@ -131,7 +155,7 @@ class _Merge:
     def events(self, rows: pl.DataFrame | None) -> None:
         """Add events that are not there yet; equal ones are one."""
         empty = pl.DataFrame(schema=STORED_SCHEMAS["events"]).drop("loaded_at")
-        for bucket, fresh in self._buckets(empty if rows is None else rows):
+        for bucket, fresh in by_bucket(empty if rows is None else rows, self._bucket_count):
             old = self._old("events", bucket)
             both = pl.concat([old, self._stamped(fresh)])
             merged = both.unique(
@@ -164,10 +188,17 @@ class _Merge:
     def _old(self, table: str, bucket: int) -> pl.DataFrame:
         if self._base is None or not self._base.paths(table):
             return pl.DataFrame(schema=STORED_SCHEMAS[table])
-        return self._base.read(table, buckets=[bucket])
+        if not self._is_divided or table not in BUCKETED_TABLES:
+            return self._base.read(table, buckets=[bucket])
+        rows = self._base.read(table, buckets=[bucket % self._base.manifest.bucket_count])
+        return rows.filter(bucket_numbers(rows["customer_id"], self._bucket_count) == bucket)
 
     def _keep(self, table: str, bucket: int) -> None:
-        if self._base is not None and self._base.paths(table):
+        if self._base is None or not self._base.paths(table):
+            return
+        if self._is_divided and table in BUCKETED_TABLES:
+            self._writer.write(table, self._old(table, bucket), bucket=bucket)
+        else:
             self._writer.keep(table, bucket=bucket)
 
     def _write(self, table: str, rows: pl.DataFrame, bucket: int) -> None:
@@ -176,18 +207,6 @@ class _Merge:
 
     def _stamped(self, rows: pl.DataFrame) -> pl.DataFrame:
         return rows.with_columns(pl.lit(self._loaded_at).cast(_loaded_kind()).alias("loaded_at"))
-
-    def _buckets(self, rows: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
-        if self._bucket_count == 1:
-            yield 0, rows
-            return
-        customers = rows["customer_id"].unique()
-        numbers = pl.Series(
-            [bucket_of(customer, self._bucket_count) for customer in customers], dtype=pl.UInt32
-        )
-        buckets = rows["customer_id"].replace_strict(customers, numbers, return_dtype=pl.UInt32)
-        for bucket in range(self._bucket_count):
-            yield bucket, rows.filter(buckets == bucket)
 
 
 def _loaded_kind() -> pl.DataType:
@@ -231,13 +250,11 @@ def _signatures(lines: pl.DataFrame) -> pl.DataFrame:
     )
 
 
-def _gone_orders(
-    old: pl.DataFrame, fresh: pl.DataFrame, accepted: Accepted | None, moved: pl.DataFrame | None
-) -> pl.DataFrame:
+def _gone_orders(old: pl.DataFrame, accepted: Accepted, moved: pl.DataFrame | None) -> pl.DataFrame:
     """Return stored orders that a load takes away: moved and cancelled ones, unnamed ones of its days."""
     gone = [old.select(_ORDER).clear()]
-    replaced_days = None if accepted is None else accepted.replaced_days
-    if accepted is not None and accepted.withdrawn.height:
+    replaced_days = accepted.replaced_days
+    if accepted.withdrawn.height:
         gone.append(old.select(_ORDER).unique().join(accepted.withdrawn, on=_ORDER, how="semi"))
     if moved is not None:
         gone.append(old.select(_ORDER).unique().join(moved, on=_ORDER, how="semi"))
@@ -246,20 +263,25 @@ def _gone_orders(
         unnamed = pl.col("order_id").str.starts_with(pl.col("customer_id") + "@")
         within = (pl.col("ordered_days") >= start) & (pl.col("ordered_days") < end)
         stood = old.filter(unnamed & within).select(_ORDER).unique()
-        gone.append(stood.join(fresh, on=_ORDER, how="anti"))
+        gone.append(stood.join(accepted.lines, on=_ORDER, how="anti"))
     return pl.concat(gone).unique()
 
 
-def _moved_orders(base: History, lines: pl.DataFrame) -> pl.DataFrame | None:
+def _moved_orders(base: History, orders: pl.DataFrame) -> pl.DataFrame | None:
     """Return stored orders whose id now comes under another customer, where order ids are the shop's.
 
     They are taken to be the shop's where 100 stored orders of several customers share none; numbers that
     start anew for each customer collide long before. Without that evidence nothing moves: a copy does less
     harm than a loss.
     """
-    orders = lines.select(_ORDER).unique()
-    stored = pl.scan_parquet(base.paths("order_lines")).select(_ORDER).unique().collect()
+    # A file at a time, since the lines take more room than the orders; no order is in two of them.
+    files = [pl.scan_parquet(path).select(_ORDER).unique() for path in base.paths("order_lines")]
+    stored = pl.concat([each.collect() for each in files])
     several = stored.height >= SHOP_WIDE_ORDERS_MIN and stored["customer_id"].n_unique() > 1
-    if not several or not stored["order_id"].is_unique().all() or not orders["order_id"].is_unique().all():
+    if (
+        not several
+        or stored["order_id"].n_unique() < stored.height
+        or not orders["order_id"].is_unique().all()
+    ):
         return None
     return stored.join(orders, on="order_id", how="semi").join(orders, on=_ORDER, how="anti")

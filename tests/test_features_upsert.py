@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from features import upsert as upserting
+from features import buckets
 from features.accept import Accepted
+from features.generation import GenerationWriter
 from features.history import STORED_SCHEMAS, History, bucket_of
 from features.report import OrderChanges
 from features.snapshot import days_since_epoch
@@ -209,7 +210,7 @@ def test_the_hash_does_not_depend_on_the_number_of_buckets(
 ) -> None:
     rows = lines(*[(f"customer {n}", str(n), n % 9, n + 1) for n in range(300)])
     one = put(tmp_path / "one", rows).history
-    monkeypatch.setattr(upserting, "LINES_PER_BUCKET", 50)
+    monkeypatch.setattr(buckets, "LINES_PER_BUCKET", 50)
     many = put(tmp_path / "many", rows).history
     assert (one.manifest.bucket_count, many.manifest.bucket_count) == (1, 8)
     assert one.manifest.data_hash == many.manifest.data_hash
@@ -220,7 +221,7 @@ def test_the_hash_does_not_depend_on_the_number_of_buckets(
 def test_buckets_are_chosen_once_and_untouched_ones_keep_their_files(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upserting, "LINES_PER_BUCKET", 50)
+    monkeypatch.setattr(buckets, "LINES_PER_BUCKET", 50)
     rows = lines(*[(f"customer {n}", str(n), n % 9, n + 1) for n in range(300)])
     before = put(tmp_path, rows).history.manifest
     after = put(tmp_path, lines(("customer 5", "5", 1, 99))).history.manifest
@@ -231,6 +232,38 @@ def test_buckets_are_chosen_once_and_untouched_ones_keep_their_files(
         assert same == (bucket != touched)
 
 
+def test_a_history_that_grows_is_divided_into_more_buckets(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(buckets, "LINES_PER_BUCKET", 50)
+    rows = lines(*[(f"customer {n}", str(n), n % 9, n + 1) for n in range(300)])
+    seen = events(*[(f"customer {n}", "view", n % 9) for n in range(300)])
+    small = put(tmp_path / "grown", rows.head(60), events=seen.head(60)).history
+    kept = put(tmp_path / "grown", rows[60:180]).history
+    assert (small.manifest.bucket_count, kept.manifest.bucket_count) == (2, 2)  # 180 lines: not yet twice
+    outcome = put(tmp_path / "grown", rows[180:], at=SECOND, events=seen)
+    grown = outcome.history
+    assert (outcome.orders, grown.manifest.bucket_count) == (OrderChanges(new=120), 8)
+    whole = put(tmp_path / "whole", rows, events=seen).history
+    assert grown.manifest.data_hash == whole.manifest.data_hash
+    for bucket in range(8):
+        for table in ("order_lines", "events"):
+            ids = grown.read(table, buckets=[bucket])["customer_id"]
+            assert {bucket_of(each, 8) for each in ids} == {bucket}
+    stamps = grown.read("order_lines").group_by("loaded_at").len().sort("loaded_at")["len"].to_list()
+    assert stamps == [180, 120]
+    again = put(tmp_path / "grown", rows, at=SECOND)
+    assert (again.is_changed, again.history.manifest) == (False, grown.manifest)
+
+
+def test_growth_divides_until_no_bucket_is_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    history = put(tmp_path, BASE).history
+    monkeypatch.setattr(buckets, "LINES_PER_BUCKET", 50)
+    counts = [buckets.bucket_count_after(history, fresh) for fresh in (0, 96, 97, 1_000)]
+    assert counts == [1, 1, 4, 32]
+    assert buckets.bucket_count_after(None, 97) == 2
+
+
 def test_a_load_that_dies_leaves_the_previous_history(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -239,7 +272,7 @@ def test_a_load_that_dies_leaves_the_previous_history(
     def fail(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(upserting.GenerationWriter, "commit", fail)
+    monkeypatch.setattr(GenerationWriter, "commit", fail)
     with pytest.raises(OSError, match="no space"):
         put(tmp_path, lines(("c", "4", 3, 40)))
     after = History.open(tmp_path)
