@@ -8,7 +8,8 @@ _LIBRARIES: Final = ("py4j", "pyspark")
 # Mistakes of a program, not of a cluster: their trace is what somebody needs.
 _OUR_OWN: Final = ("AnalysisException", "ParseException", "IllegalArgumentException")
 _OUT_OF_MEMORY: Final = re.compile(
-    r"OutOfMemoryError|ExecutorLostFailure|exited? with (?:exit )?code (?:52|137)|Not enough memory to build"
+    r"OutOfMemoryError|ExecutorLostFailure|TaskResultLost|exited? with (?:exit )?code (?:52|137)"
+    r"|Not enough memory to build"
     r"|UNABLE_TO_ACQUIRE_MEMORY|SparkOutOfMemory|GC overhead limit"
 )
 _UNREADABLE: Final = re.compile(
