@@ -21,7 +21,7 @@ import typer
 from features.cohort import read_as_of
 from features.console import run_command
 from features.declare import Expressions, Moment
-from features.engines import Kept, keep, scan_table
+from features.engines import Kept, gather, keep, scan_table
 from features.families import FAMILIES, FEATURE_NAMES, FEATURES
 from features.history import MONEY_SCALE, History
 from features.layout import Layout
@@ -151,6 +151,8 @@ def _read_part(
     if snapshot is not None:
         lines = known_rows(lines, snapshot).drop("days_ago")
         events = known_rows(events, snapshot).drop("days_ago")
+    row_count = history.manifest.row_counts["order_lines"]
+    lines, events = (gather(rows, engine=engine, row_count=row_count) for rows in (lines, events))
     rows = ledger_rows(lines.collect() if engine == "polars" else lines)
     return Part(keep(rows, engine=engine), keep(events, engine=engine), engine)
 

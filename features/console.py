@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from features.errors import UserError
+from features.spark_faults import explain_fault
 
 Announce = Callable[[str], None]
 # What is wrong with the words of a command: of its kinds typer names this one alone.
@@ -26,7 +27,7 @@ def run_command(command: Callable[..., None]) -> None:
 def run_app(app: typer.Typer) -> None:
     """Run a typer application under the same rules as `run_command`."""
     try:
-        code = app(standalone_mode=False)
+        code = _run(app)
     except _UsageError as error:
         sys.stderr.write(f"error: {_as_asked(error.format_message())}\n")  # type: ignore[attr-defined]
         raise SystemExit(2) from None
@@ -43,6 +44,17 @@ def run_app(app: typer.Typer) -> None:
         sys.stderr.write("stopped: nothing half-written was kept\n")
         raise SystemExit(130) from None
     raise SystemExit(code if isinstance(code, int) else 0)
+
+
+def _run(app: typer.Typer) -> object:
+    """Run an application; what Spark raises while it computes is a user's matter like any other mistake."""
+    try:
+        return app(standalone_mode=False)
+    except Exception as error:
+        told = explain_fault(error)
+        if told is None:
+            raise
+        raise UserError(told) from None
 
 
 def _as_asked(message: str) -> str:

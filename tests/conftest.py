@@ -8,6 +8,7 @@ import pytest
 from hypothesis import settings
 from ingest_runs import Ingest, Run
 from pg_server import PgServer
+from spark_here import spark, spark_where_asked  # noqa: F401 - fixtures of several files
 
 from features import ingest
 from features.console import run_app
