@@ -107,7 +107,7 @@ def begun_at(seen: Watched) -> float:
 def parts_of(seen: Watched, words: dict[str, str]) -> dict[str, Span]:
     """Return what each named part of a run took: from its line of progress to the next part's.
 
-    >>> told = ((1.0, "[score] champions"), (5.0, "[score] publishing"))
+    >>> told = ((1.0, "[score] champions"), (5.0, "[score] publishing, by row"), (6.0, "[score] publishing"))
     >>> parts = parts_of(Watched(9.0, 0, "", told, ()), {"rows": "champions", "publish": "publishing"})
     >>> {name: span.seconds for name, span in parts.items()}
     {'rows': 4.0, 'publish': 4.0}
@@ -116,7 +116,7 @@ def parts_of(seen: Watched, words: dict[str, str]) -> dict[str, Span]:
         name: at
         for name, word in words.items()
         for at, text in reversed(seen.lines)
-        if text.startswith("[") and text.endswith(f"] {word}")
+        if text.startswith("[") and text.partition("] ")[2].startswith(word)
     }
     ends = [*sorted(begun.values()), seen.seconds]
     return {name: seen.span(at, ends[ends.index(at) + 1]) for name, at in begun.items()}
