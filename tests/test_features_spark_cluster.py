@@ -1,6 +1,7 @@
 """Features on a real standalone cluster: a master and two workers, seen from a process of its own."""
 
 import os
+import socket
 import subprocess
 import sys
 import time
@@ -125,6 +126,17 @@ def test_a_history_that_the_workers_do_not_see(tmp_path: Path, monkeypatch: pyte
     assert "a machine of the cluster cannot read" in line
     assert str(var) in line
     assert "VAR must lie on storage that every worker sees at the same path" in line
+
+
+def test_what_listens_is_no_master(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    skip_without_spark()
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"spark://127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("SPARK_MASTER", address)
+        monkeypatch.setenv("SPARK_DRIVER_MEMORY", "600m")
+        line = error_of(run("features.spark", var=tmp_path / "var"))
+    assert line.startswith(f"error: what listens at {address} is no Spark master of version ")
+    assert "mend SPARK_MASTER" in line
 
 
 def test_nothing_of_spark_outlives_its_process(tmp_path: Path) -> None:
