@@ -18,6 +18,8 @@ _UNREADABLE: Final = re.compile(
     r"|PATH_NOT_FOUND\S* .*?(?P<absent>file:\S+)",
     re.DOTALL,
 )
+_NO_PYTHON: Final = re.compile(r'Cannot run program "(?P<python>[^"]+)"')
+_NO_PACKAGE: Final = re.compile(r"ModuleNotFoundError: No module named '(?P<package>[^'.]+)")
 _ENDED: Final = re.compile(
     r"Py4JNetworkError|Answer from Java side is empty|stopped SparkContext|SparkContext was shut down"
     r"|Connection refused|Connection reset|unresponsive"
@@ -29,24 +31,54 @@ def explain_fault(error: BaseException) -> str | None:
     if not _is_of_spark(error):
         return None
     text = f"{type(error).__name__}: {error}"
-    if _OUT_OF_MEMORY.search(text):
-        return (
-            f"Spark ran out of memory while computing with {_asked_memory()}; raise it, or add machines "
-            "(docs/scale.md)"
-        )
+    found = filter(None, (find(text) for find in (_memory_fault, _reading_fault, _python_fault, _end_fault)))
+    return next(found, f"Spark failed: {_cause(text)} (SPARK_LOG_FILE=spark.log keeps its log)")
+
+
+def _memory_fault(text: str) -> str | None:
+    if not _OUT_OF_MEMORY.search(text):
+        return None
+    return (
+        f"Spark ran out of memory while computing with {_asked_memory()}; raise it, or add machines "
+        "(docs/scale.md)"
+    )
+
+
+def _reading_fault(text: str) -> str | None:
     unreadable = _UNREADABLE.search(text)
-    if unreadable:
-        path = next(filter(None, unreadable.groups())).rstrip(".,")
+    if unreadable is None:
+        return None
+    path = next(filter(None, unreadable.groups())).rstrip(".,")
+    return (
+        f"a machine of the cluster cannot read {path}; VAR must lie on storage that every worker sees at "
+        "the same path (docs/scale.md)"
+    )
+
+
+def _python_fault(text: str) -> str | None:
+    """Return why a machine of the cluster cannot run our Python, if that is it."""
+    mend = "there, and name its Python by PYSPARK_PYTHON (docs/scale.md)"
+    python, package = _NO_PYTHON.search(text), _NO_PACKAGE.search(text)
+    if python:
         return (
-            f"a machine of the cluster cannot read {path}; VAR must lie on storage that every worker sees at "
-            "the same path (docs/scale.md)"
+            f"a machine of the cluster has no Python at {python['python']}; install "
+            f"requirements/spark.txt {mend}"
         )
-    if _ENDED.search(text):
+    if package:
         return (
-            f"Spark ended while computing with {_asked_memory()}: out of memory, or its master or machine "
-            "was stopped; start it again, or raise the memory (SPARK_LOG_FILE=spark.log keeps its log)"
+            f"the Python of a machine of the cluster lacks {package['package']}; install "
+            f"requirements/spark.txt {mend}"
         )
-    return f"Spark failed: {_cause(text)} (SPARK_LOG_FILE=spark.log keeps its log)"
+    return None
+
+
+def _end_fault(text: str) -> str | None:
+    if not _ENDED.search(text):
+        return None
+    return (
+        f"Spark ended while computing with {_asked_memory()}: out of memory, or its master or machine "
+        "was stopped; start it again, or raise the memory (SPARK_LOG_FILE=spark.log keeps its log)"
+    )
 
 
 def _is_of_spark(error: BaseException) -> bool:

@@ -28,6 +28,7 @@ STEPS = (
     "training/backtest.py",
     "serving/score.py",
     "serving/scoring/shop.py",
+    "serving/scoring/writing.py",
 )
 
 

@@ -10,6 +10,7 @@ _LINES: Final = {
     r"reading": marked("reading the file"),
     r"checking": marked("checking the rows"),
     r"writing": marked("saving"),
+    r"checking and writing, a bucket at a time": marked("checking and saving the rows, a part at a time"),
     r"features at the past snapshots": marked("what was known of customers on past days"),
     r"purchases by customer and item": marked("who bought which product"),
     r"churn: (?P<model>.+)": marked("model of the churn risk: %(model)s"),
@@ -22,7 +23,10 @@ _LINES: Final = {
     r"champions": marked("reading the chosen models"),
     r"bucket (?P<number>\d+) of (?P<count>\d+)": marked("customers, part %(number)s of %(count)s"),
     r"the shop as a whole": marked("working out the shop as a whole"),
-    r"recommendations": marked("making the recommendations"),
+    r"the rows of the run": marked("putting the scores together"),
+    r"recommendations, bucket (?P<number>\d+) of (?P<count>\d+)": marked(
+        "making the recommendations, part %(number)s of %(count)s"
+    ),
     r"publishing": marked("publishing the results"),
     r"changes": marked("what changed since the last run"),
 }
