@@ -165,7 +165,8 @@ def test_the_page_names_every_variable_and_every_error() -> None:
     page = (ROOT / "docs" / "scale.md").read_text(encoding="utf-8")
     told = {name for name in re.findall(r"^\| `(SPARK_\w+)` \|", page, flags=re.MULTILINE)}
     assert told == set(re.findall(r"^    (SPARK_\w+) ", spark_settings.__doc__ or "", flags=re.MULTILINE))
-    sources = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "features").glob("spark*.py"))]
+    files = [*sorted((ROOT / "features").glob("spark*.py")), ROOT / "serving" / "cluster" / "ask.py"]
+    sources = [path.read_text(encoding="utf-8") for path in files]
     code = re.sub(r'"\s*\n\s*f?"', "", "\n".join(sources))
     code = re.sub(r"\{need\}|\{JAVA_MIN\}", lambda found: "17" if "MIN" in found[0] else "", code)
     errors = re.findall(
@@ -189,13 +190,7 @@ def test_every_command_ends_with_one_line(tmp_path: Path, monkeypatch: pytest.Mo
         "raise ModuleNotFoundError(\"No module named 'pyspark'\")\n"
     )
     monkeypatch.setenv("PYTHONPATH", str(absent))
-    for module in (
-        "features.build",
-        "training.train",
-        "training.backtest",
-        "serving.score",
-        "features.spark",
-    ):
+    for module in ("features.build", "training.train", "training.backtest", "features.spark"):
         found = run(module, var=var, settings=ON_SPARK)
         told = [text for text in found.stderr.splitlines() if not text.startswith("[")]
         assert (found.returncode, told) == (
