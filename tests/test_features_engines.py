@@ -46,6 +46,7 @@ def test_engines_agree_on_made_up_rows(tmp_path: Path, snapshot: Snapshot, engin
     assert_same(found["features"], wanted["features"], exact=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
 def test_engines_agree_on_everything_of_a_generated_shop(tmp_path: Path, run: Ingest, engine: Engine) -> None:
     spec = ShopSpec(customer_count=300, day_count=400, first_day=date(2025, 1, 1), seed=3)
@@ -128,10 +129,15 @@ ODD_SHOPS: dict[str, tuple[Callable[[], Rows], Snapshot]] = {
     ),
     "no order at all": (list, Snapshot(date(2025, 10, 27), LONDON)),
 }
+QUICK_SHOPS = ("one customer, one order", "more given back than bought")
+"""Those that every run of the tests sees; the slow ones see them all."""
 
 
 @pytest.mark.parametrize("engine", OTHER_ENGINES)
-@pytest.mark.parametrize("name", ODD_SHOPS)
+@pytest.mark.parametrize(
+    "name",
+    [name if name in QUICK_SHOPS else pytest.param(name, marks=pytest.mark.slow) for name in ODD_SHOPS],
+)
 def test_engines_agree_on_odd_shops(tmp_path: Path, name: str, engine: Engine) -> None:
     make, snapshot = ODD_SHOPS[name]
     # Its buckets are empty but for a few, and its folder is named as a person might.

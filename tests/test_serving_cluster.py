@@ -111,6 +111,7 @@ def test_champions_that_changed_on_their_way_are_not_used(
     assert [path.name for path in tmp_path.iterdir()] == ["shipped"]
 
 
+@pytest.mark.slow
 def test_an_order_survives_its_journey(shop: tuple[History, Scorers], tmp_path: Path) -> None:
     sent = order(shop, tmp_path).model_copy(update={"left_out": {1: frozenset({"김철수"})}})
     found = Order.model_validate_json(sent.model_dump_json())
@@ -119,6 +120,7 @@ def test_an_order_survives_its_journey(shop: tuple[History, Scorers], tmp_path: 
     assert found.history.paths("order_lines") == shop[0].paths("order_lines")
 
 
+@pytest.mark.slow
 def test_bundles_arrive_whole_or_not_at_all(shop: tuple[History, Scorers], tmp_path: Path) -> None:
     archive, champions = tmp_path / "champions.zip", shop[1].by_task
     pack_bundles({task: champion.folder for task, champion in champions.items()}, archive)
