@@ -198,6 +198,12 @@ class RiskSettings(Section):
     high_from_times_usual: Annotated[float, Field(gt=0)] = 1.5
 
 
+class ScoringSettings(Section):
+    """How a shop is scored; 0 processes are as many as cores, for a history of several buckets."""
+
+    processes: Annotated[int, Field(ge=0, le=256)] = 0
+
+
 class Settings(Section):
     """The whole of `regulars.toml`."""
 
@@ -205,6 +211,7 @@ class Settings(Section):
     shop: ShopSettings = ShopSettings()
     features: FeatureSettings = FeatureSettings()
     training: TrainingSettings = TrainingSettings()
+    scoring: ScoringSettings = ScoringSettings()
     churn: ChurnSettings = ChurnSettings()
     clv: ClvSettings = ClvSettings()
     rfm: RfmSettings = RfmSettings()
@@ -230,12 +237,15 @@ class Settings(Section):
 
     @property
     def recipe_hash(self) -> str:
-        """What a recipe depends on, as 16 hexadecimal digits: all but how it is judged, kept and shown."""
-        kept = ("ledger", "inbox", "exports", "changes")
+        """What a recipe depends on, as 16 hexadecimal digits.
+
+        All but how it is judged, kept and shown, and on which engine and how many processes it is computed.
+        """
+        kept = ("ledger", "inbox", "exports", "changes", "scoring")
         shown = ("risk", "rfm", "lifecycle", "moves", "control", "audiences", "campaign", "segments")
         judged = dict.fromkeys(("backtest", "promotion", *kept, *shown), True)
         offered = {"recommender": {"deny_product_ids", "deny_categories", "offer_only"}}
-        text = self.model_dump_json(exclude={**judged, **offered})
+        text = self.model_dump_json(exclude={**judged, **offered, "features": {"engine"}})
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

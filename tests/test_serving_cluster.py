@@ -1,5 +1,6 @@
 """A shop that Spark's workers score: the same rows and lists as on one machine, and what goes wrong there."""
 
+import subprocess
 import zipfile
 from pathlib import Path
 from typing import get_args
@@ -11,13 +12,13 @@ from serving_shop import AS_OF, fit_champions, make_orders, register, write_hist
 
 from features.history import History
 from features.layout import Layout
-from features.settings import ChurnSettings, FeatureSettings, Settings
+from features.settings import ChurnSettings, FeatureSettings, ScoringSettings, Settings
 from features.snapshot import Snapshot
 from features.suppression import Marker, Suppressed
-from models.bundle import BundleError
 from models.registry_names import Task
 from serving.cluster.ask import Cluster, ClusterError, left_out
 from serving.cluster.order import Order, digest_of, pack_bundles, pack_code, unpack_bundles
+from serving.cluster.processes import ProcessError, Processes, Started
 from serving.registry import load_champions
 from serving.scoring.bucket_files import Table
 from serving.scoring.shop import ScoredRun, Scorers, know_shop, order_of, score_shop
@@ -30,8 +31,11 @@ C1_IS_GONE = Suppressed(frozenset({MARKER.mark("c1")}), MARKER)
 PUT_DOWN: tuple[Table, ...] = ("lists", "owned", "due", "nearest", "recommendations")
 
 
-def settings_on(engine: str) -> Settings:
-    return Settings(features=FeatureSettings.model_validate({"engine": engine}))
+def settings_on(engine: str, processes: int = 1) -> Settings:
+    return Settings(
+        features=FeatureSettings.model_validate({"engine": engine}),
+        scoring=ScoringSettings(processes=processes),
+    )
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +54,13 @@ def order(shop: tuple[History, Scorers], folder: Path) -> Order:
     return order_of(shop[0], SNAPSHOT, shop[1], known, settings=settings, folder=folder)
 
 
-def scored(shop: tuple[History, Scorers], engine: str, folder: Path) -> tuple[ScoredRun, list[str]]:
+def bundles_of(shop: tuple[History, Scorers]) -> dict[Task, Path]:
+    return {task: champion.folder for task, champion in shop[1].by_task.items()}
+
+
+def scored(
+    shop: tuple[History, Scorers], engine: str, folder: Path, *, processes: int = 1
+) -> tuple[ScoredRun, list[str]]:
     """Score the shop without c1 on an engine, with all its lists; and what was announced."""
     told: list[str] = []
     folder.mkdir()
@@ -58,7 +68,7 @@ def scored(shop: tuple[History, Scorers], engine: str, folder: Path) -> tuple[Sc
         shop[0],
         SNAPSHOT,
         shop[1],
-        settings=settings_on(engine),
+        settings=settings_on(engine, processes),
         folder=folder,
         announce=told.append,
         suppressed=C1_IS_GONE,
@@ -75,6 +85,38 @@ def test_workers_find_the_rows_and_lists_that_one_machine_finds(
     assert set(get_args(Table)) - {*PUT_DOWN} == {"rows", "customers", "orders"}
     assert [*left_out(shop[0], C1_IS_GONE).values()] == [{"c1"}]
     (alone, _), (shared, told) = (scored(shop, engine, tmp_path / engine) for engine in ("polars", "pyspark"))
+    assert_same_run(alone, shared, told)
+
+
+@pytest.mark.slow
+def test_processes_find_what_one_finds(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+    (alone, told_alone), (shared, told) = (
+        scored(shop, "polars", tmp_path / str(processes), processes=processes) for processes in (1, 2)
+    )
+    assert told == told_alone
+    assert_same_run(alone, shared, told)
+
+
+@pytest.mark.slow
+def test_a_process_that_fails_is_told_in_one_line(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+    wrong = order(shop, tmp_path).model_copy(update={"root": tmp_path / "elsewhere"})
+    with pytest.raises(ProcessError, match=r"^No such file or directory.*elsewhere") as raised:
+        Processes(wrong, bundles_of(shop), 2).write("rows", lambda _: None)
+    assert "\n" not in str(raised.value)
+    other = order(shop, tmp_path).model_copy(update={"digests": {"churn": "0" * 64}})
+    with pytest.raises(ProcessError, match=r"^the churn champion that reached a worker is not the one"):
+        Processes(other, bundles_of(shop), 1).write("rows", lambda _: None)
+
+
+def test_a_process_that_was_killed_is_told_with_the_mend(tmp_path: Path) -> None:
+    with (tmp_path / "complaints").open("w+") as complaints:
+        process = subprocess.Popen(["sh", "-c", "kill -9 $$"], text=True)
+        process.wait()
+        with pytest.raises(ProcessError, match=r"ended by signal 9, .* processes under \[scoring\]"):
+            Started(process, complaints).check()
+
+
+def assert_same_run(alone: ScoredRun, shared: ScoredRun, told: list[str]) -> None:
     assert [step for step in told if "bucket" in step] == [
         *("bucket 1 of 2", "bucket 2 of 2"),
         *("recommendations, bucket 1 of 2", "recommendations, bucket 2 of 2"),
@@ -93,9 +135,9 @@ def test_a_history_that_workers_cannot_read_is_one_line(
 ) -> None:
     pytest.importorskip("pyspark", reason="PySpark is not installed (make spark)")
     wrong = order(shop, tmp_path).model_copy(update={"root": tmp_path / "elsewhere"})
-    cluster = Cluster.ship(wrong, shop[1].by_task)
+    cluster = Cluster.ship(wrong, bundles_of(shop))
     with pytest.raises(ClusterError, match=r"bucket 0 could not be scored .*elsewhere") as raised:
-        cluster.write_rows(lambda _: None)
+        cluster.write("rows", lambda _: None)
     assert "\n" not in str(raised.value)
 
 
@@ -105,9 +147,9 @@ def test_champions_that_changed_on_their_way_are_not_used(
 ) -> None:
     pytest.importorskip("pyspark", reason="PySpark is not installed (make spark)")
     wrong = order(shop, tmp_path).model_copy(update={"digests": {"churn": "0" * 64, "clv": "0" * 64}})
-    cluster = Cluster.ship(wrong, shop[1].by_task)
+    cluster = Cluster.ship(wrong, bundles_of(shop))
     with pytest.raises(ClusterError, match="the churn champion that reached a worker is not the one"):
-        cluster.write_rows(lambda _: None)
+        cluster.write("rows", lambda _: None)
     assert [path.name for path in tmp_path.iterdir()] == ["shipped"]
 
 
@@ -121,14 +163,10 @@ def test_an_order_survives_its_journey(shop: tuple[History, Scorers], tmp_path: 
 
 
 @pytest.mark.slow
-def test_bundles_arrive_whole_or_not_at_all(shop: tuple[History, Scorers], tmp_path: Path) -> None:
-    archive, champions = tmp_path / "champions.zip", shop[1].by_task
-    pack_bundles({task: champion.folder for task, champion in champions.items()}, archive)
-    digests = {task: digest_of(champion.folder) for task, champion in champions.items()}
-    found = unpack_bundles(archive, tmp_path / "a", digests)
-    assert sorted(found) == ["churn", "clv", "recommender"]
-    with pytest.raises(BundleError, match="the clv champion that reached a worker is not the one that was"):
-        unpack_bundles(archive, tmp_path / "b", digests | {"clv": "0" * 64})
+def test_bundles_are_unpacked_as_they_were_packed(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+    pack_bundles(bundles_of(shop), tmp_path / "champions.zip")
+    found = unpack_bundles(tmp_path / "champions.zip", tmp_path / "a")
+    assert {task: digest_of(path) for task, path in found.items()} == order(shop, tmp_path).digests
 
 
 def test_the_code_that_is_shipped_holds_every_module_and_nothing_else(tmp_path: Path) -> None:

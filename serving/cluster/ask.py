@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 from features.console import Announce
@@ -15,8 +16,8 @@ from features.spark import spark_session
 from features.suppression import Suppressed
 from models.registry_names import Task
 from serving.cluster.order import Order, pack_bundles, pack_code
-from serving.cluster.task import REPLY, Step, write_batches
-from serving.registry import Champion
+from serving.cluster.task import REPLY, write_batches
+from serving.cluster.workers import SHOWN, WRITTEN, Step
 from serving.scoring.bucket_files import Table, bucket_path, bucket_paths
 
 _LOOK_EVERY_SECONDS: Final = 1.0
@@ -35,7 +36,7 @@ class Cluster:
     archive: str
 
     @classmethod
-    def ship(cls, order: Order, champions: Mapping[Task, Champion]) -> "Cluster":
+    def ship(cls, order: Order, bundles: Mapping[Task, Path]) -> "Cluster":
         """Ship our code and the champions to the workers; both lie in the order's folder meanwhile."""
         session = spark_session()
         # Spark takes two files of one name for one, however much they differ.
@@ -43,22 +44,14 @@ class Cluster:
         folder = order.folder / "shipped"
         folder.mkdir(exist_ok=True)
         archive, code = folder / f"champions-{token}.zip", folder / f"regulars-{token}.zip"
-        pack_bundles({task: champion.folder for task, champion in champions.items()}, archive)
+        pack_bundles(bundles, archive)
         pack_code(code)
         session.sparkContext.addPyFile(str(code))
         session.sparkContext.addFile(str(archive))
         return cls(session, order, archive.name)
 
-    def write_rows(self, announce: Announce) -> None:
-        """Have the rows of every bucket written (`bucket_files.write_bucket`); raises `ClusterError`."""
-        self._ask("rows", announce, shown="bucket", table="customers")
-
-    def write_lists(self, announce: Announce, *, as_tables: bool) -> None:
-        """Have the lists of every bucket written (`list_files.write_bucket_lists`), as above."""
-        step: Step = "lists and tables" if as_tables else "lists"
-        self._ask(step, announce, shown="recommendations, bucket", table="lists")
-
-    def _ask(self, step: Step, announce: Announce, *, shown: str, table: Table) -> None:
+    def write(self, step: Step, announce: Announce) -> None:
+        """Take a step for every bucket; raises `ClusterError` where one cannot be written."""
         bucket_count = self.order.manifest.bucket_count
         work = partial(write_batches, self.order.model_dump_json(), self.archive, step)
         # One part a bucket: a worker that is lost costs its bucket alone.
@@ -70,20 +63,20 @@ class Cluster:
         with ThreadPoolExecutor(1) as pool:
             asked = pool.submit(replies.collect)
             try:
-                self._watch(asked, announce, shown=shown, table=table)
-                self._check(asked.result(), table)
+                self._watch(asked, announce, step)
+                self._check(asked.result(), WRITTEN[step])
             except BaseException:
                 self.session.sparkContext.cancelAllJobs()
                 raise
 
-    def _watch(self, asked: Future[Any], announce: Announce, *, shown: str, table: Table) -> None:
+    def _watch(self, asked: Future[Any], announce: Announce, step: Step) -> None:
         """Announce each bucket as its file appears, until all is done."""
         bucket_count, seen = self.order.manifest.bucket_count, 0
         while not asked.done():
             wait([asked], timeout=_LOOK_EVERY_SECONDS)
-            found = len(bucket_paths(self.order.folder, table))
+            found = len(bucket_paths(self.order.folder, WRITTEN[step]))
             for number in range(seen, found):
-                announce(f"{shown} {number + 1} of {bucket_count}")
+                announce(f"{SHOWN[step]} {number + 1} of {bucket_count}")
             seen = max(seen, found)
 
     def _check(self, replies: list[Any], table: Table) -> None:

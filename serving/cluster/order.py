@@ -17,8 +17,8 @@ from features.history import History, Manifest
 from features.settings import Settings
 from features.shop import ShopFacts
 from features.snapshot import Snapshot
-from models.bundle import MANIFEST_FILE, BundleError
-from models.registry_names import Task
+from models.bundle import MANIFEST_FILE
+from models.registry_names import REGISTERED, Task
 
 PACKAGES: Final = ("features", "models", "serving")
 """Our packages that a worker runs."""
@@ -64,15 +64,11 @@ def pack_bundles(bundles: Mapping[Task, Path], archive: Path) -> None:
                     target.write(path, f"{task}/{path.relative_to(bundle).as_posix()}")
 
 
-def unpack_bundles(archive: Path, folder: Path, digests: Mapping[Task, str]) -> dict[Task, Path]:
-    """Unpack the champions into a new folder; raises `BundleError` unless they are those of the order."""
+def unpack_bundles(archive: Path, folder: Path) -> dict[Task, Path]:
+    """Unpack what `pack_bundles` packed into an empty folder; return the bundle of each task."""
     with zipfile.ZipFile(archive) as source:
         source.extractall(folder)
-    found: dict[Task, Path] = {task: folder / task for task in digests}
-    for task, digest in digests.items():
-        if not (found[task] / MANIFEST_FILE).is_file() or digest_of(found[task]) != digest:
-            raise BundleError(f"the {task} champion that reached a worker is not the one that was sent")
-    return found
+    return {task: folder / task for task in REGISTERED if (folder / task).is_dir()}
 
 
 def pack_code(archive: Path) -> None:

@@ -8,13 +8,14 @@ bucket, then a range, and of all customers only narrow columns.
 
 import shutil
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
+from features.buckets import LINES_PER_BUCKET
 from features.build import build_shop_facts
 from features.console import Announce
 from features.errors import UserError
@@ -30,10 +31,12 @@ from features.suppression import NOBODY, Suppressed
 from models.registry_names import Task
 from serving.cluster.ask import Cluster, left_out
 from serving.cluster.order import Order, digest_of
+from serving.cluster.processes import Processes, core_count
+from serving.cluster.workers import Worker, Workers
 from serving.registry import Champion
 from serving.rows import STORED, STORED_NAMES
 from serving.scoring.audience_rules import DUE
-from serving.scoring.bucket_files import Table, bucket_paths, write_bucket
+from serving.scoring.bucket_files import Table, bucket_paths
 from serving.scoring.bucket_scores import Predictors
 from serving.scoring.completion import Completion, measure_cuts_before, measure_shop_cuts
 from serving.scoring.lists import ListMaker, make_lists
@@ -77,8 +80,8 @@ class ScoredRun:
     """A scored shop, its rows in files; its lists are made when they are asked for, a bucket at a time.
 
     `edges` part the customers into ranges (`serving.scoring.sorted_files`), as `rows` does; `folder` is where
-    more can be put down until the run is over. `past` is where the customers stood before. A `cluster` that
-    wrote the rows writes the lists, too.
+    more can be put down until the run is over. `past` is where the customers stood before. The
+    `workers` who wrote the rows of buckets write their lists, too.
     """
 
     rows: RunRows
@@ -87,8 +90,8 @@ class ScoredRun:
     lists: ListMaker
     past: PastStages
     folder: Path
+    workers: Workers
     suppressed: Suppressed = NOBODY
-    cluster: Cluster | None = None
 
     def merged(self, table: Table) -> Iterator[pl.DataFrame]:
         """Yield what buckets put down beside their rows, a range of customers at a time, as `rows` does."""
@@ -131,39 +134,24 @@ def score_shop(
     """
     announce("the shop as a whole")
     known = know_shop(history, snapshot, scorers, settings=settings, suppressed=suppressed)
-    cluster = None
-    if settings.features.engine == "pyspark":
-        order = order_of(history, snapshot, scorers, known, settings=settings, folder=folder)
-        order = order.model_copy(update={"left_out": left_out(history, suppressed)})
-        cluster = Cluster.ship(order, scorers.by_task)
-        cluster.write_rows(announce)
-    else:
-        predictors = make_predictors(scorers, settings)
-        bucket_count = history.manifest.bucket_count
-        for bucket in range(bucket_count):
-            announce(f"bucket {bucket + 1} of {bucket_count}")
-            write_bucket(
-                history,
-                snapshot,
-                predictors,
-                bucket=bucket,
-                settings=settings,
-                shop=known.facts,
-                suppressed=suppressed,
-                folder=folder,
-            )
+    order = order_of(history, snapshot, scorers, known, settings=settings, folder=folder)
+    order = order.model_copy(update={"left_out": left_out(history, suppressed)})
+    workers = workers_of(order, scorers, settings)
+    workers.write("rows", announce)
     announce("the rows of the run")
-    scored = complete_shop(
-        history,
-        snapshot,
-        scorers,
-        known,
-        settings=settings,
-        folder=folder,
-        basis_note=basis_note,
-        suppressed=suppressed,
-    )
-    return replace(scored, cluster=cluster)
+    return complete_shop(order, scorers, known, workers, basis_note=basis_note, suppressed=suppressed)
+
+
+def workers_of(order: Order, scorers: Scorers, settings: Settings) -> Workers:
+    """Return who writes the buckets: the cluster of the engine, this machine's processes, or this process."""
+    bundles = {task: champion.folder for task, champion in scorers.by_task.items()}
+    if settings.features.engine == "pyspark":
+        return Cluster.ship(order, bundles)
+    is_large = order.manifest.row_counts["order_lines"] > LINES_PER_BUCKET
+    wanted = settings.scoring.processes or (core_count() if is_large else 1)
+    if min(wanted, order.manifest.bucket_count) > 1:
+        return Processes(order, bundles, min(wanted, order.manifest.bucket_count))
+    return Worker.of(order, {task: champion.bundle.model for task, champion in scorers.by_task.items()})
 
 
 def order_of(
@@ -206,20 +194,19 @@ def know_shop(
 
 
 def complete_shop(
-    history: History,
-    snapshot: Snapshot,
+    order: Order,
     scorers: Scorers,
     known: ShopKnown,
+    workers: Workers,
     *,
-    settings: Settings,
-    folder: Path,
     basis_note: BasisNote | None = None,
     suppressed: Suppressed = NOBODY,
 ) -> ScoredRun:
-    """Return the run of a shop whose buckets were all written to a folder (`bucket_files.write_bucket`).
+    """Return the run of a shop whose buckets were all written by an order's workers.
 
     The files of the buckets' rows are gone after. Raises `NobodyError` where there is none.
     """
+    history, snapshot, settings, folder = order.history, order.snapshot, order.settings, order.folder
     paths = bucket_paths(folder, "rows")
     if not paths:
         raise NobodyError(f"nobody is left to be scored as of {snapshot.date}: nothing was published")
@@ -250,7 +237,7 @@ def complete_shop(
     holes = read_holes(history, snapshot)
     told = run_warnings(rows.read("lapsed"), meta, holes, basis_note, unknown_denied=lists.unknown_denied)
     meta = meta.model_copy(update={"warnings": told})
-    return ScoredRun(rows, edges, meta, lists, known.past, folder, suppressed)
+    return ScoredRun(rows, edges, meta, lists, known.past, folder, workers, suppressed)
 
 
 def make_predictors(scorers: Scorers, settings: Settings) -> Predictors:

@@ -32,7 +32,7 @@ from serving.scoring.audience_rules import (
 )
 from serving.scoring.bucket_files import bucket_paths, read_customers
 from serving.scoring.ledger import keep_run
-from serving.scoring.list_files import write_bucket_lists, write_shop_lists
+from serving.scoring.list_files import write_shop_lists
 from serving.scoring.micro_segments import TREE_COLUMNS, micro_segments
 from serving.scoring.moves import MOVES_COLUMNS, moves_documents
 from serving.scoring.request import Request
@@ -52,14 +52,7 @@ _LISTED_AT_ONCE: Final = 1_000
 
 def make_list_files(scored: ScoredRun, announce: Announce, *, as_tables: bool) -> None:
     """Make every list once, a bucket of customers at a time, and put it down beside the run's rows."""
-    if scored.cluster is not None:
-        scored.cluster.write_lists(announce, as_tables=as_tables)
-    else:
-        count = scored.lists.history.manifest.bucket_count
-        for bucket in range(count):
-            announce(f"recommendations, bucket {bucket + 1} of {count}")
-            ids = read_customers(scored.folder, bucket)
-            write_bucket_lists(scored.lists, ids, bucket=bucket, folder=scored.folder, as_tables=as_tables)
+    scored.workers.write("lists and tables" if as_tables else "lists", announce)
     write_shop_lists(scored.lists, folder=scored.folder)
 
 
