@@ -36,7 +36,7 @@ def load_large(
     Parquet is read in stretches, other files one at a time: a large text is loaded as several.
     """
     count = bucket_count_after(previous, _row_count(request))
-    folder = emptied(layout.root / "ingest.portions")
+    folder = emptied(layout.portions)
     report = told.report
     portions = Portions(folder, count, report.time_zone, now, report)
     try:

@@ -16,6 +16,11 @@ class Layout:
         return self.root / "history"
 
     @property
+    def portions(self) -> Path:
+        """Lines of a large load on their way into the history; nothing is there when no load runs."""
+        return self.root / "ingest.portions"
+
+    @property
     def headline(self) -> Path:
         """The headline horizon that the first training settled on; forgotten when the history is replaced."""
         return self.root / "headline.json"

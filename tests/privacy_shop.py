@@ -140,8 +140,19 @@ def _fill_exports(office: Office) -> None:
     assert [job.status for job in run_jobs(bench_of(office))] == ["done"] * len(wanted)
 
 
+def _fill_killed(layout: Layout) -> None:
+    """Leave what a killed load and a killed scoring run leave."""
+    left = pl.DataFrame({"customer_id": [CANARY]})
+    run = layout.root / "scoring" / "run-killed"
+    for folder in (layout.portions, run / "rows"):
+        folder.mkdir(parents=True)
+        left.write_parquet(folder / "b00000.parquet")
+    run.with_suffix(".lock").touch()
+
+
 def _fill_files(var: Path) -> None:
     layout = Layout(var)
+    _fill_killed(layout)
     people = pl.DataFrame(
         {
             "customer_id": [CANARY, OTHER],

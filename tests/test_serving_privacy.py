@@ -87,6 +87,7 @@ def test_an_erased_person_is_in_no_byte_under_var_nor_in_back_ups(
     before = files_with(var, *SECRETS)
     folders = {name.split("/")[0] for name in before}
     assert folders >= {"history", "private", "exports", "ledger", "backtest", "outcomes"}
+    assert folders >= {"ingest.portions", "scoring"}
     assert "history/g000009/order_lines/b000.parquet" in before
     if not is_networked:
         assert folders >= {"scores", "state"}

@@ -115,8 +115,8 @@ def erase_files(places: Places, customer_ids: Collection[str]) -> list[Touched]:
                 journal = erase_from_journal(layout.private, customer_ids)
                 people = forget_identities(layout.private, customer_ids)
                 write_index(layout.private)
-            tables = forget_in_tables(other_tables(layout), customer_ids)
             _remove_partial(layout)
+            tables = forget_in_tables(other_tables(layout), customer_ids)
             # A file of orders as it was uploaded; what it held is in the history by now, or was refused.
             shutil.rmtree(layout.setup, ignore_errors=True)
             _remove_reports(layout)
@@ -158,6 +158,7 @@ def _remove_reports(layout: Layout) -> None:
 def _remove_partial(layout: Layout) -> None:
     """Remove what killed commands left half-written beside their tables, and the rows of killed runs."""
     remove_leftovers(layout.root)
+    shutil.rmtree(layout.portions, ignore_errors=True)
     for folder in (layout.backtest, layout.reports, layout.ledger, layout.outcomes):
         for path in folder.rglob("*.partial"):
             path.unlink(missing_ok=True)
