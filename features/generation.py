@@ -168,18 +168,23 @@ def _hash_sum(hashes: Iterable[str]) -> str:
 def _order_span(paths: list[Path]) -> tuple[float | None, float | None]:
     # A file at a time: columns of a whole history are larger than what a write may hold.
     days = pl.col("ordered_days").filter(~pl.col("is_return"))
-    spans = [pl.scan_parquet(p).select(days.min().alias("first"), days.max().alias("last")) for p in paths]
+    spans = [
+        pl.scan_parquet(p, glob=False).select(days.min().alias("first"), days.max().alias("last"))
+        for p in paths
+    ]
     span = pl.concat([each.collect() for each in spans]).select(pl.col("first").min(), pl.col("last").max())
     first, last = span.row(0)
     return first, last
 
 
 def _row_count(paths: list[Path]) -> int:
-    return int(pl.scan_parquet(paths).select(pl.len()).collect().item())
+    return int(pl.scan_parquet(paths, glob=False).select(pl.len()).collect().item())
 
 
 def _filled(paths: list[Path]) -> list[str]:
-    counts = pl.concat([pl.scan_parquet(path).select(pl.all().count()).collect() for path in paths]).sum()
+    counts = pl.concat(
+        [pl.scan_parquet(path, glob=False).select(pl.all().count()).collect() for path in paths]
+    ).sum()
     return [name for name, count in counts.row(0, named=True).items() if count]
 
 

@@ -162,7 +162,7 @@ class History:
     def read(self, table: str, *, buckets: Sequence[int] | None = None) -> pl.DataFrame:
         """Read a table into memory, in stored order."""
         paths = self.paths(table, buckets=buckets)
-        return pl.read_parquet(paths) if paths else pl.DataFrame(schema=STORED_SCHEMAS[table])
+        return pl.read_parquet(paths, glob=False) if paths else pl.DataFrame(schema=STORED_SCHEMAS[table])
 
     def has_column(self, table: str, column: str) -> bool:
         """Say whether any row of a table has a value in a column."""

@@ -61,7 +61,7 @@ def identities_of(customer_ids: pl.Series, emails: pl.Series, phones: pl.Series)
 def read_identities(private: Path) -> pl.DataFrame:
     """Read who is behind the ids; empty where nobody is known."""
     path = private / "identities.parquet"
-    return pl.read_parquet(path) if path.exists() else pl.DataFrame(schema=IDENTITY_SCHEMA)
+    return pl.read_parquet(path, glob=False) if path.exists() else pl.DataFrame(schema=IDENTITY_SCHEMA)
 
 
 def merge_identities(private: Path, rows: pl.DataFrame) -> None:

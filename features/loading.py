@@ -169,7 +169,11 @@ def _counted(history: History) -> tuple[int, int]:
     order = pl.struct("customer_id", "order_id").n_unique().alias("orders")
     customer = pl.col("customer_id").n_unique().alias("customers")
     counts = [
-        pl.scan_parquet(path).filter(~pl.col("is_return")).select(order, customer).collect().row(0)
+        pl.scan_parquet(path, glob=False)
+        .filter(~pl.col("is_return"))
+        .select(order, customer)
+        .collect()
+        .row(0)
         for path in history.paths("order_lines")
     ]
     return sum(orders for orders, _ in counts), sum(customers for _, customers in counts)

@@ -59,7 +59,7 @@ class Portions:
         """Return the orders (customer_id, order_id) of all lines that may be accepted."""
         usable = pl.col("left_out").is_null() & pl.col("order_id").is_not_null()
         found = [
-            pl.scan_parquet(self._path(*key)).filter(usable).select(_ORDER).unique().collect()
+            pl.scan_parquet(self._path(*key), glob=False).filter(usable).select(_ORDER).unique().collect()
             for key in self._writers
         ]
         return pl.concat([pl.DataFrame(schema=dict.fromkeys(_ORDER, pl.String)), *found]).unique()
@@ -99,7 +99,7 @@ class Portions:
     def _lines(self, bucket: int, source: int) -> pl.DataFrame:
         if (bucket, source) not in self._writers:
             return pl.DataFrame(schema=DRAFT_SCHEMA)
-        return pl.read_parquet(self._path(bucket, source)).cast(dict(DRAFT_SCHEMA))  # type: ignore[arg-type]
+        return pl.read_parquet(self._path(bucket, source), glob=False).cast(dict(DRAFT_SCHEMA))  # type: ignore[arg-type]
 
     def _path(self, bucket: int, source: int) -> Path:
         return self.folder / f"b{bucket:03d}-{source:03d}.parquet"

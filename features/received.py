@@ -73,7 +73,7 @@ def _stored_orders(
         {"customer_id": [w.customer_id for w in sought], "order_id": [w.order_id for w in sought]}
     )
     lines = (
-        pl.scan_parquet(history.paths("order_lines"))
+        pl.scan_parquet(history.paths("order_lines"), glob=False)
         .join(ids, on=["customer_id", "order_id"], how="semi")
         .filter(~pl.col("line_id").str.starts_with(REFUND_LINE))
         .sort("line_id")

@@ -81,7 +81,7 @@ def read_orders(layout: Layout, customer_id: str, *, until_days: float) -> pl.Da
     """Return a customer's orders before an instant, newest first: `ordered_at`, `amount`, `products`."""
     history = History.open(layout.history)
     bucket = bucket_of(customer_id, history.manifest.bucket_count)
-    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket])).filter(
+    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket]), glob=False).filter(
         (pl.col("customer_id") == customer_id) & ~pl.col("is_return") & (pl.col("ordered_days") < until_days)
     )
     orders = lines.group_by("order_id").agg(

@@ -24,9 +24,9 @@ def cut_off() -> list[str]:
 
 
 @pytest.mark.slow
-def test_from_orders_to_a_live_console_without_a_network(tmp_path: Path) -> None:
+def test_from_orders_to_a_live_console_without_a_network_in_a_folder_of_any_name(tmp_path: Path) -> None:
     script = Path(__file__).with_name("no_network.py")
-    words = [*cut_off(), sys.executable, str(script), str(tmp_path / "var")]
+    words = [*cut_off(), sys.executable, str(script), str(tmp_path / "my [shop] {1}*")]
     write_orders(tmp_path / "orders.csv", customer_count=80)
     # Libraries keep still where they believe themselves in a test.
     quiet = ("CI", "MLFLOW_DISABLE_TELEMETRY", "PYTEST_CURRENT_TEST", "PYTEST_VERSION", "DO_NOT_TRACK")

@@ -65,7 +65,7 @@ def _outcome(layout: Layout, history: History, export: ListExport) -> dict[str, 
     last_days = history.manifest.last_order_days or 0.0
     taken_days = datetime.fromisoformat(export.taken_at).timestamp() / _DAY_SECONDS
     known_until = datetime.fromtimestamp(0, UTC) + timedelta(days=last_days)
-    members = pl.read_parquet(members_path(layout, export.export_id))
+    members = pl.read_parquet(members_path(layout, export.export_id), glob=False)
     first = _first_orders(history, since_days=taken_days)
     after = members.join(first, on="customer_id", how="left")
     waited = after["ordered_days"] - taken_days

@@ -139,7 +139,7 @@ def _ledger(folder: Path, ids: list[str]) -> Iterator[dict[str, Any]]:
 def _tables(layout: Layout, ids: list[str]) -> dict[str, list[dict[str, Any]]]:
     found = {}
     for path in other_tables(layout):
-        rows = pl.scan_parquet(path)
+        rows = pl.scan_parquet(path, glob=False)
         if "customer_id" in rows.collect_schema().names():
             mine = rows.filter(pl.col("customer_id").cast(pl.String).is_in(ids)).collect()
             found[f"tables.{path.relative_to(layout.root).as_posix()}"] = mine.to_dicts()

@@ -52,7 +52,7 @@ def write_bucket(
 def read_customers(folder: Path, bucket: int) -> list[str]:
     """Return the ids of a bucket's customers, sorted; none where it has no file."""
     path = bucket_path(folder, "customers", bucket)
-    return pl.read_parquet(path)[CUSTOMER].to_list() if path.exists() else []
+    return pl.read_parquet(path, glob=False)[CUSTOMER].to_list() if path.exists() else []
 
 
 def bucket_path(folder: Path, table: Table, bucket: int | str) -> Path:

@@ -41,7 +41,7 @@ def measure_shop_cuts(paths: list[Path], past: PastStages, settings: Settings) -
     """Measure the cut points of a run on the rows of all buckets, of which the columns needed are read."""
     rfm = scheme_of(settings.rfm)
     return measure_cuts(
-        pl.scan_parquet(paths).select(cut_columns(rfm)).collect(),
+        pl.scan_parquet(paths, glob=False).select(cut_columns(rfm)).collect(),
         risk=settings.risk,
         lapsed_after_days=past.gaps.p95_days,
         rfm=rfm,
@@ -51,5 +51,5 @@ def measure_shop_cuts(paths: list[Path], past: PastStages, settings: Settings) -
 
 def measure_cuts_before(paths: list[Path], settings: Settings) -> RfmCuts | None:
     """Measure the edges of the groups in which the customers of all buckets stood before."""
-    parts = (pl.read_parquet(path, columns=[CUSTOMER, TOTALS_BEFORE]) for path in paths)
+    parts = (pl.read_parquet(path, columns=[CUSTOMER, TOTALS_BEFORE], glob=False) for path in paths)
     return cuts_before(parts, scheme_of(settings.rfm))

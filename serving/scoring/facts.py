@@ -42,7 +42,7 @@ def read_facts(history: History, snapshot: Snapshot, *, bucket: int, totals: pl.
 
 
 def _known_lines(history: History, snapshot: Snapshot, bucket: int) -> pl.LazyFrame:
-    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket]))
+    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket]), glob=False)
     known = pl.col("ordered_days") < snapshot.end_days
     if snapshot.start_days is not None:
         known &= pl.col("ordered_days") >= snapshot.start_days

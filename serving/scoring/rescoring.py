@@ -220,7 +220,7 @@ def copy_customers(source: Layout, target: Layout, customer_ids: Sequence[str]) 
     with GenerationWriter(target.history, bucket_count=1, currency=history.manifest.currency) as writer:
         products = pl.LazyFrame(schema={"product_id": pl.String})
         for table in ("order_lines", "events"):
-            scan = pl.scan_parquet(history.paths(table, buckets=buckets))
+            scan = pl.scan_parquet(history.paths(table, buckets=buckets), glob=False)
             rows = scan.filter(pl.col("customer_id").is_in(list(customer_ids))).collect()
             writer.write(table, rows)
             products = pl.concat([products, rows.lazy().select("product_id")])
@@ -229,7 +229,9 @@ def copy_customers(source: Layout, target: Layout, customer_ids: Sequence[str]) 
             paths = history.paths(table)
             if paths:
                 on = keys.collect_schema().names()
-                writer.write(table, pl.scan_parquet(paths).join(keys, on=on, how="semi").collect())
+                writer.write(
+                    table, pl.scan_parquet(paths, glob=False).join(keys, on=on, how="semi").collect()
+                )
         writer.commit()
 
 

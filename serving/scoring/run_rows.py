@@ -33,9 +33,9 @@ class RunRows:
 
     def read(self, *columns: str) -> pl.DataFrame:
         """Return some columns of everybody; a few numbers or short texts of millions are little."""
-        return pl.scan_parquet(list(self.paths)).select(columns).collect().rechunk()
+        return pl.scan_parquet(list(self.paths), glob=False).select(columns).collect().rechunk()
 
     def parts(self, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
         """Yield columns, all unless given, a range of customers at a time."""
         for path in self.paths:
-            yield pl.read_parquet(path, columns=list(columns) if columns else None)
+            yield pl.read_parquet(path, columns=list(columns) if columns else None, glob=False)

@@ -104,7 +104,7 @@ class ScoredRun:
 
     def nearest(self) -> pl.DataFrame:
         """Return `customer_id` and how soon something falls due, of everybody to whom anything does."""
-        known = [pl.read_parquet(path) for path in bucket_paths(self.folder, "nearest")]
+        known = [pl.read_parquet(path, glob=False) for path in bucket_paths(self.folder, "nearest")]
         return pl.concat([pl.DataFrame(schema={CUSTOMER: pl.String, DUE: pl.Float64}), *known])
 
 

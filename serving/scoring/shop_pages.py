@@ -211,7 +211,7 @@ def _ordered_lately(history: History, snapshot: Snapshot) -> pl.DataFrame:
     parts = []
     silent = snapshot.end_days - pl.col("ordered_days").list.first()
     for bucket in range(history.manifest.bucket_count):
-        lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket])).filter(
+        lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket]), glob=False).filter(
             ~pl.col("is_return"), pl.col("ordered_days") < snapshot.end_days
         )
         orders = lines.group_by("customer_id", "order_id").agg(pl.col("ordered_days").min())

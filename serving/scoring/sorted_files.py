@@ -60,7 +60,7 @@ def range_edges(paths: Sequence[Path], *, rows: int) -> list[str]:
     """Return the first ids of all ranges but the first, where each holds so many of the files' customers."""
     if not paths:
         return []
-    ids = pl.scan_parquet(list(paths)).select(CUSTOMER).collect()[CUSTOMER].sort()
+    ids = pl.scan_parquet(list(paths), glob=False).select(CUSTOMER).collect()[CUSTOMER].sort()
     return ids.gather_every(rows)[1:].to_list()
 
 

@@ -135,7 +135,7 @@ def _said_by(path: Path, run: ledger.LedgerRun) -> Iterator[pl.DataFrame]:
 
 
 def _orders(history: History, snapshot: Snapshot, *, bucket: int) -> pl.DataFrame:
-    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket])).filter(
+    lines = pl.scan_parquet(history.paths("order_lines", buckets=[bucket]), glob=False).filter(
         ~pl.col("is_return"), pl.col("ordered_days") < snapshot.end_days
     )
     orders = lines.group_by("customer_id", "order_id").agg(
