@@ -15,6 +15,7 @@ import time
 import warnings
 from contextlib import suppress
 from functools import lru_cache
+from pathlib import Path
 from typing import IO, Any, Final
 
 from features.console import run_command
@@ -72,8 +73,7 @@ def _start(settings: SparkSettings) -> Any:  # noqa: ANN401
     from pyspark.java_gateway import launch_gateway  # noqa: PLC0415
     from pyspark.sql import SparkSession  # noqa: PLC0415
 
-    # A Java side that is gone is told of by whoever asked it for something.
-    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    _hush_py4j()
     if "spark.pyspark.python" not in settings.defaults:
         # Spark's own default is whatever `python3` its workers find first, which has none of our packages.
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -91,6 +91,17 @@ def _start(settings: SparkSettings) -> Any:  # noqa: ANN401
             return builder.getOrCreate()
         except Exception as error:
             raise SparkError(_why_not(error, settings, log)) from None
+
+
+def _hush_py4j() -> None:
+    """Log nothing of a Java side that is gone: whoever asked it for something tells of it."""
+    logging.getLogger("py4j").setLevel(logging.CRITICAL + 1)
+    # It also writes past its own loggers, with the functions of `logging` itself.
+    logging.getLogger().addFilter(_is_not_py4j)
+
+
+def _is_not_py4j(record: logging.LogRecord) -> bool:
+    return Path(record.pathname).parent.name != "py4j"
 
 
 def _open_log(settings: SparkSettings) -> IO[bytes]:

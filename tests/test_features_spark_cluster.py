@@ -92,6 +92,30 @@ def test_the_command_says_what_it_found(tmp_path: Path, cluster: SparkCluster) -
 
 
 @pytest.mark.usefixtures("here")
+def test_a_connection_that_breaks_leaves_no_traceback() -> None:
+    """As one may when Java ends: the side that stays reads from a line that the other has cut."""
+    found = run_script(
+        "import socket, struct, threading\n"
+        "from py4j.java_gateway import GatewayParameters, JavaGateway\n"
+        "def cut(server) -> None:\n"
+        "    asked, _ = server.accept()\n"
+        "    asked.recv(9999)\n"
+        "    asked.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))\n"
+        "    asked.close()\n"
+        "def main() -> None:\n"
+        "    spark_session()\n"
+        "    server = socket.create_server(('127.0.0.1', 0))\n"
+        "    threading.Thread(target=cut, args=(server,)).start()\n"
+        "    asker = JavaGateway(gateway_parameters=GatewayParameters(port=server.getsockname()[1]))\n"
+        "    try:\n"
+        "        asker.jvm.java.lang.System.nanoTime()\n"
+        "    except Exception as error:\n"
+        "        print(type(error).__name__)\n"
+    )
+    assert (found.returncode, found.stdout, found.stderr) == (0, "Py4JError\n", "")
+
+
+@pytest.mark.usefixtures("here")
 def test_workers_with_too_little_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SPARK_EXECUTOR_MEMORY", "2g")
     monkeypatch.setenv("SPARK_WAIT_SECONDS", "8")
