@@ -33,7 +33,7 @@ def load_large(
 ) -> History:
     """Read, check and store a large request; raises `DataError`, leaving the history as it was.
 
-    Parquet is read in stretches, other files one at a time: a large text is loaded as several.
+    Text and Parquet are read in stretches, workbooks and the ready formats a file at a time.
     """
     count = bucket_count_after(previous, _row_count(request))
     folder = emptied(layout.portions)

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import polars as pl
 
-from features import readers
+from features import readers, stretches
+from features.delimited import DelimitedFile, guess_encoding, read_delimited
 from features.drafts import Conventions, Draft
 from features.importers import complete_journey, online_retail, shopify, tabular, woocommerce
 from features.mapping import Mapping
 from features.report import DataError, Report
-from features.stretches import read_stretches
 from features.tables import TABLES
 from features.upsert import Mode
 
@@ -82,17 +82,27 @@ def read_drafts(request: Request, conventions: Conventions, *, report: Report) -
 def iterate_drafts(path: Path, request: Request, conventions: Conventions) -> Iterator[tuple[Draft, Report]]:
     """Read an order file a stretch at a time, each with what was found in it.
 
-    Parquet with columns of its own comes in stretches; anything else is one. Raises `DataError` where a
-    stretch is none of orders at all; its unreadable cells stand in the report, for the whole file to judge.
+    Text and Parquet with columns of their own come in stretches; anything else is one. Raises `DataError`
+    where a stretch is none of orders at all, and where a text has too many rows of another length; unreadable
+    cells stand in the report, for the whole file to judge.
     """
     chosen = request.format or guessed_format(path)
-    if chosen is not Format.PARQUET:
-        report = Report(time_zone=conventions.time_zone)
-        yield _read_draft(path, request, conventions, report), report
-        return
-    for rows in read_stretches(path):
-        report = Report(time_zone=conventions.time_zone)
+    noted = Report(time_zone=conventions.time_zone)
+    for rows in _stretches(path, chosen, request.mapping, report=noted):
+        report = Report(time_zone=conventions.time_zone, findings=noted.findings)
+        noted.findings = []
         yield _as_draft(rows, chosen, request, conventions, report), report
+
+
+def _stretches(path: Path, chosen: Format, mapping: Mapping, *, report: Report) -> Iterator[pl.DataFrame]:
+    match chosen:
+        case Format.PARQUET:
+            yield from stretches.read_stretches(path)
+        case Format.CSV:
+            text = DelimitedFile.open(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+            yield from text.stretches(stretches.ROWS_AT_ONCE, report=report)
+        case _:
+            yield _read_rows(path, chosen, mapping, report=report)
 
 
 def _read_draft(path: Path, request: Request, conventions: Conventions, report: Report) -> Draft:
@@ -115,7 +125,7 @@ def read_rows(path: Path) -> tuple[Format, str | None, pl.DataFrame]:
     Between them stands the encoding where it had to be guessed. Single rows of another length are left out.
     """
     layout = guessed_format(path)
-    encoding = readers.guess_encoding(path) if layout is Format.CSV else None
+    encoding = guess_encoding(path) if layout is Format.CSV else None
     return layout, encoding, _read_rows(path, layout, Mapping(encoding=encoding), report=Report())
 
 
@@ -125,7 +135,7 @@ def _read_rows(path: Path, chosen: Format, mapping: Mapping, *, report: Report) 
         return readers.read_parquet(path)
     if layout is Format.XLSX:
         return readers.read_xlsx(path, sheet=mapping.sheet)
-    return readers.read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter, report=report)
+    return read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter, report=report)
 
 
 def guessed_format(path: Path) -> Format:

@@ -12,7 +12,8 @@ from features.readers import read_parquet
 
 ROWS_AT_ONCE: Final = 2_000_000
 _TEXT_BYTES_A_ROW: Final = 60
-_TEXT_SUFFIXES: Final = (".csv", ".tsv", ".txt")
+_PACKED_BYTES_A_ROW: Final = 10
+_TEXT_SUFFIXES: Final = {".csv", ".tsv", ".txt"}
 
 
 def expected_rows(path: Path) -> int:
@@ -21,8 +22,10 @@ def expected_rows(path: Path) -> int:
     A file that cannot be read counts 0: who reads it says what is wrong with it.
     """
     try:
-        if path.suffix.lower() in _TEXT_SUFFIXES:
-            return path.stat().st_size // _TEXT_BYTES_A_ROW
+        suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+        if _TEXT_SUFFIXES & set(suffixes):
+            is_packed = suffixes[-1] == ".gz"
+            return path.stat().st_size // (_PACKED_BYTES_A_ROW if is_packed else _TEXT_BYTES_A_ROW)
         return int(pq.ParquetFile(path).metadata.num_rows)
     except (OSError, pa.ArrowException):
         return 0

@@ -9,10 +9,10 @@ import pytest
 from tests_rows import rows_of
 
 from features.accept import accept_lines
+from features.delimited import read_delimited
 from features.drafts import Conventions, Draft
 from features.importers import complete_journey, online_retail, shopify, woocommerce
 from features.person_keys import customer_key
-from features.readers import read_delimited
 from features.report import DataError, Report
 
 SHARED = Path(__file__).parent.parent.parent / "shared" / "data"

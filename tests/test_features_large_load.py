@@ -1,5 +1,6 @@
 """Loads larger than memory give the history and the report that they would give in memory."""
 
+import gzip
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from features import buckets, stretches
+from features import buckets, delimited, stretches
 from features.history import History
 from features.ingest import load
 from features.layout import Layout
@@ -22,11 +23,16 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 def in_stretches(monkeypatch: pytest.MonkeyPatch) -> None:
     """Read seven rows at a time and keep about five lines a bucket."""
     monkeypatch.setattr(stretches, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(delimited, "RECORDS_BYTES", 500)
     monkeypatch.setattr(buckets, "LINES_PER_BUCKET", 5)
 
 
 def _file(path: Path, rows: list[dict[str, Any]]) -> Path:
-    pl.DataFrame(rows, infer_schema_length=None).write_parquet(path)
+    table = pl.DataFrame(rows, infer_schema_length=None)
+    if path.suffix == ".csv":
+        table.write_csv(path)
+    else:
+        table.write_parquet(path)
     return path
 
 
@@ -42,7 +48,7 @@ def _row(number: int, **changed: Any) -> dict[str, Any]:
     return row | changed
 
 
-def _odd_files(folder: Path) -> tuple[Path, ...]:
+def _odd_files(folder: Path, suffix: str = ".parquet") -> tuple[Path, ...]:
     """Two files with lines to leave out, returns, an order in both, free items and repeated lines."""
     first = [_row(number) for number in range(60)]
     first[3] = _row(3, customer_id=None)
@@ -52,7 +58,7 @@ def _odd_files(folder: Path) -> tuple[Path, ...]:
     first[31] = _row(31, amount=0.0)
     first += [_row(40), _row(40)]
     second = [_row(50, amount=1.0), _row(70, product_id=None), _row(71, amount=None), _row(72)]
-    return _file(folder / "a.parquet", first), _file(folder / "b.parquet", second)
+    return _file(folder / f"a{suffix}", first), _file(folder / f"b{suffix}", second)
 
 
 def _loaded(root: Path, files: tuple[Path, ...], *, mode: Any = "upsert") -> tuple[Report, History]:
@@ -69,10 +75,11 @@ def _told(report: Report) -> dict[str, Any]:
     return told
 
 
+@pytest.mark.parametrize("suffix", [".parquet", ".csv"])
 def test_the_same_history_and_report_in_stretches_as_in_memory(
-    tmp_path: Path, request: pytest.FixtureRequest
+    suffix: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    files = _odd_files(tmp_path)
+    files = _odd_files(tmp_path, suffix)
     in_memory, history = _loaded(tmp_path / "memory", files)
     request.getfixturevalue("in_stretches")
     report, found = _loaded(tmp_path / "stretches", files)
@@ -81,6 +88,38 @@ def test_the_same_history_and_report_in_stretches_as_in_memory(
     assert _told(report) == _told(in_memory)
     assert (report.rows_read, report.lines_accepted) == (66, 61)
     assert not (tmp_path / "stretches" / "ingest.portions").exists()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16", "cp949"])
+@pytest.mark.parametrize("is_packed", [False, True])
+def test_a_large_text_with_single_rows_of_another_length(
+    encoding: str, is_packed: bool, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    plain = _file(tmp_path / "a.csv", [_row(n, product_id=f"사과\n{n % 3}, 배") for n in range(97)])
+    lines = plain.read_text(encoding="utf-8").replace("\n3,", "\n\n3,").split("\n")
+    lines.insert(61, "one,two")
+    lines.insert(150, "one,two,three,four,five,six,seven")
+    raw = "\n".join(lines).encode(encoding)
+    path = tmp_path / ("b.csv.gz" if is_packed else "b.csv")
+    path.write_bytes(gzip.compress(raw) if is_packed else raw)
+    in_memory, history = _loaded(tmp_path / "memory", (path,))
+    request.getfixturevalue("in_stretches")
+    report, found = _loaded(tmp_path / "stretches", (path,))
+    assert found.manifest.bucket_count > 1
+    assert found.manifest.data_hash == history.manifest.data_hash
+    assert _told(report) == _told(in_memory)
+    (ragged,) = [item.message for item in report.findings if item.name == "ragged_rows"]
+    assert ragged.startswith("2 rows do not have the header's 6 columns (rows 32, 77;")
+    assert report.rows_read == 97
+
+
+def test_a_large_text_of_ragged_rows_is_refused_whole(tmp_path: Path, in_stretches: None) -> None:
+    path = _file(tmp_path / "a.csv", [_row(number) for number in range(97)])
+    path.write_text(path.read_text(encoding="utf-8") + "one,two\n" * 9, encoding="utf-8")
+    with pytest.raises(DataError, match="9 rows do not have the header's 6 columns"):
+        _loaded(tmp_path / "var", (path,))
+    assert not (tmp_path / "var" / "history" / "manifest.json").exists()
+    assert not (tmp_path / "var" / "ingest.portions").exists()
 
 
 def test_rows_keep_the_numbers_that_they_have_in_the_file(tmp_path: Path, in_stretches: None) -> None:

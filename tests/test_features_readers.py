@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from features.readers import guess_encoding, read_delimited, read_parquet, read_xlsx
+from features.delimited import guess_encoding, read_delimited
+from features.readers import read_parquet, read_xlsx
 from features.report import DataError, Report
 
 IDS = [
