@@ -112,15 +112,20 @@ def iterate_parts(
     buckets: Sequence[int] | None = None,
 ) -> Iterator[Part]:
     """Yield what `read_parts` returns, reading each part when it is asked for."""
-    # A cluster holds them all; one machine some buckets at a time.
-    chosen = list(range(history.manifest.bucket_count)) if buckets is None else list(buckets)
-    groups = [chosen] if engine == "pyspark" else bucket_groups(history, buckets=chosen)
+    groups = bucket_groups(history, engine=engine, buckets=buckets)
     return (_read_part(history, group, engine=engine, snapshot=snapshot) for group in groups)
 
 
-def bucket_groups(history: History, *, buckets: Sequence[int] | None = None) -> list[list[int]]:
-    """Return buckets (all unless given) in groups of about `LINES_AT_ONCE` lines, to read one at a time."""
+def bucket_groups(
+    history: History, *, engine: Engine = "polars", buckets: Sequence[int] | None = None
+) -> list[list[int]]:
+    """Return buckets (all unless given) in groups of about `LINES_AT_ONCE` lines, to read one at a time.
+
+    A cluster holds them all: for it they are one group.
+    """
     chosen = list(range(history.manifest.bucket_count) if buckets is None else buckets)
+    if engine == "pyspark":
+        return [chosen]
     lines_per_bucket = history.manifest.row_counts["order_lines"] / history.manifest.bucket_count
     step = max(1, int(LINES_AT_ONCE / max(lines_per_bucket, 1)))
     return [chosen[start : start + step] for start in range(0, len(chosen), step)]

@@ -143,7 +143,7 @@ def read_order_spans(history: History, known_until: Snapshot, *, engine: Engine)
     Columns `customer_id`, `order_days` (distinct UTC days with a purchase), `silent_days` and `lifetime_days`
     (24-hour days from the last and from the first purchase to the snapshot).
     """
-    groups = [None] if engine == "pyspark" else bucket_groups(history)
+    groups = bucket_groups(history, engine=engine)
     found = [_spans(history, group, known_until, engine=engine) for group in groups]
     return pl.concat(found).sort("customer_id")
 

@@ -4,20 +4,12 @@ One pass over the history; every figure holds only what was known before the sna
 interactions and this table together are all that a recommender reads.
 """
 
-import narwhals as nw
 import polars as pl
 
-from features.history import QUANTITY_SCALE, History
-from features.interactions import (
-    ORDER_WEIGHTS,
-    WEIGHT_DECIMALS,
-    Lines,
-    collected,
-    known_product_lines,
-    sum_by_order,
-    sum_by_pair,
-)
+from features.history import History
+from features.interactions import ORDER_WEIGHTS
 from features.products import read_known_products
+from features.sales import build_sales
 from features.settings import Engine, Settings
 from features.snapshot import Snapshot
 
@@ -99,7 +91,13 @@ def build_items(
     `in_stock`               null where unknown: an undated attribute counts only if it was loaded before the
                              snapshot, or if the snapshot is the present (no later order is known)
     """
-    sold = _sales(history, snapshot, settings=settings, engine=engine, interactions=interactions)
+    sold = build_sales(
+        history,
+        snapshot,
+        recent_days=settings.recommender.popularity_days,
+        engine=engine,
+        interactions=interactions,
+    )
     items = _with_unsold(sold, read_known_products(history, snapshot)).with_columns(
         _repurchase_rate(),
         _repurchase_gap(),
@@ -116,55 +114,6 @@ def _most_ordered(items: pl.DataFrame, count: int) -> pl.DataFrame:
     keys = [is_sold.alias("is_sold"), "is_active", "recent_order_count", "order_count", newest, "product_id"]
     falling = [True, True, True, True, True, False]
     return items.sort(keys, descending=falling, nulls_last=True).head(count)
-
-
-def _sales(
-    history: History,
-    snapshot: Snapshot,
-    *,
-    settings: Settings,
-    engine: Engine,
-    interactions: pl.DataFrame | None,
-) -> pl.DataFrame:
-    """Aggregate the lines to one row per product (needs no customer's rows in memory at once)."""
-    lines = known_product_lines(history, snapshot, engine=engine)
-    if interactions is None:
-        pairs = sum_by_pair(sum_by_order(lines), snapshot, recent_days=settings.recommender.popularity_days)
-    else:
-        pairs = nw.from_native(interactions.lazy())
-    counts, prices = collected(_counts(pairs)), collected(_unit_prices(lines))
-    counts = counts.with_columns(pl.col(ORDER_WEIGHTS.keys()).round(WEIGHT_DECIMALS))
-    return counts.join(prices, on="product_id", how="left").sort("product_id")
-
-
-def _counts(pairs: Lines) -> Lines:
-    span = nw.col("last_days") - nw.col("first_days")
-    again = (nw.col("order_count") > 1) & (span >= 1.0)
-    mean_gap = span / (nw.col("order_count") - 1).cast(nw.Float64)
-    marked = pairs.with_columns(
-        nw.when(again).then(1).otherwise(0).alias("is_repeat"),
-        nw.when(again).then(mean_gap).alias("own_gap"),
-        nw.when(nw.col("recent_order_count") > 0).then(1).otherwise(0).alias("is_recent"),
-    )
-    return marked.group_by("product_id").agg(
-        nw.col("order_count", "recent_order_count").sum().cast(nw.Int64),
-        nw.col("is_repeat").count().cast(nw.Int64).alias("customer_count"),
-        nw.col("is_recent").sum().cast(nw.Int64).alias("recent_customer_count"),
-        nw.col("is_repeat").sum().cast(nw.Int64).alias("repeat_customer_count"),
-        nw.col(*ORDER_WEIGHTS).sum(),
-        nw.col("own_gap").median().cast(nw.Float64),
-        nw.col("first_days").min(),
-        nw.col("last_days").max(),
-    )
-
-
-def _unit_prices(lines: Lines) -> Lines:
-    paid = lines.filter(~nw.col("is_return"), nw.col("quantity_minor") > 0, nw.col("amount_minor") > 0)
-    price = (
-        nw.col("amount_minor").cast(nw.Float64) * QUANTITY_SCALE / nw.col("quantity_minor").cast(nw.Float64)
-    )
-    prices = paid.with_columns(price.alias("unit_price_minor"))
-    return prices.group_by("product_id").agg(nw.col("unit_price_minor").median().cast(nw.Float64))
 
 
 def _with_unsold(sold: pl.DataFrame, products: pl.DataFrame) -> pl.DataFrame:

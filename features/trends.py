@@ -3,6 +3,7 @@
 import narwhals as nw
 import polars as pl
 
+from features.build import bucket_groups
 from features.history import History
 from features.interactions import collected, known_product_lines, sum_by_order
 from features.settings import Engine, Settings
@@ -62,12 +63,15 @@ def build_trends(
 
 def _sales_by_age(history: History, snapshot: Snapshot, days: int, *, engine: Engine) -> pl.DataFrame:
     """Return (product_id, age_days, order_count) of the last days; the day before the snapshot has age 1."""
-    lines = known_product_lines(history, snapshot, engine=engine)
-    lines = lines.filter(nw.col("ordered_days") >= snapshot.shifted(-days).end_days)
-    orders = sum_by_order(lines).filter(~nw.col("bought_days").is_null())
     age = (snapshot.end_days - nw.col("bought_days")).ceil().cast(nw.Int64).alias("age_days")
-    sold = orders.with_columns(age).group_by("product_id", "age_days").agg(nw.len().alias("order_count"))
-    return collected(sold).with_columns(pl.col("order_count").cast(pl.Int64))
+    parts: list[pl.DataFrame] = []
+    for buckets in bucket_groups(history, engine=engine):
+        lines = known_product_lines(history, snapshot, buckets=buckets, engine=engine)
+        lines = lines.filter(nw.col("ordered_days") >= snapshot.shifted(-days).end_days)
+        orders = sum_by_order(lines).filter(~nw.col("bought_days").is_null())
+        sold = orders.with_columns(age).group_by("product_id", "age_days")
+        parts.append(collected(sold.agg(nw.len().cast(nw.Int64).alias("order_count"))))
+    return pl.concat(parts).group_by("product_id", "age_days").agg(pl.col("order_count").sum())
 
 
 def _shop_until(sold: pl.DataFrame, days: int) -> pl.DataFrame:

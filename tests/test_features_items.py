@@ -8,10 +8,13 @@ import pytest
 from polars.testing import assert_frame_equal
 from recommender_shop import Line, Product, day, settings, write_shop
 
+from features import build
+from features.build import bucket_groups
 from features.history import History
 from features.interactions import Engine, build_interactions
 from features.items import ITEM_SCHEMA, build_items
 from features.snapshot import Snapshot
+from features.trends import build_trends
 
 # Ann and bob come back for tea after 10 and 20 days, cyd does not; nobody comes back for the sofa.
 LINES: list[Line] = [
@@ -52,6 +55,19 @@ def test_the_hand_table(shop: History, engine: Engine) -> None:
         shop, day(40), settings=settings(popularity_days=15), engine=engine, interactions=pairs
     )
     assert_frame_equal(counted, found)
+
+
+@pytest.mark.parametrize("engine", ["polars", "duckdb"])
+def test_a_group_of_buckets_at_a_time_counts_the_same(
+    shop: History, engine: Engine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    whole = build_items(shop, day(40), settings=settings(), engine=engine)
+    trends = build_trends(shop, day(40), items=whole, settings=settings(), engine=engine)
+    monkeypatch.setattr(build, "LINES_AT_ONCE", 1)
+    assert len(bucket_groups(shop, engine=engine)) > 1
+    assert_frame_equal(build_items(shop, day(40), settings=settings(), engine=engine), whole)
+    again = build_trends(shop, day(40), items=whole, settings=settings(), engine=engine)
+    assert_frame_equal(again, trends)
 
 
 def test_the_repurchase_rate_is_shrunk_to_category_and_shop(shop: History) -> None:
