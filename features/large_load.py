@@ -12,8 +12,7 @@ from features.layout import Layout
 from features.loading import Material, Told, store_portions, without_suppressed
 from features.portions import Portions, added_findings, emptied
 from features.report import DataError, Report
-from features.sources import Format, Request, iterate_drafts, read_companions
-from features.stretches import expected_rows
+from features.sources import Request, expected_row_count, iterate_drafts, read_companions
 from features.suppression import Suppressed, read_suppressed
 
 
@@ -52,9 +51,7 @@ def load_large(
 
 
 def _row_count(request: Request) -> int:
-    if request.format is Format.COMPLETE_JOURNEY:
-        return 0
-    return sum(expected_rows(path) for path in request.files)
+    return sum(expected_row_count(path, request.format) for path in request.files)
 
 
 def _set_down(request: Request, portions: Portions, conventions: Conventions, suppressed: Suppressed) -> None:

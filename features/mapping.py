@@ -80,7 +80,7 @@ class Mapping(BaseModel):
     decimal_mark: DecimalMark = "."
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")] | None = None
     encoding: str | None = None
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    delimiter: str | None = None
     sheet: str | None = None
     returns: ReturnRules = ReturnRules()
 
@@ -97,6 +97,13 @@ class Mapping(BaseModel):
         if twice:
             raise ValueError(f"two source columns are mapped to {', '.join(map(repr, twice))}; leave one out")
         return columns
+
+    @field_validator("delimiter")
+    @classmethod
+    def _one_mark(cls, value: str | None) -> str | None:
+        if value is not None and (len(value) != 1 or not value.isascii() or value in '"\r\n'):
+            raise ValueError(f"{value!r} cannot part cells; write one ASCII character such as ';' or '\\t'")
+        return value
 
     @field_validator("time_zone")
     @classmethod

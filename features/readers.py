@@ -74,7 +74,10 @@ def require_file(path: Path) -> None:
 
 def numbered(rows: pl.DataFrame) -> pl.DataFrame:
     """Return records with their number before them, the header being 1; a column of that name gives way."""
-    renamed = rows.rename({ROW: "row_"}) if ROW in rows.columns else rows
+    other = f"{ROW}_"
+    while other in rows.columns:
+        other += "_"
+    renamed = rows.rename({ROW: other}) if ROW in rows.columns else rows
     return renamed.with_row_index(ROW, offset=2).with_columns(pl.col(ROW).cast(pl.Int64))
 
 

@@ -8,12 +8,13 @@ from pathlib import Path
 import polars as pl
 
 from features import readers, stretches
-from features.delimited import DelimitedFile, guess_encoding, read_delimited
+from features.delimited import DelimitedFile, read_delimited
 from features.drafts import Conventions, Draft
 from features.importers import complete_journey, online_retail, shopify, tabular, woocommerce
 from features.mapping import Mapping
 from features.report import DataError, Report
 from features.tables import TABLES
+from features.text_files import as_file, guess_encoding
 from features.upsert import Mode
 
 
@@ -99,8 +100,9 @@ def _stretches(path: Path, chosen: Format, mapping: Mapping, *, report: Report) 
         case Format.PARQUET:
             yield from stretches.read_stretches(path)
         case Format.CSV:
-            text = DelimitedFile.open(path, encoding=mapping.encoding, delimiter=mapping.delimiter)
-            yield from text.stretches(stretches.ROWS_AT_ONCE, report=report)
+            with as_file(path) as file_path:
+                text = DelimitedFile.open(file_path, encoding=mapping.encoding, delimiter=mapping.delimiter)
+                yield from text.stretches(stretches.ROWS_AT_ONCE, report=report)
         case _:
             yield _read_rows(path, chosen, mapping, report=report)
 
@@ -130,12 +132,27 @@ def read_rows(path: Path) -> tuple[Format, str | None, pl.DataFrame]:
 
 
 def _read_rows(path: Path, chosen: Format, mapping: Mapping, *, report: Report) -> pl.DataFrame:
-    layout = chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
+    layout = _file_format(path, chosen)
     if layout is Format.PARQUET:
         return readers.read_parquet(path)
     if layout is Format.XLSX:
         return readers.read_xlsx(path, sheet=mapping.sheet)
     return read_delimited(path, encoding=mapping.encoding, delimiter=mapping.delimiter, report=report)
+
+
+def _file_format(path: Path, chosen: Format | None) -> Format:
+    return chosen if chosen in (Format.CSV, Format.PARQUET, Format.XLSX) else guessed_format(path)
+
+
+def expected_row_count(path: Path, chosen: Format | None) -> int:
+    """Return about how many rows a file has: Parquet says, text is guessed by its size, others are small."""
+    match _file_format(path, chosen):
+        case Format.PARQUET:
+            return stretches.parquet_row_count(path)
+        case Format.CSV:
+            return stretches.text_row_count(path)
+        case _:
+            return 0
 
 
 def guessed_format(path: Path) -> Format:

@@ -11,10 +11,11 @@ import pytest
 from features import buckets, delimited, stretches
 from features.history import History
 from features.ingest import load
+from features.large_load import is_large
 from features.layout import Layout
 from features.portions import added_findings
 from features.report import DataError, Finding, Report
-from features.sources import Request
+from features.sources import Format, Request
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
@@ -127,6 +128,28 @@ def test_rows_keep_the_numbers_that_they_have_in_the_file(tmp_path: Path, in_str
     rows[37] = _row(37, customer_id=None)
     report, _ = _loaded(tmp_path / "var", (_file(tmp_path / "a.parquet", rows),))
     assert [item.examples for item in report.left_out] == [("row 39",)]
+
+
+@pytest.mark.parametrize(("name", "chosen"), [("a.csv.parquet", None), ("a.csv", Format.PARQUET)])
+@pytest.mark.parametrize("count", [200, 210])
+def test_a_parquet_file_of_any_name_is_read_to_its_end(
+    name: str, chosen: Format | None, count: int, tmp_path: Path, in_stretches: None
+) -> None:
+    path = _file(tmp_path / "orders.parquet", [_row(number) for number in range(count)])
+    report = load(
+        Request(files=(path.rename(tmp_path / name),), format=chosen),
+        layout=Layout(tmp_path / "var"),
+        now=NOW,
+    )
+    assert (report.rows_read, report.lines_accepted) == (count, count)
+
+
+@pytest.mark.parametrize("name", ["orders.dat", "orders", "orders.gz"])
+def test_a_text_of_any_name_is_large_by_its_size(name: str, tmp_path: Path, in_stretches: None) -> None:
+    path = _file(tmp_path / "a.csv", [_row(number) for number in range(60)])
+    raw = path.read_bytes()
+    (tmp_path / name).write_bytes(gzip.compress(raw) if name.endswith(".gz") else raw)
+    assert is_large(Request(files=(tmp_path / name,)))
 
 
 def test_a_large_load_joins_a_history(tmp_path: Path, in_stretches: None) -> None:

@@ -1,5 +1,6 @@
 """The mapping file: every wrong entry named at once, and which source column becomes what."""
 
+import json
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,12 @@ def test_every_wrong_entry_is_named_at_once(tmp_path: Path) -> None:
         load_mapping(saved(tmp_path, text + '[returns]\nrule = "column"\n'))
     for word in ("colour", "decimal_mark", "currency", "Mars/North", "'customer'", "returns"):
         assert word in str(caught.value)
+
+
+@pytest.mark.parametrize("mark", ["", "ab", "§", '"', "\n"])
+def test_a_mark_that_cannot_part_cells_is_refused(tmp_path: Path, mark: str) -> None:
+    with pytest.raises(MappingError, match="cannot part cells; write one ASCII character such as"):
+        load_mapping(saved(tmp_path, f"delimiter = {json.dumps(mark)}\n"))
 
 
 @pytest.mark.parametrize("text", ["= 1", 'a = "b" c', "[columns]\nA = 'amount'\nB = 'amount'"])

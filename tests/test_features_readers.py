@@ -1,6 +1,8 @@
 """Files to text: encodings, delimiters, quotes, and one clear error for what is no table."""
 
 import gzip
+import os
+import threading
 from datetime import datetime
 from pathlib import Path
 
@@ -8,9 +10,11 @@ import polars as pl
 import pytest
 import xlsxwriter
 
-from features.delimited import guess_encoding, read_delimited
+from features import delimited
+from features.delimited import read_delimited
 from features.readers import read_parquet, read_xlsx
 from features.report import DataError, Report
+from features.text_files import guess_encoding
 
 IDS = [
     "00123",
@@ -151,8 +155,48 @@ def test_western_text_is_guessed_and_not_taken_for_korean(tmp_path: Path) -> Non
 def test_a_wrong_encoding_is_named(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="not cp949"):
         read_delimited(written(tmp_path, b"a\n\xff\n"), encoding="cp949")
-    with pytest.raises(DataError, match="not klingon"):
-        read_delimited(written(tmp_path, b"a\n1\n"), encoding="klingon")
+    others = ("klingon", "hex", "base64", "rot13", "zlib", "uu", "bz2", "punycode", "utf-8\0")
+    for encoding in others:
+        with pytest.raises(DataError, match=f"the text is not {encoding} "):
+            read_delimited(written(tmp_path, b"a\n1\n"), encoding=encoding)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-32", "U16"])
+def test_a_text_without_a_mark_is_read_as_it_is_said_to_be_written(tmp_path: Path, encoding: str) -> None:
+    marked = "이름,b\n펲시,1\n".encode(encoding)
+    bare = marked[4 if encoding == "utf-32" else 2 :]
+    for raw in (marked, bare):
+        assert read_delimited(written(tmp_path, raw), encoding=encoding).rows() == [(2, "펲시", "1")]
+
+
+def test_a_pipe_is_read_as_a_file_is(tmp_path: Path) -> None:
+    pipe = tmp_path / "orders.csv"
+    os.mkfifo(pipe)
+    content = gzip.compress(b"a,b\n1,2\n")
+    writer = threading.Thread(target=pipe.write_bytes, args=(content,))
+    writer.start()
+    assert read_delimited(pipe).rows() == [(2, "1", "2")]
+    writer.join()
+    writer = threading.Thread(target=pipe.write_bytes, args=(b" ",))
+    writer.start()
+    with pytest.raises(DataError) as caught:
+        read_delimited(pipe)
+    writer.join()
+    assert caught.value.report.sources == ["orders.csv"]
+
+
+def test_made_up_names_give_way_to_the_files_own(tmp_path: Path) -> None:
+    header = "row,row_,,column_3,"
+    rows = read_delimited(written(tmp_path, f"{header}\n1,2,3,4,5\n"))
+    assert rows.columns == ["row", "row__", "row_", "column_3_", "column_3", "column_5"]
+    assert rows.row(0) == (2, "1", "2", "3", "4", "5")
+
+
+def test_many_misfits_are_counted_and_not_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(delimited, "RECORDS_BYTES", 64)
+    content = "a,b\n" + "1,2\n1,2,3\n" * 500
+    with pytest.raises(DataError, match=r"500 rows do not .* \(rows 3, 5, 7, 9, 11, …; delimiter"):
+        read_delimited(written(tmp_path, content), report=Report())
 
 
 @pytest.mark.parametrize("read", [read_delimited, read_parquet, read_xlsx])
