@@ -136,6 +136,7 @@ def test_what_a_killed_run_left_is_removed(tmp_path: Path) -> None:
     left.mkdir(parents=True)
     (left / "b00000.parquet").write_bytes(b"rows of customers")
     (tmp_path / "scoring/run-killed.lock").write_bytes(b"")
+    (tmp_path / "scoring/run-written_late/rows").mkdir(parents=True)
     remove_leftovers(tmp_path)
     assert list((tmp_path / "scoring").iterdir()) == []
 

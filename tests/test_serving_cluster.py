@@ -1,12 +1,14 @@
 """A shop that Spark's workers score: the same rows and lists as on one machine, and what goes wrong there."""
 
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 from typing import get_args
 
 import polars as pl
 import pytest
+from made_up_shop import ROOT
 from polars.testing import assert_frame_equal
 from serving_shop import AS_OF, fit_champions, make_orders, register, write_history
 
@@ -16,9 +18,11 @@ from features.settings import ChurnSettings, FeatureSettings, ScoringSettings, S
 from features.snapshot import Snapshot
 from features.suppression import Marker, Suppressed
 from models.registry_names import Task
+from serving.cluster import processes as processes_module
 from serving.cluster.ask import Cluster, ClusterError, left_out
 from serving.cluster.order import Order, digest_of, pack_bundles, pack_code, unpack_bundles
-from serving.cluster.processes import ProcessError, Processes, Started
+from serving.cluster.process import Errand
+from serving.cluster.processes import ProcessError, Processes, Started, core_count
 from serving.registry import load_champions
 from serving.scoring.bucket_files import Table
 from serving.scoring.shop import ScoredRun, Scorers, know_shop, order_of, score_shop
@@ -89,9 +93,13 @@ def test_workers_find_the_rows_and_lists_that_one_machine_finds(
 
 
 @pytest.mark.slow
-def test_processes_find_what_one_finds(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+def test_processes_find_what_one_finds_in_any_locale(
+    shop: tuple[History, Scorers], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PYTHONIOENCODING", "latin-1")
     (alone, told_alone), (shared, told) = (
-        scored(shop, "polars", tmp_path / str(processes), processes=processes) for processes in (1, 2)
+        scored(shop, "polars", tmp_path / f"Läden 고객 {processes}", processes=processes)
+        for processes in (1, 2)
     )
     assert told == told_alone
     assert_same_run(alone, shared, told)
@@ -108,11 +116,34 @@ def test_a_process_that_fails_is_told_in_one_line(shop: tuple[History, Scorers],
         Processes(other, bundles_of(shop), 1).write("rows", lambda _: None)
 
 
+@pytest.mark.slow
+def test_a_process_ends_with_who_asked_it(shop: tuple[History, Scorers], tmp_path: Path) -> None:
+    errand = Errand(order=order(shop, tmp_path), bundles=bundles_of(shop), step="rows", buckets=[0] * 10_000)
+    command = [sys.executable, "-m", "serving.cluster.process"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(errand.model_dump_json().encode() + b"\n")
+        process.stdin.flush()
+        assert process.stdout.readline() == b"0\n"
+        process.stdin.close()
+        assert process.wait(timeout=60) == 1
+
+
+def test_a_container_has_the_cores_it_is_given(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = tmp_path / "cpu.max"
+    monkeypatch.setattr(processes_module, "_CGROUP_CPUS", given)
+    every = core_count()
+    for text, wanted in (("max 100000", every), ("50000 100000", 1), ("99900000 100000", every)):
+        given.write_text(text + "\n")
+        assert core_count() == wanted
+
+
 def test_a_process_that_was_killed_is_told_with_the_mend(tmp_path: Path) -> None:
     with (tmp_path / "complaints").open("w+") as complaints:
         process = subprocess.Popen(["sh", "-c", "kill -9 $$"], text=True)
         process.wait()
-        with pytest.raises(ProcessError, match=r"ended by signal 9, .* processes under \[scoring\]"):
+        with pytest.raises(ProcessError, match=r"was killed, .* processes under \[scoring\]"):
             Started(process, complaints).check()
 
 

@@ -40,6 +40,10 @@ def working_folder(root: Path) -> Iterator[Path]:
 
 def remove_leftovers(root: Path) -> None:
     """Remove the folders of scoring runs that were killed; those at work keep theirs."""
+    for folder in (root / _FOLDER).glob(f"{_PREFIX}*"):
+        # A lock is made before its folder, and goes after it.
+        if folder.suffix != ".lock" and not folder.with_suffix(".lock").exists():
+            shutil.rmtree(folder, ignore_errors=True)
     for lock in (root / _FOLDER).glob(f"{_PREFIX}*.lock"):
         try:
             handle = os.open(lock, os.O_RDWR)
