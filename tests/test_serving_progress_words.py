@@ -11,6 +11,7 @@ from serving_runs import publish
 from test_serving_api import open_client
 
 from features.condition_functions import FUNCTIONS
+from serving.cluster.workers import SHOWN
 from serving.console.completion_words import FUNCTION_WORDS, meanings_in
 from serving.console.progress_words import say_progress
 from serving.console.tongues import tongue
@@ -28,7 +29,6 @@ STEPS = (
     "training/backtest.py",
     "serving/score.py",
     "serving/scoring/shop.py",
-    "serving/scoring/writing.py",
 )
 
 
@@ -56,6 +56,11 @@ def test_all_that_a_step_announces_is_said_in_korean(path: str) -> None:
     lines = list(announced(path))
     assert lines
     assert [line for line in lines if not is_korean(say_progress(tongue("ko"), line))] == []
+
+
+@pytest.mark.parametrize("shown", sorted(set(SHOWN.values())))
+def test_the_buckets_of_a_scoring_run_are_counted_in_korean(shown: str) -> None:
+    assert is_korean(say_progress(tongue("ko"), f"{shown} 7 of 64"))
 
 
 @pytest.mark.parametrize(
