@@ -284,6 +284,6 @@ def _positive(spend: HorizonRows) -> HorizonRows:
 
 
 def _thinned(rows: HorizonRows) -> HorizonRows:
-    """Return every so-manieth row, at most 100,000: enough to measure by."""
+    """Return at most 100,000 rows, evenly spread: enough to measure by."""
     step = max(1, -(-len(rows.target) // _MEASURED_ROWS_MAX))
     return rows.chosen(slice(None, None, step))

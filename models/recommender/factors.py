@@ -23,7 +23,7 @@ from models.recommender.lists import NO_ITEM
 Vectors = NDArray[np.float32]
 
 ALS_BYTES_MAX = 6 * 2**30
-"""What learning factors may hold; where all customers need more, every so-manieth teaches."""
+"""What learning factors may hold; where all customers need more, evenly spread ones teach."""
 _BYTES_A_NUMBER = 4
 
 

@@ -117,7 +117,7 @@ def level_shift(margins_of: Callable[[Matrix], Floats], lesson: Lessons) -> floa
     """Return the shift of logits by which as many candidates are expected to be bought as were.
 
     Weights make small baskets count for more than their share, which moves the level of what is learnt. It is
-    found on every so-manieth row.
+    found on rows evenly spread.
     """
     every = slice(None, None, max(1, -(-len(lesson.hit) // _LEVEL_ROWS_MAX)))
     margins, counts, bought = (
